@@ -1,0 +1,164 @@
+"""What a rule reports (`Hit`) and what a user gets to see (`Finding`)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How bad the reported pattern is where it is real; a policy may remap it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for info, 2 for error: comparable with `>=`."""
+        return ("info", "warning", "error").index(self.value)
+
+
+class Confidence(StrEnum):
+    """How sure the analysis is that the pattern is there."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """0 for low, 2 for high."""
+        return ("low", "medium", "high").index(self.value)
+
+    def at_most(self, other: Confidence) -> Confidence:
+        """The lower of the two."""
+        return self if self.rank <= other.rank else other
+
+
+class Origin(StrEnum):
+    """Where a finding comes from, seen from a patch (`PRESENT`: there was no patch)."""
+
+    NEW = "new"
+    PRE_EXISTING = "pre-existing"
+    PRESENT = "present"
+    FIXED = "fixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One place on the way to a finding: the lock, a call on the way, the exit. Lines count from 1."""
+
+    path: str
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A place that breaks a rule, as the rule sees it.
+
+    `path` is None for the analysed function's own file. `anchor` is the normalised source text that identifies the
+    place when lines move; it goes into the fingerprint. `severity` and `confidence` override the rule's defaults.
+    """
+
+    line: int
+    message: str
+    column: int = 1
+    end_line: int | None = None
+    anchor: str = ""
+    steps: tuple[Step, ...] = ()
+    severity: Severity | None = None
+    confidence: Confidence | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PatchRef:
+    """The mail that brought a finding. `index`/`total` are the n/m of the subject (1/1 without)."""
+
+    index: int
+    total: int
+    subject: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """The executable proof of a rule: scenario, recorded schedule, pytest id, and the command that replays it."""
+
+    scenario: str
+    schedule: str
+    test: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One reported place. `line` and `column` count from 1 and are those of the new file."""
+
+    code: str
+    name: str
+    severity: Severity
+    confidence: Confidence
+    message: str
+    path: str
+    line: int
+    column: int
+    end_line: int
+    function: str
+    origin: Origin
+    simulation: Simulation
+    steps: tuple[Step, ...] = ()
+    patch: PatchRef | None = None
+    anchor: str = ""
+    ordinal: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def fingerprint(self) -> str:
+        """Stable across moved lines, renamed files and reindentation: code, function, normalised text, ordinal."""
+        key = "\0".join((self.code, self.function, self.anchor, str(self.ordinal)))
+        return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:20]
+
+    @property
+    def sort_key(self) -> tuple[str, int, int, str, str]:
+        """The order of every output: path, line, column, code, message."""
+        return (self.path, self.line, self.column, self.code, self.message)
+
+    def with_origin(self, origin: Origin, patch: PatchRef | None = None) -> Finding:
+        """The same finding seen from a patch."""
+        return replace(self, origin=origin, patch=patch or self.patch)
+
+
+@dataclass(frozen=True, slots=True)
+class InputError:
+    """Something that could not be read, in one line that says what to do."""
+
+    path: str
+    message: str
+    line: int = 0
+
+
+@dataclass(slots=True)
+class Stats:
+    """What was looked at."""
+
+    files: int = 0
+    functions: int = 0
+    functions_unread: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything one run found. `fixed` lists what a patch takes away; `notes` are for people (skipped mails, base used)."""
+
+    findings: list[Finding] = field(default_factory=list)
+    errors: list[InputError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    fixed: list[Finding] = field(default_factory=list)
+    stats: Stats = field(default_factory=Stats)
+    sources: dict[str, list[str]] = field(default_factory=dict)
+    """Source lines of the files that findings point into, for the writers that show excerpts."""
