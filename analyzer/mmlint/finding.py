@@ -141,6 +141,44 @@ class InputError:
     line: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """An inline `mmlint: ignore[CODE] reason`, in a source file at `line` or in the mail of `patch`.
+
+    `last_line` is where the comment that holds it ends. For a mail `path` is empty.
+    """
+
+    path: str
+    line: int
+    last_line: int
+    codes: tuple[str, ...]
+    reason: str
+    patch: PatchRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that is not counted, and why: `kind` is inline, mail, file or baseline; `where` names the silencer."""
+
+    finding: Finding
+    kind: str
+    reason: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """The mail of a patch as far as a reply needs it. `diff` is its text from the first `diff --git` on, decoded."""
+
+    patch: PatchRef
+    author: str = ""
+    date: str = ""
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    diff: str = ""
+
+
 @dataclass(slots=True)
 class Stats:
     """What was looked at."""
@@ -153,7 +191,10 @@ class Stats:
 
 @dataclass(slots=True)
 class Report:
-    """Everything one run found. `fixed` lists what a patch takes away; `notes` are for people (skipped mails, base used)."""
+    """Everything one run found.
+
+    `fixed` lists what a patch takes away; `notes` are for people (skipped mails, base used).
+    """
 
     findings: list[Finding] = field(default_factory=list)
     errors: list[InputError] = field(default_factory=list)
@@ -162,3 +203,11 @@ class Report:
     stats: Stats = field(default_factory=Stats)
     sources: dict[str, list[str]] = field(default_factory=dict)
     """Source lines of the files that findings point into, for the writers that show excerpts."""
+    ignores: list[Ignore] = field(default_factory=list)
+    """The inline ignores of the files analysed and of the mails read."""
+    whole: list[str] = field(default_factory=list)
+    """Files of which every function was analysed: there a silencer that did nothing is useless."""
+    mails: list[Mail] = field(default_factory=list)
+    """The mails of the patches, in order, for the writers that answer them."""
+    suppressed: list[Suppressed] = field(default_factory=list)
+    """What policy took out of `findings`."""

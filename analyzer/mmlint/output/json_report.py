@@ -1,0 +1,73 @@
+"""`json`: the stable format. Names are never changed or removed, only added, within one schema version."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mmlint import __version__
+from mmlint.finding import Finding, Report
+from mmlint.output import Context
+
+SCHEMA_VERSION = 1
+
+
+def render(report: Report, _context: Context) -> str:
+    """One indented object."""
+    return json.dumps(document(report), indent=2) + "\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The object, for those who want to add to it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "mmlint", "version": __version__},
+        "findings": [finding_object(finding) for finding in report.findings],
+        "errors": [{"path": clean(e.path), "message": clean(e.message), "line": e.line} for e in report.errors],
+        "notes": [clean(note) for note in report.notes],
+        "fixed": [finding_object(finding) for finding in report.fixed],
+        "suppressed": [
+            {"finding": finding_object(s.finding), "kind": s.kind, "reason": clean(s.reason), "where": clean(s.where)}
+            for s in report.suppressed
+        ],
+        "stats": {
+            "files": report.stats.files,
+            "functions": report.stats.functions,
+            "functions_unread": report.stats.functions_unread,
+            "seconds": round(report.stats.seconds, 3),
+        },
+    }
+
+
+def finding_object(finding: Finding) -> dict[str, Any]:
+    """One finding with the names of the format."""
+    patch, sim = finding.patch, finding.simulation
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "message": clean(finding.message),
+        "path": clean(finding.path),
+        "line": finding.line,
+        "column": finding.column,
+        "end_line": finding.end_line,
+        "function": clean(finding.function),
+        "origin": finding.origin.value,
+        "patch": patch
+        and {
+            "index": patch.index,
+            "total": patch.total,
+            "subject": clean(patch.subject),
+            "message_id": clean(patch.message_id),
+        },
+        "steps": [{"path": clean(s.path), "line": s.line, "message": clean(s.message)} for s in finding.steps],
+        "simulation": {"scenario": sim.scenario, "schedule": sim.schedule, "test": sim.test, "command": sim.command},
+        "fingerprint": finding.fingerprint,
+        "notes": [clean(note) for note in finding.notes],
+    }
+
+
+def clean(text: str) -> str:
+    """`text` that every JSON reader takes: an undecodable byte is spelled out; JSON escapes control characters itself."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,16 @@
+"""`jsonl`: one finding a line as in `json`; input that could not be read follows as `{"error": {...}}` lines."""
+
+from __future__ import annotations
+
+import json
+
+from mmlint.finding import Report
+from mmlint.output import Context
+from mmlint.output.json_report import clean, finding_object
+
+
+def render(report: Report, _context: Context) -> str:
+    """The lines."""
+    rows = [json.dumps(finding_object(finding)) for finding in report.findings]
+    rows += [json.dumps({"error": {"path": clean(e.path), "message": clean(e.message)}}) for e in report.errors]
+    return "".join(row + "\n" for row in rows)

@@ -1,0 +1,84 @@
+"""Pieces the writers share: making foreign text harmless, colours, counts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from mmlint.finding import Finding, Origin, Report, Severity
+
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+_CODES = {"red": "31", "yellow": "33", "blue": "34", "green": "32", "bold": "1", "dim": "2"}
+_SEVERITY_COLOR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
+
+
+def plain(text: str) -> str:
+    """`text` in one line in which nothing can move a cursor, turn the writing direction or break an encoding."""
+    return _UNSAFE.sub(_escape, text.replace("\t", " "))
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # an undecodable byte, kept by surrogateescape
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+class Style:
+    """Colours for a terminal, or none."""
+
+    def __init__(self, color: bool) -> None:
+        self.color = color
+
+    def paint(self, text: str, *names: str) -> str:
+        """`text` in the colours named."""
+        if not self.color or not text:
+            return text
+        return f"\x1b[{';'.join(_CODES[name] for name in names)}m{text}\x1b[0m"
+
+    def severity(self, finding: Finding, text: str) -> str:
+        """`text` in the colour of the finding's severity."""
+        return self.paint(text, "bold", _SEVERITY_COLOR[finding.severity])
+
+
+def counted(finding: Finding) -> bool:
+    """Whether the finding counts for the exit status: it is new, or there was no patch."""
+    return finding.origin in (Origin.NEW, Origin.PRESENT)
+
+
+def plural(count: int, word: str) -> str:
+    """`1 finding`, `2 findings`."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def summary(report: Report) -> list[str]:
+    """The closing lines of the formats for people."""
+    levels = Counter(finding.severity for finding in report.findings if counted(finding))
+    before = sum(not counted(finding) for finding in report.findings)
+    parts = [plural(levels[level], level.value) for level in Severity if levels[level]]
+    total = sum(levels.values())
+    line = f"{plural(total, 'finding')}: {', '.join(parts)}" if total else "no findings"
+    line += f" in {plural(report.stats.functions, 'function')} of {plural(report.stats.files, 'file')}"
+    lines = [line]
+    if before:
+        lines.append(f"{plural(before, 'finding')} there before the patch")
+    if report.suppressed:
+        lines.append(f"{plural(len(report.suppressed), 'finding')} suppressed; --show-ignored shows them")
+    if report.stats.functions_unread:
+        lines.append(f"{plural(report.stats.functions_unread, 'function')} could not be read")
+    return lines
+
+
+def statistics(findings: Iterable[Finding]) -> list[str]:
+    """Findings counted by rule, most first."""
+    counts = Counter((finding.code, finding.name) for finding in findings)
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    return [f"{count:6}  {code}  {name}" for (code, name), count in rows]
+
+
+def replay(finding: Finding) -> str:
+    """The command that replays the proof of a finding, or nothing."""
+    return plain(finding.simulation.command)
