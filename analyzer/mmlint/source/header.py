@@ -1,0 +1,121 @@
+"""Read a function header (everything before its `{`): name, first token, and a form that a parser of C accepts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mmlint.source.balance import PARENS, split_arguments
+from mmlint.source.mask import blank
+from mmlint.source.words import PLAIN, WORD
+
+_GROUP = re.compile(rb"([A-Za-z_]\w*+)?(\s*+)(" + PARENS + rb")")
+_NOT_FUNCTIONS = frozenset(
+    (b"struct", b"union", b"enum", b"if", b"while", b"for", b"switch", b"do", b"else", b"return")
+)
+_TAIL = re.compile(rb"[\w\s]*+")
+_RETURNS_FUNCTION = re.compile(rb"\(\s*\*+\s*([A-Za-z_]\w*+)\s*(" + PARENS + rb")\s*\)\s*+" + PARENS)
+_DEFINING = re.compile(rb"_DEFINE(?:\d|x)?\d*$|^DEFINE_|^BPF_CALL_\d|^[A-Z][A-Z0-9_]*$")
+_SYSCALL = re.compile(rb"(COMPAT_)?SYSCALL(?:32)?_DEFINE(\d)")
+_PAIRED = re.compile(rb"(?:SYSCALL\w*_DEFINE|BPF_CALL_|DEFINE_)\w*?(\d)$")
+_IDENTIFIER = re.compile(rb"[A-Za-z_]\w*+")
+_BASE_WORDS = frozenset(
+    b"void char short int long float double signed unsigned bool _Bool static inline extern const volatile register "
+    b"struct union enum".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Where a header's parts are, as offsets into the text it was read from."""
+
+    name: str
+    start: int
+    name_at: int
+    parameters: tuple[int, int]
+    macro: str = ""
+
+
+def _drop_annotations(text: bytes) -> bytes:
+    return WORD.sub(lambda match: blank(match[0]) if match["called"] or match[0] in PLAIN else match[0], text)
+
+
+def read_header(text: bytes) -> Header | None:
+    """The header of a function definition, or None if `text` (masked, up to a `{`) is something else."""
+    text = _drop_annotations(text)
+    found = _RETURNS_FUNCTION.search(text)
+    if found and not _TAIL.fullmatch(text, found.end()):
+        found = None
+    if found:
+        return Header(found[1].decode(), _first_token(text, 0, found.start()), found.start(1), found.span(2))
+    last: re.Match[bytes] | None = None
+    start = 0
+    for match in _GROUP.finditer(text):
+        if match[1] is None:
+            continue
+        if last is not None and b"\n" in text[last.end() : match.start()]:
+            if not text[last.end() : match.start()].strip() and not text[start : last.start()].strip():
+                pass
+            start = last.end()
+        last = match
+    if last is None or last[1] in _NOT_FUNCTIONS or not _TAIL.fullmatch(text, last.end()):
+        return None
+    return _named(text, _first_token(text, start, last.start()), last)
+
+
+def _first_token(text: bytes, start: int, end: int) -> int:
+    while start < end and text[start : start + 1].isspace():
+        start += 1
+    return start
+
+
+def _named(text: bytes, start: int, last: re.Match[bytes]) -> Header | None:
+    name = last[1]
+    before = text[start : last.start()].split()
+    macro = ""
+    shown = name.decode()
+    typed = [word for word in before if word not in (b"static", b"inline", b"extern")]
+    if not typed and _DEFINING.search(name):
+        macro = shown
+        shown = _defined_name(name, last[3]) or shown
+    return Header(shown, start, last.start(1), last.span(3), macro)
+
+
+def _defined_name(macro: bytes, parameters: bytes) -> str:
+    inside = parameters[1:-1]
+    first = split_arguments(inside)[0]
+    name = inside[first[0] : first[1]].strip()
+    if not _IDENTIFIER.fullmatch(name):
+        return ""
+    syscall = _SYSCALL.fullmatch(macro)
+    if syscall:
+        return ("compat_sys_" if syscall[1] else "sys_") + name.decode()
+    return name.decode()
+
+
+def normal_header(text: bytes, header: Header) -> bytes:
+    """The header (masked, annotations gone) as one that declares a function, of the same length."""
+    begin, end = header.parameters
+    tail = blank(text[end:])
+    if header.macro:
+        lead = blank(text[: header.name_at])
+        name = b"int " + text[header.name_at + 4 : begin].rstrip()
+        if len(header.macro) < 5:
+            name = text[header.name_at : begin]
+        return lead + name.ljust(begin - header.name_at) + _macro_parameters(header, text[begin:end]) + tail
+    return blank(text[: header.start]) + text[header.start : end] + tail
+
+
+def _macro_parameters(header: Header, parameters: bytes) -> bytes:
+    """`(name, type, arg, type, arg)` as `(      type  arg, type  arg)`; blank where the macro has no such pairs."""
+    inside = parameters[1:-1]
+    spans = split_arguments(inside)
+    paired = _PAIRED.search(header.macro.encode())
+    if paired is None or len(spans) % 2 == 0:
+        return b"(" + blank(inside) + b")"
+    out = bytearray(inside)
+    first_end = spans[0][1]
+    out[: first_end + 1] = blank(inside[: first_end + 1])
+    for _, end in spans[1::2]:
+        out[end] = 0x20
+    return b"(" + bytes(out) + b")"

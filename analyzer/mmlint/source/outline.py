@@ -1,0 +1,198 @@
+"""Find function definitions without a parser: fast enough to index a whole folder."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmlint.source import preproc
+from mmlint.source.balance import PARENS
+from mmlint.source.header import Header, read_header
+from mmlint.source.mask import blank, mask
+
+_STOP = re.compile(rb"[;{}=(]")
+_PARENS = re.compile(PARENS)
+_BRACES = re.compile(rb"[{}]")
+_INITIALISER_STOP = re.compile(rb"[;{(]")
+_CLOSE = b"\n}"
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineEntry:
+    """One function definition: bytes from its first token to just past its `}`, lines counted from 1.
+
+    `name_line` is the line of the name itself (what ctags calls `line`), `body_byte` the offset of the `{`.
+    """
+
+    name: str
+    start_byte: int
+    end_byte: int
+    start_line: int
+    end_line: int
+    name_line: int
+    body_byte: int
+
+
+class Lines:
+    """Line numbers (from 1) of byte offsets."""
+
+    __slots__ = ("starts",)
+
+    def __init__(self, text: bytes) -> None:
+        starts = [0]
+        find = text.find
+        at = find(b"\n")
+        while at >= 0:
+            starts.append(at + 1)
+            at = find(b"\n", at + 1)
+        self.starts = starts
+
+    def of(self, offset: int) -> int:
+        """The line of the byte at `offset`."""
+        return bisect_right(self.starts, offset)
+
+
+def outline(text: bytes) -> tuple[OutlineEntry, ...]:
+    """The function definitions of a C file in order, those in every arm of `#ifdef` groups included (`#if 0` excluded)."""
+    return outline_masked(mask(text), Lines(text))
+
+
+def outline_masked(masked: bytes, lines: Lines) -> tuple[OutlineEntry, ...]:
+    """`outline` of text that `mask` has seen."""
+    entries = []
+    for header, start, body, end in _definitions(masked):
+        first = start + header.start
+        entries.append(
+            OutlineEntry(
+                header.name, first, end, lines.of(first), lines.of(end - 1), lines.of(start + header.name_at), body
+            )
+        )
+    return tuple(entries)
+
+
+def _without_directives(masked: bytes) -> bytes:
+    if b"#" not in masked:
+        return masked
+    dead = [
+        (arm.start, arm.end)
+        for group in _all_groups(preproc.groups(masked))
+        for arm in group.arms[:1]
+        if arm.keyword == b"if" and arm.condition == b"0"
+    ]
+    if dead:
+        out = bytearray(masked)
+        for start, end in dead:
+            out[start:end] = blank(masked[start:end])
+        masked = bytes(out)
+    return preproc.DIRECTIVE.sub(lambda match: blank(match[0]), masked)
+
+
+def _all_groups(level: list[preproc.Group]) -> Iterator[preproc.Group]:
+    for group in level:
+        yield group
+        yield from _all_groups(group.inner)
+
+
+def _definitions(masked: bytes) -> Iterator[tuple[Header, int, int, int]]:
+    """(header, its start, offset of the opening brace, end) of each definition; the header's offsets are relative."""
+    text = _without_directives(masked)
+    start = at = 0
+    while True:
+        stop = _STOP.search(text, at)
+        if stop is None:
+            return
+        at = stop.end()
+        char = stop[0]
+        if char == b"(":
+            group = _PARENS.match(text, stop.start())
+            at = group.end() if group else at
+        elif char == b"=":
+            start = at = _past_initialiser(text, at)
+        elif char == b"{":
+            header = read_header(_one_arm(masked, text, start, stop.start()))
+            if header is not None:
+                end = _body_end(masked, text, stop.start())
+                yield header, start, stop.start(), end
+                start = at = end
+            elif text[start : stop.start()].split()[:1] == [b"extern"] and b'"' in text[start : stop.start()]:
+                start = at
+            else:
+                at = _braces_end(text, stop.start())
+        else:
+            start = at
+
+
+def _one_arm(masked: bytes, text: bytes, start: int, end: int) -> bytes:
+    """A header's text; where a whole `#if` group cuts through it, with one arm of it; blank up to a directive left open."""
+    if b"#" not in masked[start:end]:
+        return text[start:end]
+    part = masked[start:end]
+    whole = [group for group in preproc.groups(part) if group.endif[0] < group.endif[1]]
+    inside = [(group.arms[0].directive[0], group.endif[1]) for group in whole]
+    cut = 0
+    for match in preproc.DIRECTIVE.finditer(part):
+        if not any(first <= match.start() < last for first, last in inside):
+            cut = match.end()
+    return blank(part[:cut]) + preproc.resolve(part[cut:], everything=True).text
+
+
+def _past_initialiser(text: bytes, at: int) -> int:
+    while True:
+        stop = _INITIALISER_STOP.search(text, at)
+        if stop is None:
+            return len(text)
+        if stop[0] == b";":
+            return stop.end()
+        if stop[0] == b"(":
+            group = _PARENS.match(text, stop.start())
+            at = group.end() if group else stop.end()
+        else:
+            at = _braces_end(text, stop.start())
+
+
+def _braces_end(text: bytes, opening: int) -> int:
+    """Just past the partner of the brace at `opening`; a brace that ends its line closes in column 0."""
+    line_end = text.find(b"\n", opening)
+    if line_end >= 0 and not text[opening + 1 : line_end].strip():
+        close = text.find(_CLOSE, opening)
+        if close >= 0 and _balanced(text, opening, close + 2):
+            return close + 2
+    return _counted_end(text, opening)
+
+
+def _balanced(text: bytes, start: int, end: int) -> bool:
+    return text.count(b"{", start, end) == text.count(b"}", start, end)
+
+
+def _counted_end(text: bytes, opening: int) -> int:
+    depth = 0
+    for brace in _BRACES.finditer(text, opening):
+        if brace[0] == b"{":
+            depth += 1
+        else:
+            depth -= 1
+            if depth == 0:
+                return brace.end()
+    return len(text)
+
+
+def _body_end(masked: bytes, text: bytes, opening: int) -> int:
+    """Just past the last brace of a function body, also where `#if` arms hold braces without partners."""
+    line_end = text.find(b"\n", opening)
+    if line_end >= 0 and not text[opening + 1 : line_end].strip():
+        close = text.find(_CLOSE, opening)
+        first = close
+        while close >= 0:
+            if _balanced(text, opening, close + 2):
+                return close + 2
+            body = preproc.resolve(masked[opening : close + 2], everything=True).text
+            if body.count(b"{") <= body.count(b"}") and masked.count(b"#if", opening, close) <= masked.count(
+                b"#endif", opening, close
+            ):
+                return close + 2
+            close = text.find(_CLOSE, close + 1) if close - first < 20000 else -1
+        if first >= 0:
+            return first + 2
+    return _counted_end(text, opening)
