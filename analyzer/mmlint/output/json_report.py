@@ -69,5 +69,5 @@ def finding_object(finding: Finding) -> dict[str, Any]:
 
 
 def clean(text: str) -> str:
-    """`text` that every JSON reader takes: an undecodable byte is spelled out; JSON escapes control characters itself."""
+    """`text` that every JSON reader takes: an undecodable byte is spelled out; JSON escapes controls itself."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

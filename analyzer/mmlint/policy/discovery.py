@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,24 @@ def load(
     layers += [read(path) for path in files]
     layers += [_pair(pair) for pair in pairs]
     layers.append(dict(flags))
-    merged: dict[str, Any] = {}
     preset = next((layer["preset"] for layer in reversed(layers) if "preset" in layer), "default")
-    for layer in (PRESETS[preset], *layers):
-        merged.update(layer)
+    merged = _merge((PRESETS[preset], *layers))
     settings = Settings(**merged, isolated=isolated, sources=tuple(str(path) for path in files))
     return settings if settings.suppressions or isolated else _beside(settings, files, cwd or Path.cwd())
+
+
+_ADDING = ("extend_select", "ignore", "per_file_ignores", "severity", "tables")
+
+
+def _merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Later layers win; lists of what to leave out or relevel add up, until a layer selects anew."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        if "select" in layer:
+            merged = {name: value for name, value in merged.items() if name not in ("extend_select", "ignore")}
+        for name, value in layer.items():
+            merged[name] = (*merged.get(name, ()), *value) if name in _ADDING else value
+    return merged
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,38 @@
+"""The command line: every command with its name, nothing else."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mmlint import __version__
+from mmlint.commands import analyse, baseline, catalog, hook, new_rule
+
+app = typer.Typer(
+    name="mmlint",
+    help="Check Linux memory-management code and patches; every finding can be replayed in a simulator.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    """Check Linux memory-management code and patches; every finding can be replayed in a simulator."""
+    if version:
+        print(f"mmlint {__version__}")
+        raise typer.Exit
+
+
+for command in (analyse.check, analyse.patch, catalog.rules, catalog.rule, catalog.sim, catalog.sims):
+    app.command()(command)
+app.add_typer(baseline.app, name="baseline")
+for command in (catalog.config, catalog.facts, catalog.doctor):
+    app.command()(command)
+app.command("new-rule")(new_rule.new_rule)
+app.add_typer(hook.app, name="hook")

@@ -1,0 +1,103 @@
+"""`mmlint baseline write|update|diff`: known findings that do not count."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from mmlint.commands.options import Options, common
+from mmlint.commands.run import FOUND, complain, emit, fail
+from mmlint.finding import Report
+from mmlint.output.text import plain, plural
+from mmlint.policy import baseline
+from mmlint.settings import SettingsError
+
+app = typer.Typer(help="Known findings that do not count.", no_args_is_help=True, rich_markup_mode=None)
+_File = Annotated[str, typer.Option("--file", metavar="FILE", help="The baseline.")]
+_Paths = Annotated[list[str] | None, typer.Argument(metavar="[PATH...]", help="C files or folders.")]
+_Root = Annotated[str | None, typer.Option(metavar="DIR", help="The tree the paths belong to.")]
+
+
+@app.command()
+@common
+def write(options: Options, paths: _Paths = None, root: _Root = None, file: _File = baseline.DEFAULT) -> None:
+    """Record every finding there is now."""
+    report = _look(options, paths, root)
+    _save(file, baseline.entries(report.findings))
+    emit(f"{plural(len(report.findings), 'finding')} recorded in {plain(file)}\n")
+
+
+@app.command()
+@common
+def update(options: Options, paths: _Paths = None, root: _Root = None, file: _File = baseline.DEFAULT) -> None:
+    """Drop what is mended; never add. Exits 1 when there are findings that the baseline does not have."""
+    report = _look(options, paths, root)
+    try:
+        difference = baseline.compare(baseline.read(file), baseline.entries(report.findings))
+    except SettingsError as error:
+        fail(str(error))
+    _save(file, difference.kept)
+    emit(f"{len(difference.kept)} kept, {len(difference.gone)} mended and dropped, {len(difference.new)} not in it\n")
+    if difference.new:
+        raise typer.Exit(FOUND)
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="A baseline, or a run saved with --output json.")],
+    after: Annotated[str, typer.Argument(help="The other one.")],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
+) -> None:
+    """Compare two runs, of two days or two kernel releases. Exits 1 when the second has something new."""
+    try:
+        difference = baseline.compare(baseline.read(before), baseline.read(after))
+    except SettingsError as error:
+        fail(str(error))
+    if as_json:
+        names = baseline.Entry.__slots__
+        rows = {
+            side: [{name: getattr(row, name) for name in names} for row in getattr(difference, side)]
+            for side in ("new", "gone", "kept")
+        }
+        emit(json.dumps(rows, indent=2) + "\n")
+    else:
+        lines = [
+            f"{sign} {_row(row)}" for sign, rows in (("+", difference.new), ("-", difference.gone)) for row in rows
+        ]
+        lines.append(f"{len(difference.new)} new, {len(difference.gone)} gone, {len(difference.kept)} in both")
+        emit("\n".join(lines) + "\n")
+    if difference.new:
+        raise typer.Exit(FOUND)
+
+
+def _row(row: baseline.Entry) -> str:
+    where = f" in {plain(row.function)}()" if row.function else ""
+    return f"{plain(row.path)}: {row.code} {plain(row.message)}{where}"
+
+
+def _look(options: Options, paths: list[str] | None, root: str | None) -> Report:
+    from dataclasses import replace
+
+    from mmlint import api
+    from mmlint.policy.apply import check_selectors
+
+    try:
+        settings = replace(options.settings(), baseline="")
+        check_selectors(settings)
+        report = api.check_paths(paths or ["."], settings, root=root)
+    except SettingsError as error:
+        fail(str(error))
+    for problem in report.errors:
+        complain(f"{problem.path}: {problem.message}")
+    if report.errors:
+        fail("the baseline was left as it was: part of the input could not be read")
+    return report
+
+
+def _save(file: str, rows: list[baseline.Entry] | tuple[baseline.Entry, ...]) -> None:
+    try:
+        baseline.write(file, rows)
+    except OSError as error:
+        fail(f"{file}: cannot write the baseline: {error.strerror}")

@@ -1,0 +1,157 @@
+"""`rules`, `rule`, `sims`, `sim`, `config`, `facts`, `doctor`: what there is, and why."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from typing import Annotated, Any
+
+import typer
+
+from mmlint.commands.run import emit, fail
+from mmlint.settings import nearest
+
+
+def rules(
+    family: Annotated[str | None, typer.Argument(help="Only this family, such as PTL.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON array.")] = False,
+) -> None:
+    """List the rules by family."""
+    from mmlint.policy.codes import POLICY_RULES
+    from mmlint.rule import FAMILIES, load
+
+    if family is not None and family.upper() not in (*FAMILIES, "POL"):
+        fail(f"rules {family}: no such family{nearest(family, FAMILIES) or '; one of ' + ', '.join(FAMILIES)}")
+    wanted = [rule for rule in load() if family is None or rule.family == family.upper()]
+    if as_json:
+        emit(json.dumps([_object(rule) for rule in wanted], indent=2) + "\n")
+        return
+    width = max((len(rule.name) for rule in wanted), default=0)
+    lines = []
+    for letters, group in groupby(wanted, key=lambda rule: rule.family):
+        lines += [f"{letters}  {FAMILIES[letters]}"]
+        lines += [
+            f"  {rule.code}  {rule.name.ljust(width)}  {rule.severity.value:7}  {rule.summary}"
+            + (" (preview)" if rule.status == "preview" else "")
+            for rule in group
+        ]
+        lines.append("")
+    if family is None or family.upper() == "POL":
+        lines.append("POL  suppressions")
+        lines += [f"  {rule.code}  {rule.name.ljust(width)}  warning  {rule.summary}" for rule in POLICY_RULES]
+        lines.append("")
+    emit("\n".join(lines))
+
+
+def rule(
+    code: Annotated[str | None, typer.Argument(help="A code or a name.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every rule.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
+) -> None:
+    """Explain a rule: what it does, why it matters, bad and good code, limits, sources, proof."""
+    from mmlint.policy.codes import find as find_policy
+    from mmlint.rule import find, load
+
+    if every:
+        texts = [json.dumps([_object(item) for item in load()], indent=2) + "\n"] if as_json else map(page, load())
+        emit("\n\n".join(texts))
+        return
+    if code is None:
+        fail("rule: name a code, or use --all; `mmlint rules` lists them")
+    found = find(code.upper()) or find(code.lower())
+    policy = find_policy(code.upper()) or find_policy(code.lower())
+    if found is not None:
+        emit(json.dumps(_object(found), indent=2) + "\n" if as_json else page(found))
+    elif policy is not None:
+        emit(f"{policy.code} {policy.name}: {policy.summary}\n\n{policy.doc}\n")
+    else:
+        words = [word for item in load() for word in (item.code, item.name)]
+        fail(f"rule {code}: no such rule{nearest(code, words) or '; `mmlint rules` lists them'}")
+
+
+def page(item: Any) -> str:
+    """The rule's page: head line, docstring, and where the proof is."""
+    scenario = item.scenario
+    head = f"{item.code} {item.name}  [{item.severity.value}, {item.confidence.value} confidence, since {item.since}"
+    head += ", preview]" if item.status == "preview" else "]"
+    proof = [
+        f"Proof: scenario {scenario.id} {scenario.name}",
+        f"  replay: {scenario.command}",
+        f"  test:   {scenario.test}",
+    ]
+    return "\n".join([head, "", item.doc, "", *proof]) + "\n"
+
+
+def _object(item: Any) -> dict[str, Any]:
+    scenario = item.scenario
+    return {
+        "code": item.code,
+        "name": item.name,
+        "family": item.family,
+        "summary": item.summary,
+        "severity": item.severity.value,
+        "confidence": item.confidence.value,
+        "since": item.since,
+        "status": item.status,
+        "doc": item.doc,
+        "simulation": {
+            "scenario": scenario.id,
+            "schedule": scenario.schedule,
+            "test": scenario.test,
+            "command": scenario.command,
+        },
+    }
+
+
+def config(key: Annotated[str | None, typer.Argument(help="One setting.")] = None) -> None:
+    """Explain the settings of mmlint.toml."""
+    from mmlint.policy.schema import explain
+    from mmlint.settings import keys
+
+    if key is not None and key not in keys():
+        fail(f"config {key}: no such setting{nearest(key, keys()) or '; `mmlint config` lists them'}")
+    emit(explain(key))
+
+
+def facts(
+    place: Annotated[str, typer.Argument(metavar="PATH[:FUNCTION]", help="A C file, or one function of it.")],
+) -> None:
+    """Show what the analysis knows: locks held, guards, flags, references, by line."""
+    from mmlint.facts.explain import explain
+
+    path, _, function = place.partition(":")
+    emit(explain(path, function or None))
+
+
+def doctor(tree: Annotated[str, typer.Argument(metavar="TREE", help="A kernel tree.")]) -> None:
+    """Compare the kernel API tables with a tree: what it lacks, what it has that the tables do not know."""
+    from mmlint.kernel.doctor import examine
+
+    emit(examine(tree))
+
+
+def sims(
+    matrix: Annotated[bool, typer.Option("--matrix", help="Which scenario breaks on which kernel variant.")] = False,
+) -> None:
+    """List the simulator's scenarios."""
+    from mmlint.sim import commands
+
+    emit(commands.matrix() if matrix else commands.listing())
+
+
+def sim(
+    name: Annotated[str, typer.Argument(help="A scenario's id or name, or a rule's code.")],
+    schedule: Annotated[str | None, typer.Option(metavar="STEPS", help="Replay this interleaving.")] = None,
+    variant: Annotated[str | None, typer.Option(metavar="bad|good|NAME", help="The kernel variant.")] = None,
+    form: Annotated[str, typer.Option("--format", help="table, json, svg or html.")] = "table",
+) -> None:
+    """Replay a scenario's recorded interleaving, one column for each CPU."""
+    from mmlint.rule import find
+    from mmlint.sim import commands
+
+    known = find(name.upper()) or find(name.lower())
+    word = known.scenario.name if known is not None else name
+    try:
+        emit(commands.show(word, variant, schedule, form))
+    except commands.SimError as error:
+        fail(str(error))

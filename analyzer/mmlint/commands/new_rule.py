@@ -1,0 +1,132 @@
+"""`mmlint new-rule`: the three files of a new rule, ready to be filled in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmlint.commands.run import emit, fail
+from mmlint.rule import FAMILIES
+
+_MODULE = '''"""{name}: {summary}.
+
+What it does
+    Reports ... at the place where ...
+
+Why it matters
+    What breaks at run time, for whom, and how it was found.
+
+Bad
+    The smallest function that shows it.
+
+Good
+    The same function mended.
+
+Limits
+    What is not seen, and what is accepted although it looks the same.
+
+Sources
+    Commit, document and line, or list message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios.{scenario_module} import {scenario}
+
+if TYPE_CHECKING:
+    from mmlint.facts.function import Function
+
+
+def _check(function: Function) -> Iterator[Hit]:
+    for call in function.calls:
+        if call.name in {{"the_function"}}:
+            yield Hit(line=call.line, column=call.column, message="`the_function()` ...", anchor=call.text)
+
+
+RULE = Rule(
+    code="{code}",
+    name="{name}",
+    summary="{summary}",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="{since}",
+    check=_check,
+    tokens=("the_function",),
+    scenario={scenario},
+    status="preview",
+)
+'''
+_BAD = """// SPDX-License-Identifier: GPL-2.0
+/* {code}: {summary}. Written for this fixture, in kernel style. */
+
+static void bad(struct folio *folio)
+{{
+	the_function(folio);	/* want {code} "the_function" */
+}}
+"""
+_GOOD = """// SPDX-License-Identifier: GPL-2.0
+/* {code}: the same, mended: nothing may be reported here. */
+
+static void good(struct folio *folio)
+{{
+	the_other_function(folio);
+}}
+"""
+
+
+def new_rule(
+    code: Annotated[str, typer.Argument(help="The code, such as PTL130.")],
+    name: Annotated[str, typer.Argument(help="The bad pattern in words with hyphens, such as sleep-in-walk.")],
+    summary: Annotated[str, typer.Argument(help="One line: what is wrong with it.")],
+    scenario: Annotated[
+        str, typer.Option(metavar="MODULE:NAME", help="The scenario that proves it, in mmlint.sim.scenarios.")
+    ],
+    directory: Annotated[Path, typer.Option(help="The root of the repository.")] = Path(),
+) -> None:
+    """Write the skeletons of a rule, its bad.c and its good.c."""
+    from mmlint import __version__
+    from mmlint.rule import load
+
+    families = ", ".join(FAMILIES)
+    if not re.fullmatch(rf"({'|'.join(FAMILIES)})[1-9]\d\d", code):
+        fail(f"new-rule {code}: a code is a family and three digits, such as PTL130; families: {families}")
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", name):
+        fail(f"new-rule {name}: a name is two or more words in lower case with hyphens, and names the bad pattern")
+    module, _, value = scenario.partition(":")
+    if not (module.isidentifier() and value.isidentifier()):
+        fail(f"new-rule --scenario {scenario}: write MODULE:NAME; `mmlint sims` lists the scenarios")
+    taken = next((rule for rule in load() if code == rule.code or name == rule.name), None)
+    if taken is not None:
+        fail(f"new-rule: {code} {name}: taken by {taken.code} {taken.name} in {taken.module}")
+    words = {
+        "code": code,
+        "name": name,
+        "summary": summary.rstrip("."),
+        "scenario_module": module,
+        "scenario": value,
+        "since": ".".join(__version__.split(".")[:2]),
+    }
+    rule_file = directory / "rules" / "mmlint_rules" / code[:3].lower() / f"{name.replace('-', '_')}.py"
+    folder = directory / "fixtures" / f"{code}-{name}"
+    for path, text in ((rule_file, _MODULE), (folder / "bad.c", _BAD), (folder / "good.c", _GOOD)):
+        _write(path, text.format(**words))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        fail(f"{path}: is there already; nothing is overwritten")
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
+    emit(f"wrote {path}\n")

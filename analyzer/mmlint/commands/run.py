@@ -1,0 +1,149 @@
+"""From a report to output and exit status: the part that check, patch and audit share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from mmlint.commands.options import Options
+from mmlint.commands.progress import Progress
+from mmlint.finding import Finding, InputError, Report, Suppressed
+from mmlint.output import Context, Writer
+from mmlint.output.text import counted, plain
+from mmlint.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from mmlint import api
+
+CLEAN, FOUND, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+Analysis = Callable[[Settings, "api.Progress | None"], Report]
+
+
+def run(command: str, options: Options, analysis: Analysis) -> None:
+    """Analyse, write every output and leave with the exit status."""
+    try:
+        outputs = options.outputs()
+    except SettingsError as error:
+        fail(str(error))
+    human = not any(writer.machine and not file for writer, file in outputs)
+    try:
+        settings = options.settings()
+        if options.show_settings:
+            from mmlint.policy.schema import describe
+
+            emit(describe(settings))
+            raise typer.Exit(CLEAN)
+        report = _analyse(settings, options, analysis, human)
+    except SettingsError as error:
+        if human:
+            fail(str(error))
+        settings, report = Settings(), Report(errors=[InputError("", str(error))])
+    context = Context(
+        command=command,
+        show_ignored=settings.show_ignored,
+        fail_on=settings.fail_on,
+        statistics=options.statistics,
+        quiet=options.quiet,
+    )
+    raise typer.Exit(_write(report, outputs, context, options.color, human) or status(report, settings))
+
+
+def _analyse(settings: Settings, options: Options, analysis: Analysis, human: bool) -> Report:
+    from mmlint.policy.apply import check_selectors
+
+    check_selectors(settings)
+    drawn = human and sys.stderr.isatty() and not options.quiet and not options.no_progress
+    progress = Progress(sys.stderr) if drawn else None
+    try:
+        report = analysis(settings, progress)
+    finally:
+        if progress is not None:
+            progress.done()
+    if not settings.show_preexisting:
+        report.findings = [finding for finding in report.findings if counted(finding)]
+    if options.add_ignore is not None:
+        _add_ignores(report, settings, options.add_ignore)
+    return report
+
+
+def _add_ignores(report: Report, settings: Settings, reason: str) -> None:
+    from mmlint.policy import suppressions
+    from mmlint.policy.codes import find
+    from mmlint.policy.discovery import SUPPRESSIONS
+
+    if not reason.strip():
+        raise SettingsError("--add-ignore: give the reason the suppressions will carry")
+    file = settings.suppressions or SUPPRESSIONS
+    added = [finding for finding in report.findings if find(finding.code) is None]
+    count = suppressions.append(file, added, reason)
+    report.findings = [finding for finding in report.findings if finding not in added]
+    report.suppressed += [Suppressed(finding, "file", reason, file) for finding in added]
+    report.notes.append(f"{count} suppressions added to {file}")
+
+
+def status(report: Report, settings: Settings) -> int:
+    """0: nothing that counts at or above `fail-on`; 1: something; 2: input that could not be read."""
+    if report.errors:
+        return UNUSABLE
+    return FOUND if not settings.exit_zero and any(_fails(f, settings) for f in report.findings) else CLEAN
+
+
+def _fails(finding: Finding, settings: Settings) -> bool:
+    return counted(finding) and finding.severity.rank >= settings.fail_on.rank
+
+
+def _write(report: Report, outputs: list[tuple[Writer, str]], context: Context, color: str, human: bool) -> int:
+    """Write everything; returns 2 when a file cannot be written."""
+    failed = CLEAN
+    for writer, file in outputs:
+        if not file:
+            colored = colors(color) and not writer.machine
+            emit(writer.render(report, replace(context, color=colored)))
+            continue
+        try:
+            Path(file).write_text(writer.render(report, context), encoding="utf-8")
+        except OSError as error:
+            failed = UNUSABLE
+            complain(f"{file}: cannot write: {error.strerror}")
+    if human:
+        for problem in report.errors:
+            where = f"{problem.path}:{problem.line}" if problem.line else problem.path
+            complain(f"{where}: {problem.message}" if where else problem.message)
+    return failed
+
+
+def colors(choice: str) -> bool:
+    """Whether stdout gets colours: the flag, then FORCE_COLOR and CLICOLOR_FORCE, then NO_COLOR, then a terminal."""
+    if choice not in ("auto", "always", "never"):
+        fail(f"--color {choice}: one of auto, always, never")
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("FORCE_COLOR") or os.environ.get("CLICOLOR_FORCE", "0") != "0":
+        return True
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stdout.isatty()
+
+
+def emit(text: str) -> None:
+    """Write to stdout; a reader that has gone away is no error."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def complain(message: str) -> None:
+    """One line on stderr."""
+    print(f"mmlint: {plain(message)}", file=sys.stderr)
+
+
+def fail(message: str) -> NoReturn:
+    """One line on stderr, exit status 2."""
+    complain(message)
+    raise typer.Exit(UNUSABLE)
