@@ -1,0 +1,185 @@
+"""Apply changes in memory as `git apply` would: no fuzz, every line as it is, the nearest place by offset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, runtime_checkable
+
+from mmlint.finding import InputError
+from mmlint.inputs.model import FileChange, Hunk, Kind, Patch, Tag
+from mmlint.inputs.tree import OverlayTree, Tree
+
+_BUDGET = 20_000_000
+"""Line comparisons spent on one hunk before the search is given up (a hostile patch on a hostile file)."""
+_REVERSED: dict[Kind, Kind] = {"added": "deleted", "deleted": "added"}
+_FLIP: dict[Tag, Tag] = {"+": "-", "-": "+", " ": " "}
+
+
+class ApplyError(ValueError):
+    """A change that does not fit; the message is one line and names the hunk."""
+
+
+@runtime_checkable
+class BlobStore(Protocol):
+    """A tree that can look blobs up by object id (`GitTree`)."""
+
+    def blob(self, name: str) -> bytes | None:
+        """The blob's content, None without it."""
+        ...
+
+
+def apply(change: FileChange, base: bytes) -> bytes:
+    """The file after the change. Raises `ApplyError` when a hunk fits nowhere."""
+    lines = base.splitlines(keepends=True) if b"\r" not in base else _split(base)
+    patched = bytearray(len(lines))
+    for hunk in change.hunks:
+        source, target = hunk.source(), hunk.target()
+        at = _find(lines, patched, hunk, source)
+        lines[at : at + len(source)] = target
+        patched[at : at + len(source)] = b"\1" * len(target)
+    return b"".join(lines)
+
+
+def _split(base: bytes) -> list[bytes]:
+    """Lines by newline alone, ends kept (`bytes.splitlines` also ends lines at carriage returns)."""
+    lines = [line + b"\n" for line in base.split(b"\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
+
+
+def _find(lines: Sequence[bytes], patched: bytearray, hunk: Hunk, source: list[bytes]) -> int:
+    """Where the hunk fits: the place it names, else the nearest, later before earlier at the same distance.
+
+    As git has it, a hunk at line 0 or 1 fits at the beginning only, one without trailing context at the end only, and
+    lines that an earlier hunk wrote are not matched again.
+    """
+    beginning = hunk.source_start <= 1
+    at_end = bool(hunk.lines) and hunk.lines[-1][0] != " "
+    last = len(lines) - len(source)
+    budget = _BUDGET
+
+    def fits(at: int) -> bool:
+        nonlocal budget
+        if (beginning and at) or (at_end and at != last) or at > last or patched.find(1, at, at + len(source)) >= 0:
+            return False
+        for index, line in enumerate(source):
+            budget -= 1
+            if lines[at + index] != line:
+                return False
+        return True
+
+    start = 0 if beginning else last if at_end else max(hunk.target_start - 1, 0)
+    start = len(lines) if start < 0 or start > len(lines) else start
+    for distance in range(len(lines) + 1):
+        for at in (start + distance, start - distance) if distance else (start,):
+            if 0 <= at <= last and fits(at):
+                return at
+        if budget < 0:
+            raise ApplyError(f"hunk at line {hunk.source_start} is searched for too long: given up")
+    raise ApplyError(f"hunk -{hunk.source_start},{hunk.source_length} does not fit anywhere")
+
+
+def reverse(change: FileChange) -> FileChange:
+    """The change that takes this one back."""
+    return replace(
+        change,
+        old_path=change.new_path,
+        new_path=change.old_path,
+        hunks=tuple(_reverse(hunk) for hunk in change.hunks),
+        kind=_REVERSED.get(change.kind, change.kind),
+        old_blob=change.new_blob,
+        new_blob=change.old_blob,
+        old_mode=change.new_mode,
+        new_mode=change.old_mode,
+    )
+
+
+def _reverse(hunk: Hunk) -> Hunk:
+    return Hunk(
+        hunk.target_start,
+        hunk.target_length,
+        hunk.source_start,
+        hunk.source_length,
+        hunk.heading,
+        tuple((_FLIP[tag], text) for tag, text in hunk.lines),
+        hunk.target_no_newline,
+        hunk.source_no_newline,
+        hunk.line,
+    )
+
+
+def apply_patch(patch: Patch, tree: Tree) -> tuple[OverlayTree, list[InputError]]:
+    """The tree after the patch, and one error for each file it does not fit (that file stays as it was)."""
+    changes: dict[str, bytes | None] = {}
+    after = OverlayTree(tree, changes)
+    errors = []
+    for change in patch.changes:
+        try:
+            changes.update(_changed(change, after, tree))
+        except ApplyError as error:
+            errors.append(InputError(change.path, f"patch does not apply: {error}", change.line))
+    return OverlayTree(tree, changes), errors
+
+
+def _changed(change: FileChange, now: Tree, store: Tree) -> dict[str, bytes | None]:
+    """What one change makes of the files it touches."""
+    if change.kind == "binary":
+        return {}
+    if change.kind in ("added", "copied", "renamed") and change.new_path and now.read(change.new_path) is not None:
+        raise ApplyError("the file is in the tree already")
+    if change.kind == "added":
+        return {change.path: apply(change, b"")}
+    old = change.old_path or ""
+    base = now.read(old)
+    if base is None:
+        raise ApplyError("the file is not in the tree")
+    try:
+        content = apply(change, base)
+    except ApplyError:
+        merged = _three_way(change, base, store)
+        if merged is None:
+            raise
+        content = merged
+    if change.kind == "deleted":
+        if content:
+            raise ApplyError("the file to be deleted has other lines in the tree")
+        return {old: None}
+    return {old: None, change.path: content} if change.kind == "renamed" else {change.path: content}
+
+
+def _three_way(change: FileChange, base: bytes, store: Tree) -> bytes | None:
+    """Through the blob that the index line names, when the tree's store has it; None when that does not help."""
+    if not change.old_blob or not isinstance(store, BlobStore):
+        return None
+    origin = store.blob(change.old_blob)
+    if origin is None:
+        return None
+    from mmlint.inputs.merge import merge
+
+    try:
+        return merge(origin, base, apply(change, origin))
+    except ApplyError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A patch on a tree. `how` it lies there: `already` means the tree had it, and `before` has it taken back."""
+
+    before: Tree
+    after: Tree
+    how: Literal["applied", "already", "partly", "failed"]
+    errors: tuple[InputError, ...] = ()
+
+
+def place(patch: Patch, tree: Tree) -> Placed:
+    """Put a patch on a tree, forwards, else backwards where the tree has it already."""
+    after, errors = apply_patch(patch, tree)
+    if not errors:
+        return Placed(tree, after, "applied")
+    undo = replace(patch, changes=tuple(reverse(change) for change in reversed(patch.changes)))
+    before, misfits = apply_patch(undo, tree)
+    if not misfits:
+        return Placed(before, tree, "already")
+    return Placed(tree, after, "partly" if after.changes else "failed", tuple(errors))
