@@ -1,0 +1,206 @@
+"""Reads one TOML file of kernel tables into rows; every mistake in it is one line that names the file and the row."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+from mmlint.kernel import rows as r
+
+Section = Literal[
+    "kind",
+    "take",
+    "drop",
+    "scope_guard",
+    "scope_free",
+    "lock_pointer",
+    "sleep",
+    "nosleep",
+    "gfp",
+    "foll",
+    "gup",
+    "resource",
+    "guard",
+    "ref_helper",
+    "wrprotect",
+    "set_entry",
+    "flush",
+    "notifier",
+    "mark",
+    "carry",
+    "sense",
+    "callback",
+    "noreturn",
+    "step",
+    "stronger",
+    "same",
+    "probe",
+]
+
+SECTIONS: dict[Section, type[r.Row]] = {
+    "kind": r.Kind,
+    "take": r.Take,
+    "drop": r.Drop,
+    "scope_guard": r.ScopeGuard,
+    "scope_free": r.ScopeFree,
+    "lock_pointer": r.LockPointer,
+    "sleep": r.Sleep,
+    "nosleep": r.Plain,
+    "gfp": r.GfpMask,
+    "foll": r.FollFlag,
+    "gup": r.GupEntry,
+    "resource": r.Resource,
+    "guard": r.Guard,
+    "ref_helper": r.RefHelper,
+    "wrprotect": r.WrProtect,
+    "set_entry": r.SetEntry,
+    "flush": r.Flush,
+    "notifier": r.Notifier,
+    "mark": r.Mark,
+    "carry": r.BitCarry,
+    "sense": r.Sense,
+    "callback": r.Callback,
+    "noreturn": r.Plain,
+    "step": r.Step,
+    "stronger": r.Stronger,
+    "same": r.Same,
+    "probe": r.Probe,
+}
+
+_CALLS: dict[str, type[r.Moving]] = {
+    "takes": r.Taking,
+    "gives": r.Giving,
+    "transfers": r.Transfer,
+}
+
+
+class TableError(ValueError):
+    """A kernel table that cannot be read; the text is one line with the file, the row and what to change."""
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a text in quotes")
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _position(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("must be a number, counted from 0")
+    return value
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(value.split())
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    raise ValueError("must be words in one text or a list of texts")
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "str": _text,
+    "bool": _truth,
+    "bool | None": _truth,
+    "int": _position,
+    "int | None": _position,
+    "tuple[str, ...]": _words,
+}
+
+
+# the keys a group of each row may have, and how each is read; a trailing underscore is not written in TOML
+_FIELDS: dict[type[r.Row], dict[str, Callable[[Any], Any]]] = {
+    row: {each.name.rstrip("_"): _CHECKS[str(each.type)] for each in fields(row) if str(each.type) in _CHECKS}
+    for row in (*SECTIONS.values(), *_CALLS.values())
+}
+
+
+def _values(row: type[r.Row], group: dict[str, Any], where: str) -> dict[str, Any]:
+    known = _FIELDS[row]
+    values: dict[str, Any] = {}
+    for key, value in group.items():
+        if (check := known.get(key)) is None:
+            raise TableError(f"{where}: unknown key {key!r}; known are {', '.join(sorted(known))}")
+        try:
+            values["class_" if key == "class" else key] = check(value)
+        except ValueError as problem:
+            raise TableError(f"{where}: {key} {problem}") from None
+    return values
+
+
+def _calls(row: type[r.Moving], resource: str, text: str, source: str, where: str) -> Iterator[r.Row]:
+    """The calls of a resource, one a line: `name holder [when] [key=value ...]`."""
+    for line in text.splitlines():
+        words = line.split()
+        if not words:
+            continue
+        if len(words) < 2:
+            raise TableError(f"{where}: {line.strip()!r}: write `name holder [when] [key=value]`")
+        values = {"name": words[0], "holder": words[1], "resource": resource, "source": source}
+        for word in words[2:]:
+            key, equals, value = word.partition("=")
+            values[key if equals else "when"] = value if equals else word
+        yield row(**_values(row, values, f"{where}: {words[0]}"))
+
+
+def _resource(group: dict[str, Any], where: str) -> r.Resource:
+    plain = {key: value for key, value in group.items() if key not in _CALLS}
+    values = _values(r.Resource, plain, where)
+    for key, row in _CALLS.items():
+        lines = _text(group.get(key, ""))
+        values[key] = tuple(_calls(row, values["name"], lines, values.get("source", ""), where))
+    return r.Resource(**values)
+
+
+def _rows(section: Section, group: dict[str, Any], where: str, kinds: dict[str, r.Kind]) -> Iterator[r.Row]:
+    row = SECTIONS[section]
+    names = _words(group.pop("names", group.get("name", "")))
+    if not names:
+        raise TableError(f"{where}: no `names`; list the functions the row is about")
+    if row is r.Resource:
+        yield _resource(group | {"name": group["name"]}, where)
+        return
+    group.pop("name", None)
+    values = _values(row, group, where)
+    if "kind" in values and section in ("take", "drop", "lock_pointer"):
+        for kind in (values["kind"], *values.get("also", ())):
+            if kind not in kinds:
+                raise TableError(f"{where}: unknown kind {kind!r}; add a [[kind]] row or use one of {', '.join(kinds)}")
+    if row is r.Take:
+        values["atomic"] = any(kinds[kind].atomic for kind in (values["kind"], *values.get("also", ())))
+    for name in names:
+        yield _make(row, name, values, where)
+
+
+def _make(row: type[r.Row], name: str, values: dict[str, Any], where: str) -> r.Row:
+    try:
+        return row(name=name, **values)
+    except TypeError as problem:
+        missing = str(problem).partition("argument")[2].lstrip("s: ")
+        raise TableError(f"{where} ({name}): missing key {missing}") from None
+
+
+def read_file(path: Path, into: dict[str, list[r.Row]]) -> None:
+    """Adds the rows of a file to `into` by section. Raises TableError with one line, OSError if it cannot be read."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise TableError(f"{path}: {problem}") from None
+    for section, groups in content.items():
+        if section not in SECTIONS:
+            raise TableError(f"{path}: unknown section {section!r}; known are {', '.join(SECTIONS)}")
+        if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
+            raise TableError(f"{path}: write [[{section}]], with two brackets")
+        rows = into.setdefault(section, [])
+        for number, group in enumerate(groups, 1):
+            kinds = {row.name: row for row in into.get("kind", ()) if isinstance(row, r.Kind)}
+            rows.extend(_rows(section, dict(group), f"{path}: [[{section}]] {number}", kinds))

@@ -1,0 +1,387 @@
+"""The rows of the kernel tables: one frozen value for one statement about one name of the kernel's API.
+
+Every row says what the API means, with where that is written down (`source`) and for which releases (`since` is the
+first release the row is right for, `until` the first one it is no longer right for; "" means no known limit). Argument
+positions count from 0. A holder says where a lock, page or reference is found: `result`, `arg:N` (the value of an
+argument), `*arg:N` (what an argument points to) or `-` (nowhere: one per task or CPU).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+class _Value:
+    """Equality, hash and text once for all rows: generating them for every class costs start-up time."""
+
+    __slots__ = ()
+
+    def _values(self) -> tuple[object, ...]:
+        return tuple(getattr(self, each.name) for each in fields(self))  # type: ignore[arg-type]
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, _Value) and other._values() == self._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def __repr__(self) -> str:
+        said = [f"{each.name}={getattr(self, each.name)!r}" for each in fields(self)]  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(said)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Row(_Value):
+    """What all rows have: the name in the kernel's source, where the statement comes from, the releases it is for."""
+
+    name: str
+    source: str = ""
+    since: str = ""
+    until: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Kind(Row):
+    """A kind of lock or context.
+
+    `atomic`: nothing may sleep inside. `rt_sleeps`: on PREEMPT_RT taking it may sleep and holding it does not forbid
+    sleeping locks (spinlock_t, rwlock_t, local_lock). `nests`: may be entered again, each entry needs its own leave.
+    `rank`: place in mm's documented lock order (mm/rmap.c), smaller is taken first; 0 has no place in it.
+    """
+
+    atomic: bool = False
+    rt_sleeps: bool = False
+    nests: bool = False
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Take(Row):
+    """A call that takes a lock or enters a context.
+
+    `arg` names the lock, `out` is the argument through which the lock's address comes back, `result` says that the
+    result itself is the lock or the mapping. `when` is the result for which it is held: always, nonzero, zero, notneg.
+    `also` are the kinds entered with it; `sleeps`: taking it may sleep; `atomic` comes from the kind.
+    """
+
+    kind: str
+    arg: int | None = None
+    out: int | None = None
+    result: bool = False
+    when: str = "always"
+    also: tuple[str, ...] = ()
+    sleeps: bool = False
+    atomic: bool = False
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Drop(Row):
+    """A call that releases a lock or leaves a context.
+
+    `arg` names the lock, `map_arg` the mapped pointer given back, `when` the result for which it is released: always,
+    nonzero, zero, `retry` (a vm_fault_t with VM_FAULT_RETRY or VM_FAULT_COMPLETED), `maybe` (the result does not say).
+    """
+
+    kind: str
+    arg: int | None = None
+    map_arg: int | None = None
+    also: tuple[str, ...] = ()
+    when: str = "always"
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ScopeGuard(Row):
+    """A lock class of cleanup.h (`guard(name)(lock)`, `scoped_guard(name, lock)`): it ends with its scope.
+
+    `take` is the taker it stands for, `when` is nonzero for the conditional forms (`_try`, `_intr`).
+    """
+
+    take: str
+    when: str = "always"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ScopeFree(Row):
+    """A cleanup of `__free(name)`: the function it calls on the variable at the end of its scope.
+
+    `err_safe`: an ERR_PTR in the variable is left alone.
+    """
+
+    call: str
+    err_safe: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class LockPointer(Row):
+    """A call that returns the address of a lock (or writes it through argument `out`) and takes nothing."""
+
+    kind: str
+    out: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Sleep(Row):
+    """A call that may sleep.
+
+    `when`: `always`; `gfp`, if the gfp mask in argument `gfp_arg` allows direct reclaim; `arg:N`, if argument N is not
+    zero; `large`, only for a folio of more than one page; `drops`, after releasing the lock given as argument 0
+    (taken again before it returns): it sleeps for every other lock held.
+    """
+
+    when: str = "always"
+    gfp_arg: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class GfpMask(Row):
+    """A gfp constant: `reclaim` is true if it allows direct reclaim, false if it does not, None if it says nothing.
+
+    `mask` is false for modifiers that are only added to another mask.
+    """
+
+    reclaim: bool | None = None
+    mask: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class FollFlag(Row):
+    """A FOLL_* flag; `internal` ones are set by the GUP entry points, not by their callers."""
+
+    internal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class GupEntry(Row):
+    """An entry point of get_user_pages and its kin.
+
+    `kind` is `pin` (released by unpin_*), `get` (released by put), `extract` (pin or nothing, by iterator type) or
+    `fault` (no reference). `flags`, `pages`, `nr`, `start`, `locked` are argument positions; `write` is the position of
+    the `int write` of old signatures. `mmap_lock`: `held` by the caller, `taken` inside, `none` (lockless only).
+    `result`: `count` (or -errno), `zero` (or -errno), `page` (pointer or ERR_PTR), `bool`, `bytes`.
+    `implies` are FOLL flags that the entry point sets by itself.
+    """
+
+    kind: str
+    flags: int | None = None
+    pages: int | None = None
+    nr: int | None = None
+    start: int | None = None
+    locked: int | None = None
+    write: int | None = None
+    result: str = "count"
+    fast: bool = False
+    remote: bool = False
+    mmap_lock: str = "held"
+    implies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Moving(Row):
+    """A call through which a unit of a `resource` changes hands, found at `holder`.
+
+    It does so on results of `when`: always, nonzero, zero, notneg, noterr (neither NULL nor ERR_PTR), positive. `nr` is
+    the holder of the number of units ("" is one).
+    """
+
+    resource: str
+    holder: str
+    when: str = "always"
+    nr: str = ""
+
+
+class Taking(Moving):
+    """A call after which the caller owns the resource."""
+
+    __slots__ = ()
+
+
+class Giving(Moving):
+    """A call that gives the resource back."""
+
+    __slots__ = ()
+
+
+class Transfer(Moving):
+    """A call that takes the resource over: the caller no longer has to give it back."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Resource(Row):
+    """A kind of thing that is taken and has to be given back, with every call that does either or takes it over.
+
+    `leak` is false where keeping it beyond the function is the usual case.
+    """
+
+    takes: tuple[Taking, ...] = ()
+    gives: tuple[Giving, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
+    unit: str = ""
+    leak: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Guard(Row):
+    """A test. `class_` is the property, `arg` what is tested, `implies` the result for which the property holds.
+
+    `implies` is nonzero, zero, negative or positive. `transitive`: the test sits inside a call that does more.
+    `of`: text that the argument must contain to make it this test (`write_protect_seq`).
+    """
+
+    class_: str
+    arg: int | None = 0
+    implies: str = "nonzero"
+    transitive: bool = False
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class RefHelper(Row):
+    """A primitive on the page reference count: `op` is read, set, inc, dec, try, freeze, unfreeze or test.
+
+    `test` ones return whether the count reached zero. `home`: it may touch `_refcount` directly.
+    """
+
+    op: str
+    arg: int = 0
+    home: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class WrProtect(Row):
+    """A call that takes write permission away. `arg` is the entry's address (None if it works on a value), `mm` the mm
+    or vma argument, `level` pte, pmd, pud or hugetlb; `nr` counts entries.
+    """
+
+    arg: int | None
+    mm: int | None = None
+    level: str = "pte"
+    nr: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SetEntry(Row):
+    """A call that writes an entry of a page table: `arg` is its address, `value` what is written (None: nothing).
+
+    `op` is set, clear (becomes none), get-and-clear (and is returned), upgrade or modify.
+    """
+
+    arg: int
+    value: int | None = None
+    level: str = "pte"
+    op: str = "set"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Flush(Row):
+    """A call that flushes the TLB: `scope` is entry, page, range, mm, all, batched or gather.
+
+    `clears`: it clears the entry too, in one step. `sync`: when it returns no CPU has the old translation.
+    """
+
+    scope: str
+    clears: bool = False
+    sync: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Notifier(Row):
+    """An MMU notifier call: `role` is init, start, start-nonblock, end, invalidate, young, read-begin or read-retry."""
+
+    role: str
+    arg: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Mark(Row):
+    """A call that records a state on a page, folio or mm: `what` is dirty, accessed, young, anon-exclusive, has-pinned,
+    uptodate, active, swapbacked, referenced.
+    """
+
+    what: str
+    arg: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class BitCarry(Row):
+    """An accessor of one bit of an entry: `bit` is soft-dirty, uffd-wp, young, dirty, write, exclusive.
+
+    `form` is present or swap, `op` is set, clear or test.
+    """
+
+    bit: str
+    form: str
+    op: str
+    level: str = "pte"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Sense(Row):
+    """How a result is read: `ok` is null-fails (NULL on failure), err-fails (ERR_PTR), null-or-err, zero, nonzero,
+    true, false, count.
+    """
+
+    ok: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Callback(Row):
+    """A function-pointer member or parameter that is called in a known context: `holds` are the kinds held.
+
+    `name` is the member (`pmd_entry`) or the callee that takes it, `arg` the position of the function.
+    """
+
+    holds: tuple[str, ...] = ()
+    arg: int | None = None
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Plain(Row):
+    """A name in a list: nothing is said but that it belongs there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Probe(Row):
+    """How to see in a tree whether it is at least (or, with `until`, before) a release: `pattern` occurs in `path`."""
+
+    path: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Step(Row):
+    """A class of protocol steps and what it guards.
+
+    `role` is check, sync, take, release, mark, carry or order; `calls` are the names that do it, `sinks` the calls or
+    sink classes it guards, `side` is before (must dominate the sink) or after (must post-dominate it), `rule` the rule
+    that reports its removal, `scenario` the simulator scenario whose bad variant shows it.
+    """
+
+    role: str
+    calls: tuple[str, ...]
+    sinks: tuple[str, ...]
+    side: str = "before"
+    rule: str = ""
+    scenario: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Stronger(Row):
+    """An order of strength: `calls` from the strongest to the weakest, replacing one by a later one loses `what`."""
+
+    calls: tuple[str, ...]
+    what: str
+    scenario: str = ""
+    only: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Same(Row):
+    """Calls that do the same as a protocol step: replacing one by another is no change."""
+
+    calls: tuple[str, ...]

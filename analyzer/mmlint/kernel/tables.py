@@ -1,0 +1,223 @@
+"""The kernel tables: what the kernel's API means, read from the TOML files beside this module.
+
+`tables()` is the newest known meaning of every name, loaded once; `tables().at("6.1")` the meaning in one release;
+`extend(path)` adds a user's own file of the same shape (out-of-tree wrappers). All look-ups are dictionaries by name.
+
+A file holds groups, `[[take]]`, `[[sleep]]`, `[[guard]]` and so on (`SECTIONS`): `names` lists the functions the group
+is about, the other keys are the fields of the row (`rows.py`). A `[[resource]]` lists its calls one a line, as
+`name holder [when] [key=value ...]`, under `takes`, `gives` and `transfers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TypeVar, cast
+
+from mmlint.kernel import rows as r
+from mmlint.kernel.reader import SECTIONS, Section, TableError, read_file
+
+__all__ = ["SECTIONS", "TableError", "Tables", "extend", "tables"]
+
+FILES = ("locks", "sleep", "gfp", "gup", "resources", "guards")
+HERE = Path(__file__).parent
+
+R = TypeVar("R", bound=r.Row)
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables as dictionaries by name.
+
+    Names with several statements (a call that takes two locks, frees one thing and takes another) map to a tuple.
+    `sections` keeps every row of every release as it was read.
+    """
+
+    kinds: dict[str, r.Kind]
+    takes: dict[str, tuple[r.Take, ...]]
+    drops: dict[str, tuple[r.Drop, ...]]
+    scope_guards: dict[str, r.ScopeGuard]
+    scope_frees: dict[str, r.ScopeFree]
+    lock_pointers: dict[str, r.LockPointer]
+    sleeps: dict[str, r.Sleep]
+    nosleep: frozenset[str]
+    gfp: dict[str, r.GfpMask]
+    foll: dict[str, r.FollFlag]
+    gup: dict[str, r.GupEntry]
+    resources: dict[str, r.Resource]
+    takes_resource: dict[str, tuple[r.Taking, ...]]
+    gives_resource: dict[str, tuple[r.Giving, ...]]
+    transfers_resource: dict[str, tuple[r.Transfer, ...]]
+    guards: dict[str, r.Guard]
+    ref_helpers: dict[str, r.RefHelper]
+    wrprotects: dict[str, r.WrProtect]
+    set_entries: dict[str, r.SetEntry]
+    flushes: dict[str, r.Flush]
+    notifiers: dict[str, r.Notifier]
+    marks: dict[str, r.Mark]
+    carries: dict[str, r.BitCarry]
+    senses: dict[str, r.Sense]
+    callbacks: dict[str, tuple[r.Callback, ...]]
+    noreturn: frozenset[str]
+    steps: dict[str, r.Step]
+    stronger: dict[str, r.Stronger]
+    same: dict[str, r.Same]
+    probes: tuple[r.Probe, ...]
+    sections: Mapping[str, tuple[r.Row, ...]]
+    release: str = ""
+
+    def at(self, release: str) -> Tables:
+        """The tables as they read for one kernel release ("6.1"); "" is the newest known meaning of every name."""
+        return _view(self.sections, release)
+
+    def with_class(self, class_: str) -> frozenset[str]:
+        """The names of the guards of one class ("pinned", "pte_same")."""
+        return frozenset(name for name, guard in self.guards.items() if guard.class_ == class_)
+
+
+def version(text: str) -> tuple[int, ...]:
+    """`"6.12.3"` as numbers that compare; raises TableError for anything else."""
+    try:
+        return tuple(int(part) for part in text.split("."))
+    except ValueError:
+        raise TableError(f"{text!r} is not a kernel release; write it as in 6.12") from None
+
+
+def _visible(rows: Iterable[R], release: str) -> list[R]:
+    """The rows for a release; without one, those with no end, or a gone name's last ones."""
+    found = list(rows)
+    if release:
+        at = version(release)
+        return [
+            row
+            for row in found
+            if not (row.since and version(row.since) > at) and not (row.until and version(row.until) <= at)
+        ]
+    lasting = {row.name for row in found if not row.until}
+    return [row for row in found if not row.until or row.name not in lasting]
+
+
+def _many(rows: Iterable[R]) -> dict[str, tuple[R, ...]]:
+    by_name: dict[str, list[R]] = {}
+    for row in rows:
+        by_name.setdefault(row.name, []).append(row)
+    return {name: tuple(found) for name, found in by_name.items()}
+
+
+def _one(rows: Iterable[R]) -> dict[str, R]:
+    by_name: dict[str, R] = {}
+    for row in rows:
+        by_name.setdefault(row.name, row)
+    return by_name
+
+
+def _resource_at(resource: r.Resource, release: str) -> r.Resource:
+    return replace(
+        resource,
+        takes=tuple(_visible(resource.takes, release)),
+        gives=tuple(_visible(resource.gives, release)),
+        transfers=tuple(_visible(resource.transfers, release)),
+    )
+
+
+def _sleeps(store: _Store) -> dict[str, r.Sleep]:
+    """The sleepers of the table, and every taker that may sleep while it waits."""
+    found = _one(store.of("sleep", r.Sleep))
+    for take in store.of("take", r.Take):
+        if take.sleeps and take.name not in found:
+            found[take.name] = r.Sleep(name=take.name, source=take.source, since=take.since, until=take.until)
+    return found
+
+
+class _Store:
+    """Sections as typed lists of the rows that one release sees."""
+
+    def __init__(self, sections: Mapping[str, tuple[r.Row, ...]], release: str) -> None:
+        self._sections = sections
+        self._release = release
+
+    def of(self, section: Section, row: type[R]) -> list[R]:
+        assert issubclass(SECTIONS[section], row), section
+        return _visible(cast("tuple[R, ...]", self._sections.get(section, ())), self._release)
+
+
+def _view(sections: Mapping[str, tuple[r.Row, ...]], release: str) -> Tables:
+    store = _Store(sections, release)
+    resources = {each.name: _resource_at(each, release) for each in store.of("resource", r.Resource)}
+    return Tables(
+        kinds=_one(store.of("kind", r.Kind)),
+        takes=_many(store.of("take", r.Take)),
+        drops=_many(store.of("drop", r.Drop)),
+        scope_guards=_one(store.of("scope_guard", r.ScopeGuard)),
+        scope_frees=_one(store.of("scope_free", r.ScopeFree)),
+        lock_pointers=_one(store.of("lock_pointer", r.LockPointer)),
+        sleeps=_sleeps(store),
+        nosleep=frozenset(row.name for row in store.of("nosleep", r.Plain)),
+        gfp=_one(store.of("gfp", r.GfpMask)),
+        foll=_one(store.of("foll", r.FollFlag)),
+        gup=_one(store.of("gup", r.GupEntry)),
+        resources=resources,
+        takes_resource=_many(row for each in resources.values() for row in each.takes),
+        gives_resource=_many(row for each in resources.values() for row in each.gives),
+        transfers_resource=_many(row for each in resources.values() for row in each.transfers),
+        guards=_one(store.of("guard", r.Guard)),
+        ref_helpers=_one(store.of("ref_helper", r.RefHelper)),
+        wrprotects=_one(store.of("wrprotect", r.WrProtect)),
+        set_entries=_one(store.of("set_entry", r.SetEntry)),
+        flushes=_one(store.of("flush", r.Flush)),
+        notifiers=_one(store.of("notifier", r.Notifier)),
+        marks=_one(store.of("mark", r.Mark)),
+        carries=_one(store.of("carry", r.BitCarry)),
+        senses=_one(store.of("sense", r.Sense)),
+        callbacks=_many(store.of("callback", r.Callback)),
+        noreturn=frozenset(row.name for row in store.of("noreturn", r.Plain)),
+        steps=_one(store.of("step", r.Step)),
+        stronger=_one(store.of("stronger", r.Stronger)),
+        same=_one(store.of("same", r.Same)),
+        probes=tuple(store.of("probe", r.Probe)),
+        sections=sections,
+        release=release,
+    )
+
+
+@cache
+def _sections() -> Mapping[str, tuple[r.Row, ...]]:
+    found: dict[str, list[r.Row]] = {}
+    for name in FILES:
+        read_file(HERE / f"{name}.toml", found)
+    return {section: tuple(rows) for section, rows in found.items()}
+
+
+@cache
+def tables() -> Tables:
+    """The newest known meaning of every name; loaded at the first call."""
+    return _view(_sections(), "")
+
+
+def extend(path: Path | str) -> Tables:
+    """The tables with the rows of a user's file before them, so that its rows win. Raises TableError, OSError."""
+    own: dict[str, list[r.Row]] = {"kind": list(_sections()["kind"])}
+    read_file(Path(path), own)
+    own["kind"] = own["kind"][len(_sections()["kind"]) :]
+    merged: dict[str, tuple[r.Row, ...]]
+    merged = {section: (*own.get(section, ()), *_sections().get(section, ())) for section in SECTIONS}
+    merged["resource"] = tuple(_join(cast("tuple[r.Resource, ...]", merged["resource"])))
+    return _view(merged, "")
+
+
+def _join(resources: tuple[r.Resource, ...]) -> list[r.Resource]:
+    """Resources of the same name made one: a user's file adds calls to a resource by naming it again."""
+    joined: dict[str, r.Resource] = {}
+    for each in resources:
+        if (first := joined.get(each.name)) is None:
+            joined[each.name] = each
+        else:
+            joined[each.name] = replace(
+                each,
+                takes=(*first.takes, *each.takes),
+                gives=(*first.gives, *each.gives),
+                transfers=(*first.transfers, *each.transfers),
+            )
+    return list(joined.values())
