@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mmlint.source import preproc
-from mmlint.source.header import normal_header, read_header
+from mmlint.source.hard import harder
+from mmlint.source.header import clean_header, normal_header, read_header
 from mmlint.source.macros import MacroSource, function_macros
 from mmlint.source.mask import mask
 from mmlint.source.normalise import normalise, normalise_masked
@@ -41,6 +42,16 @@ class Unread:
 
     name: str
     line: int
+
+
+_ATTEMPTS = (
+    (False, False, False),
+    (True, False, False),
+    (False, True, False),
+    (True, True, False),
+    (True, True, True),
+)
+"""Ways to read a function, tried until one leaves no ERROR: (harder normalisation, one arm of every group, the other)."""
 
 
 class FunctionSource:
@@ -106,11 +117,13 @@ class FunctionSource:
             return
         best: tuple[Tree, bytes, tuple[tuple[int, int], ...]] | None = None
         masked = self._file.masked[self.start_byte : self.end_byte]
-        for everything, off in ((False, False), (True, False), (True, True)):
+        for hard, everything, off in _ATTEMPTS:
             if everything and b"#" not in masked:
                 break
             resolved = preproc.resolve(masked, everything=everything, off=off)
             text = normal_function(resolved.text, self.body_byte - self.start_byte)
+            if hard:
+                text = harder(text)
             tree = _parser().parse(text)
             if best is None or not tree.root_node.has_error:
                 best = (tree, text, resolved.dropped)
@@ -188,7 +201,7 @@ class FunctionSource:
 
 def normal_function(masked: bytes, body_at: int) -> bytes:
     """A function's masked slice as plain C of the same length; `body_at` is the offset of its `{`."""
-    head = masked[:body_at]
+    head = clean_header(masked[:body_at])
     header = read_header(head)
     return normalise_masked(normal_header(head, header) if header else head) + normalise_masked(masked[body_at:])
 

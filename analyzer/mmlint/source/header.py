@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from mmlint.source.balance import PARENS, split_arguments
 from mmlint.source.mask import blank
-from mmlint.source.words import PLAIN, WORD
+from mmlint.source.words import UNPREFIXED, without_annotations
 
-_GROUP = re.compile(rb"([A-Za-z_]\w*+)?(\s*+)(" + PARENS + rb")")
+_GROUP = re.compile(rb"([A-Za-z_]\w*+)\s*+(" + PARENS + rb")")
 _NOT_FUNCTIONS = frozenset(
     (b"struct", b"union", b"enum", b"if", b"while", b"for", b"switch", b"do", b"else", b"return")
 )
@@ -18,11 +18,16 @@ _RETURNS_FUNCTION = re.compile(rb"\(\s*\*+\s*([A-Za-z_]\w*+)\s*(" + PARENS + rb"
 _DEFINING = re.compile(rb"_DEFINE(?:\d|x)?\d*$|^DEFINE_|^BPF_CALL_\d|^[A-Z][A-Z0-9_]*$")
 _SYSCALL = re.compile(rb"(COMPAT_)?SYSCALL(?:32)?_DEFINE(\d)")
 _PAIRED = re.compile(rb"(?:SYSCALL\w*_DEFINE|BPF_CALL_|DEFINE_)\w*?(\d)$")
+_VISIBLE = re.compile(rb"\S")
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*+")
 _BASE_WORDS = frozenset(
     b"void char short int long float double signed unsigned bool _Bool static inline extern const volatile register "
     b"struct union enum".split()
 )
+
+_TAGS = (b"struct", b"union", b"enum")
+_TYPE_WORDS = _BASE_WORDS - frozenset((b"static", b"inline", b"extern", b"const", b"volatile", b"register"))
+_SPECIFIER = re.compile(rb"[A-Za-z_]\w*+(?:\s*+" + PARENS + rb")?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,37 +41,30 @@ class Header:
     macro: str = ""
 
 
-def _drop_annotations(text: bytes) -> bytes:
-    return WORD.sub(lambda match: blank(match[0]) if match["called"] or match[0] in PLAIN else match[0], text)
+def clean_header(text: bytes) -> bytes:
+    """A masked header without annotations, same length."""
+    return UNPREFIXED.sub(lambda match: blank(match[0]), without_annotations(text))
 
 
 def read_header(text: bytes) -> Header | None:
-    """The header of a function definition, or None if `text` (masked, up to a `{`) is something else."""
-    text = _drop_annotations(text)
+    """The header of a function definition, or None if `text` (cleaned, up to a `{`) is something else."""
     found = _RETURNS_FUNCTION.search(text)
-    if found and not _TAIL.fullmatch(text, found.end()):
-        found = None
-    if found:
-        return Header(found[1].decode(), _first_token(text, 0, found.start()), found.start(1), found.span(2))
+    if found and _TAIL.fullmatch(text, found.end()):
+        return Header(found[1].decode(), _first_token(text, 0), found.start(1), found.span(2))
     last: re.Match[bytes] | None = None
     start = 0
     for match in _GROUP.finditer(text):
-        if match[1] is None:
-            continue
         if last is not None and b"\n" in text[last.end() : match.start()]:
-            if not text[last.end() : match.start()].strip() and not text[start : last.start()].strip():
-                pass
             start = last.end()
         last = match
     if last is None or last[1] in _NOT_FUNCTIONS or not _TAIL.fullmatch(text, last.end()):
         return None
-    return _named(text, _first_token(text, start, last.start()), last)
+    return _named(text, _first_token(text, start), last)
 
 
-def _first_token(text: bytes, start: int, end: int) -> int:
-    while start < end and text[start : start + 1].isspace():
-        start += 1
-    return start
+def _first_token(text: bytes, start: int) -> int:
+    found = _VISIBLE.search(text, start)
+    return found.start() if found else start
 
 
 def _named(text: bytes, start: int, last: re.Match[bytes]) -> Header | None:
@@ -77,8 +75,8 @@ def _named(text: bytes, start: int, last: re.Match[bytes]) -> Header | None:
     typed = [word for word in before if word not in (b"static", b"inline", b"extern")]
     if not typed and _DEFINING.search(name):
         macro = shown
-        shown = _defined_name(name, last[3]) or shown
-    return Header(shown, start, last.start(1), last.span(3), macro)
+        shown = _defined_name(name, last[2]) or shown
+    return Header(shown, start, last.start(1), last.span(2), macro)
 
 
 def _defined_name(macro: bytes, parameters: bytes) -> str:
@@ -103,7 +101,29 @@ def normal_header(text: bytes, header: Header) -> bytes:
         if len(header.macro) < 5:
             name = text[header.name_at : begin]
         return lead + name.ljust(begin - header.name_at) + _macro_parameters(header, text[begin:end]) + tail
-    return blank(text[: header.start]) + text[header.start : end] + tail
+    return _specifiers(text[: header.name_at], header.start) + text[header.name_at : end] + tail
+
+
+def _specifiers(text: bytes, start: int) -> bytes:
+    """What stands before a function's name, with one type only: words that no type leaves room for are blanked."""
+    words = list(_SPECIFIER.finditer(text, start))
+    known = any(word[0] in _TYPE_WORDS for word in words)
+    others = [
+        word
+        for index, word in enumerate(words)
+        if word[0] not in _BASE_WORDS and (index == 0 or words[index - 1][0] not in _TAGS)
+    ]
+    out = bytearray(blank(text[:start]) + text[start:])
+    for word in others if known else others[:-1]:
+        out[word.start() : word.end()] = blank(word[0])
+    if not known and not others and words:
+        _implicit_int(out, words[-1])
+    return bytes(out)
+
+
+def _implicit_int(out: bytearray, word: re.Match[bytes]) -> None:
+    if word.end() - word.start() >= len(b"int"):
+        out[word.start() : word.end()] = b"int".ljust(word.end() - word.start())
 
 
 def _macro_parameters(header: Header, parameters: bytes) -> bytes:

@@ -11,7 +11,7 @@ import re
 from mmlint.source import preproc
 from mmlint.source.balance import PARENS
 from mmlint.source.mask import blank, mask
-from mmlint.source.words import PLAIN, WORD
+from mmlint.source.words import UNPREFIXED, without_annotations
 
 _KEYWORDS = rb"(?:if|while|for|switch|return|sizeof|else|do|case|goto|typeof|struct|union|enum|default)\b"
 
@@ -20,32 +20,31 @@ _STATEMENT_MACRO = re.compile(
     + _KEYWORDS
     + rb")([A-Za-z_]\w*+)([ \t]*+)("
     + PARENS
-    + rb")(?=(\s*+)([A-Za-z_{}*]|\+\+|--))",
+    + rb")(\s*+)(?=([A-Za-z_{}*]|\+\+|--))",
     re.M,
 )
 _ITERATOR_NAME = re.compile(rb"each|loop|while|iter|walk|^list_for|^FOR|_for_|^for_")
-_CONDITIONAL = re.compile(rb"scoped_|if_|_if\b|^IF|^if|^unless", re.I)
+_CONDITIONAL = re.compile(rb"scoped_|^with_|if_|_if\b|^IF|^if|^unless", re.I)
 _TYPE_ARGUMENT = re.compile(
-    rb"(?:(?<=[\w])\(|,)(?<!sizeof\()(?<!typeof\()(?<!ignof\()(?<!of__\()\s*+"
-    rb"((?:const[ ]|volatile[ ])?(?:(?:struct|union|enum)\s+\w++|(?:unsigned|signed|long|short)(?:\s+(?:long|int|char|short|unsigned))+"
-    rb"|(?:const[ ])?(?:unsigned|signed|long|short|int|char|void|[a-z]\w*+)(?=\s*+\*)|const\s+\w++)(?:\s*+\*(?:\s*+const\b)?)*+)(?=\s*+[,)])"
+    rb"[(,](?:(?<=,)|(?<=\w\()(?<!sizeof\()(?<!typeof\())\s*+"
+    rb"((?:const\s+|volatile\s+)?(?:(?:struct|union|enum)\s+\w++"
+    rb"|(?:unsigned|signed|long|short)(?:\s+(?:long|int|char|short|unsigned))+"
+    rb"|[a-z_]\w*+(?=\s*+\*|\s+const\b)|(?<=const )\w++)(?:\s+const\b)?(?:\s*+\*(?:\s*+const\b)?)*+)(?=\s*+[,)])"
 )
 _TYPEOF = re.compile(rb"\b(?:__)?typeof(?:__|_unqual)?[ \t]*+(" + PARENS + rb")")
 _ASM = re.compile(
-    rb"\b(?:__asm__|__asm|asm)\b((?:\s*+\b(?:__volatile__|volatile|goto|inline|__volatile|__inline)\b)*+)\s*+("
-    + PARENS
-    + rb")"
+    rb"\b(?:__asm__|__asm|asm)(?:_inline)?\b((?:\s*+\b(?:__volatile__|volatile|goto|inline|__volatile|__inline|__inline__)\b)*+)"
+    rb"\s*+(" + PARENS + rb")"
 )
 _CASE_RANGE = re.compile(rb"(\bcase\b[^:;{}]*?)\.\.\.")
+_LAST_WORD = re.compile(rb"\w++(?=[\s*]*\Z)")
 _NOT_WORD = re.compile(rb"[^\w\n]")
-_JUMP_ARGUMENT = re.compile(rb"(?<=[(,])(\s*+)(return|break|continue|goto)\b")
-
-
-def _annotation(match: re.Match[bytes]) -> bytes:
-    found = match[0]
-    if found in PLAIN or match["called"]:
-        return blank(found)
-    return found
+_JUMP_ARGUMENT = re.compile(rb"([(,]\s*+)(return|break|continue|goto)\b")
+_STATIC_MACRO = re.compile(rb"^([ \t]++)static(?=\s+[A-Z_][A-Z0-9_]*+\()", re.M)
+_DECLARED_ARRAY = re.compile(
+    rb"^([ \t]*+)(DECLARE_\w+\()([ ]*\w+),([^()\n]*+(?:" + PARENS + rb"[^()\n]*+)*+)\)(?=\s*+=)", re.M
+)
+_OPERATOR_NAME = re.compile(rb"\b(?:__alignof__|__alignof|_Alignof|alignof|offsetof)(?=\s*\()")
 
 
 def _solid(text: bytes) -> bytes:
@@ -58,22 +57,27 @@ def _typeof(match: re.Match[bytes]) -> bytes:
 
 
 def _asm(match: re.Match[bytes]) -> bytes:
+    """A statement becomes a call of `Asm` without arguments; the register of a variable goes."""
     found = match[0]
+    before = match.string[max(0, match.start() - 40) : match.start()].rstrip()
+    if before[-1:].isalnum() and not before.endswith((b"else", b"do")):
+        return blank(found)
     inside = match[2]
-    head = len(found) - len(inside)
-    return (
-        b"asm_" + blank(found[4:head]) + b"(" + blank(inside[1:-1]) + b")"
-        if head >= 4
-        else b"asm" + b"(" + blank(inside[1:-1]) + b")"
-    )
+    return b"Asm" + blank(found[3 : len(found) - len(inside)]) + b"(" + blank(inside[1:-1]) + b")"
 
 
 def _type_argument(match: re.Match[bytes]) -> bytes:
     found = match[0]
     kept = match[1]
-    if b"\n" in kept:
-        return found
-    return found[: len(found) - len(kept)] + _solid(kept)
+    lead = found[: len(found) - len(kept)]
+    if b"\n" not in kept:
+        return lead + _solid(kept)
+    last = _LAST_WORD.search(kept)
+    return lead + blank(kept[: last.start()]) + last[0] + blank(kept[last.end() :]) if last else found
+
+
+def _declared_array(match: re.Match[bytes]) -> bytes:
+    return match[1] + b"int".ljust(len(match[2])) + match[3] + b"[" + match[4] + b"]"
 
 
 def _jump_argument(match: re.Match[bytes]) -> bytes:
@@ -87,34 +91,47 @@ def _at_statement_start(text: bytes, at: int) -> bool:
 
 
 def _statement_macro(match: re.Match[bytes]) -> bytes:
-    found = match[0]
+    """An iterator as `while`, a scope as `if`, an invocation without `;` with one in the indentation that follows."""
     lead, name, gap, arguments, space, follow = match.groups()
     if not _at_statement_start(match.string, match.start()):
-        return found
-    newline = space.rfind(b"\n")
-    if follow == b"{" or (follow != b"}" and (newline < 0 or _ITERATOR_NAME.search(name) or _CONDITIONAL.search(name))):
-        keyword = b"if" if _CONDITIONAL.search(name) or len(name) < 5 else b"while"
-        if not arguments[1:-1].strip():
-            whole = len(name) + len(gap) + len(arguments)
-            if b"\n" in gap + arguments or whole < len(keyword) + 3:
-                return found
-            return lead + (keyword + b"(1)").ljust(whole)
-        return lead + keyword.ljust(len(name)) + gap + arguments
-    return found
+        return match[0]
+    conditional = _CONDITIONAL.search(name) is not None
+    if follow != b"{" and not conditional and not _ITERATOR_NAME.search(name):
+        line, newline, indent = space.rpartition(b"\n")
+        if follow == b"}" or not newline or not _deeper(lead, indent):
+            if len(indent) > 0 and newline:
+                return lead + name + gap + arguments + line + newline + b";" + indent[1:]
+            return match[0]
+    keyword = b"if" if conditional or len(name) < 5 else b"while"
+    if arguments[1:-1].strip():
+        return lead + keyword.ljust(len(name)) + gap + arguments + space
+    whole = len(name) + len(gap) + len(arguments)
+    if b"\n" in gap + arguments or whole < len(keyword) + 3:
+        return match[0]
+    return lead + (keyword + b"(1)").ljust(whole) + space
+
+
+def _deeper(lead: bytes, indent: bytes) -> bool:
+    return len(indent.expandtabs(8)) > len(lead.expandtabs(8))
 
 
 def normalise(text: bytes) -> bytes:
     """Kernel C as plain C of the same length, line by line; takes any bytes and never fails."""
-    return normalise_masked(preproc.resolve(mask(text)).text)
+    return normalise_masked(UNPREFIXED.sub(lambda match: blank(match[0]), preproc.resolve(mask(text)).text))
 
 
 def normalise_masked(text: bytes) -> bytes:
     """The steps of `normalise` after masking and choosing preprocessor arms."""
-    text = WORD.sub(_annotation, text)
+    text = without_annotations(text)
     if b"asm" in text:
         text = _ASM.sub(_asm, text)
     if b"typeof" in text:
         text = _TYPEOF.sub(_typeof, text)
+    if b"static" in text:
+        text = _STATIC_MACRO.sub(rb"\1      ", text)
+    if b"DECLARE_" in text:
+        text = _DECLARED_ARRAY.sub(_declared_array, text)
+    text = _OPERATOR_NAME.sub(lambda match: match[0].replace(b"of", b"Of"), text)
     text = _TYPE_ARGUMENT.sub(_type_argument, text)
     text = _STATEMENT_MACRO.sub(_statement_macro, text)
     if b"..." in text:

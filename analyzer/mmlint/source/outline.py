@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from mmlint.source import preproc
 from mmlint.source.balance import PARENS
-from mmlint.source.header import Header, read_header
+from mmlint.source.header import Header, clean_header, read_header
 from mmlint.source.mask import blank, mask
 
 _STOP = re.compile(rb"[;{}=(]")
 _PARENS = re.compile(PARENS)
+_DESIGNATED = re.compile(rb"\s*+\.\s*+\w++\s*+=")
 _BRACES = re.compile(rb"[{}]")
 _INITIALISER_STOP = re.compile(rb"[;{(]")
 _CLOSE = b"\n}"
@@ -111,8 +112,8 @@ def _definitions(masked: bytes) -> Iterator[tuple[Header, int, int, int]]:
         elif char == b"=":
             start = at = _past_initialiser(text, at)
         elif char == b"{":
-            header = read_header(_one_arm(masked, text, start, stop.start()))
-            if header is not None:
+            header = read_header(clean_header(_one_arm(masked, text, start, stop.start())))
+            if header is not None and not _DESIGNATED.match(text, at):
                 end = _body_end(masked, text, stop.start())
                 yield header, start, stop.start(), end
                 start = at = end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mmlint.source.balance import PARENS
+from mmlint.source.mask import blank
 
 PLAIN = frozenset(
     b"""
@@ -29,7 +30,6 @@ PLAIN = frozenset(
     __tracing_text __noinstr_section __intrinsic __extension__ __inline __inline__ __pgd_pgtable __pi_init
     __amigappc __restrict __restrict__ __refok __sramdata __nosavedata __early_init __percpu_qual
     __noinitconst __xipram __cpuinitconst __read_mostly_ __sched_fork __naked __noprofile __notrace_funcgraph
-    noinline noinline_for_stack notrace noinstr nokprobe_inline asmlinkage asmlinkage_or_static fastcall
     __volatile__ __const __const__ __label__ __gnu_inline__ __no_reorder
     """.split()
 )
@@ -41,11 +41,22 @@ _CALLED = rb"""
     __counted_by_be __sized_by __element_count __free __cleanup __guarded_by __pt_guarded_by __guarded_var
     __compiletime_error __compiletime_warning __mode __nonnull __no_sanitize __symbol __copy __context_unsafe
     __no_context_analysis __excludes_ctx_lock __exclusive_locks_required __declspec __gcc_attr __align_to __attr
-    __error_code __btf_type_tag __btf_decl_tag BTF_TYPE_TAG __zalloc_size __format_arg __format __alloc_align
+    __error_code __btf_type_tag __btf_decl_tag __zalloc_size __format_arg __format __alloc_align
     __aligned_k __init_section
 """
 
-_PLAIN_ONES = rb"\b(?:__\w++|no(?:inline|trace|instr|kprobe)\w*+|asmlinkage\w*+|fastcall)\b"
-_CALLED_ONES = rb"\b(?:" + b"|".join(sorted(_CALLED.split(), reverse=True)) + rb")[ \t]*+" + PARENS
-WORD = re.compile(rb"(?P<called>" + _CALLED_ONES + rb")|" + _PLAIN_ONES)
-"""Finds candidates: a match with the group `called`, or one listed in `PLAIN`, is an annotation."""
+_CALLED_TAILS = b"|".join(sorted((word.removeprefix(b"__") for word in _CALLED.split()), reverse=True))
+WORD = re.compile(rb"_(?<!\w_)_(?:(?P<called>" + _CALLED_TAILS + rb")[ \t]*+" + PARENS + rb"|\w++)")
+"""Finds words with two leading underscores: an annotation where the group `called` took part, or if listed in `PLAIN`."""
+UNPREFIXED = re.compile(rb"\b(?:noinline(?:_for_stack)?|notrace|noinstr|nokprobe_inline|asmlinkage|fastcall)\b")
+"""Annotation words without underscores, which stand in function headers."""
+
+
+def _annotation(match: re.Match[bytes]) -> bytes:
+    found = match[0]
+    return blank(found) if found in PLAIN or match["called"] else found
+
+
+def without_annotations(text: bytes) -> bytes:
+    """`text` (masked) with its annotations blanked."""
+    return WORD.sub(_annotation, text)
