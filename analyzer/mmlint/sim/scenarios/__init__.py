@@ -1,0 +1,39 @@
+"""The scenarios. `from mmlint.sim.scenarios import S12` imports the one module that holds S12."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from mmlint.sim.scenario import Scenario
+
+MODULES: dict[str, str] = {
+    name: module
+    for module, names in {
+        "pins": "S1 S2 S3 S21 S33 S8 S28 S32",
+        "early_copy": "S12 S13 S14 S15 S16 S17 S18 RT1",
+        "reuse": "S10 S11 S35",
+        "forced_cow": "S23 S26",
+    }.items()
+    for name in names.split()
+}
+
+
+def __getattr__(name: str) -> Scenario:
+    module = MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: Scenario = getattr(import_module(f"{__name__}.{module}"), name)
+    return found
+
+
+def all_scenarios() -> tuple[Scenario, ...]:
+    """Every scenario, in the order of the table."""
+    return tuple(__getattr__(name) for name in MODULES)
+
+
+def find(word: str) -> Scenario | None:
+    """The scenario with this id (any case) or name."""
+    by_id = next((name for name in MODULES if name.lower() == word.lower()), None)
+    if by_id is not None:
+        return __getattr__(by_id)
+    return next((scenario for scenario in all_scenarios() if scenario.name == word), None)

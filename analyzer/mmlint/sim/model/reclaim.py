@@ -1,0 +1,88 @@
+"""Reclaim and swap: add to swap cache, unmap, write out, free; as kswapd or as direct reclaim in an allocation."""
+
+from __future__ import annotations
+
+from mmlint.sim.model.machine import Machine
+from mmlint.sim.model.mm import Mm, Pte
+from mmlint.sim.model.page import Page
+from mmlint.sim.world import Op
+
+
+def shrink_page(m: Machine, page: Page, skip_pinned: bool = True, keep_dirty: bool = True) -> Op[bool]:
+    """shrink_folio_list for one page: true when freed. `skip_pinned` is upstream's folio_maybe_dma_pinned test."""
+    yield f"reclaim looks at {page.name}"
+    if page.freed or not page.lru or not page.try_get():
+        return False
+    if not page.lock.trylock():
+        page.put()
+        return False
+    freed = False
+    if page.anon and not (skip_pinned and page.maybe_pinned):
+        yield from _swap_out(m, page)
+        freed = yield from _free_swapcache(m, page)
+    elif page.cached and not page.maybe_pinned:
+        freed = yield from _drop_file(m, page, keep_dirty)
+    page.lock.unlock()
+    page.put()
+    return freed
+
+
+def _swap_out(m: Machine, page: Page) -> Op[None]:
+    """add_to_swap and try_to_unmap: every mapping becomes a swap entry."""
+    entry = 1 + len(m.swap)
+    yield f"add_to_swap({page.name})"
+    page.swapcache = True
+    page.get()
+    m.w.facts[f"entry of {page.name}"] = entry
+    for mm in m.mms.values():
+        for addr in mm.maps(page):
+            yield from unmap_one(mm, addr, page, entry)
+
+
+def unmap_one(mm: Mm, addr: int, page: Page, entry: int) -> Op[None]:
+    """try_to_unmap_one: under the PTL, dirty bit to the page, exclusive marker into the entry."""
+    yield from mm.ptl.lock()
+    pte = mm.pte(addr)
+    if pte.present and pte.page is page:
+        page.dirty = page.dirty or pte.dirty
+        swap = Pte("swap", entry=entry, exclusive=page.exclusive, soft_dirty=pte.soft_dirty, uffd_wp=pte.uffd_wp)
+        mm.set(addr, swap)
+        page.mapcount -= 1
+        page.put()
+    mm.ptl.unlock()
+
+
+def _free_swapcache(m: Machine, page: Page) -> Op[bool]:
+    """Pageout and __remove_mapping: the freeze of 2 (cache and ours) fails when anybody else holds the page."""
+    yield f"write {page.name} to swap"
+    m.swap = {**m.swap, m.w.facts[f"entry of {page.name}"]: dict(page.data)}
+    yield f"freeze {page.name}"
+    if page.mapcount or not page.freeze(2):
+        return False
+    page.swapcache = False
+    page.unfreeze(1)
+    return True
+
+
+def _drop_file(m: Machine, page: Page, keep_dirty: bool) -> Op[bool]:
+    """A clean page-cache page is dropped; a dirty one is written back first."""
+    for mm in m.mms.values():
+        for addr in mm.maps(page):
+            yield from mm.ptl.lock()
+            pte = mm.pte(addr)
+            if pte.present and pte.page is page:
+                page.dirty = page.dirty or (pte.dirty and keep_dirty)
+                mm.set(addr, Pte())
+                page.mapcount -= 1
+                page.put()
+            mm.ptl.unlock()
+    yield f"write back {page.name} if dirty"
+    if page.dirty:
+        m.w.facts["disk"] = dict(page.data)
+        page.dirty = False
+    yield f"freeze {page.name}"
+    if not page.freeze(2):
+        return False
+    page.cached = None
+    page.unfreeze(1)
+    return True
