@@ -14,7 +14,7 @@ from mmlint.commands.run import fail, run
 @common
 def check(
     options: Options,
-    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH...|-]", help="C files or folders.")] = None,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="C files or folders; - is stdin.")] = None,
     root: Annotated[
         str | None, typer.Option(metavar="DIR", help="The tree the paths belong to; paths are shown relative to it.")
     ] = None,
@@ -33,7 +33,7 @@ def check(
 def patch(
     options: Options,
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE...|-]", help="Mails, mboxes or diffs; - or nothing: stdin.")
+        list[str] | None, typer.Argument(metavar="FILE", help="Mails, mboxes or diffs; - or nothing: stdin.")
     ] = None,
     tree: Annotated[
         str | None, typer.Option(metavar="DIR", help="The tree the patches apply to: a work tree or a git repository.")

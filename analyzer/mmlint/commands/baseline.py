@@ -16,7 +16,7 @@ from mmlint.settings import SettingsError
 
 app = typer.Typer(help="Known findings that do not count.", no_args_is_help=True, rich_markup_mode=None)
 _File = Annotated[str, typer.Option("--file", metavar="FILE", help="The baseline.")]
-_Paths = Annotated[list[str] | None, typer.Argument(metavar="[PATH...]", help="C files or folders.")]
+_Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH", help="C files or folders.")]
 _Root = Annotated[str | None, typer.Option(metavar="DIR", help="The tree the paths belong to.")]
 
 

@@ -15,9 +15,12 @@ _CODES = {"red": "31", "yellow": "33", "blue": "34", "green": "32", "bold": "1",
 _SEVERITY_COLOR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "blue"}
 
 
-def plain(text: str) -> str:
-    """`text` in one line in which nothing can move a cursor, turn the writing direction or break an encoding."""
-    return _UNSAFE.sub(_escape, text.replace("\t", " "))
+def plain(text: str, tabs: bool = False) -> str:
+    """`text` in one line in which nothing can move a cursor, turn the writing direction or break an encoding.
+
+    Tabs become blanks, or stay with `tabs`.
+    """
+    return _UNSAFE.sub(_escape, text if tabs else text.replace("\t", " "))
 
 
 def _escape(match: re.Match[str]) -> str:
