@@ -3,67 +3,139 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from mmlint.source.balance import PARENS
 from mmlint.source.mask import blank
+from mmlint.source.normalise import at_statement_start
 
-_TRAILING_COMMA = re.compile(rb",(?=\s*+\))")
-_EMPTY_ARGUMENT = re.compile(rb"([(,])[ \t](?=[ \t]*+,)")
-_DIGIT_NAME = re.compile(
-    rb"([(,]\s*+)\d(?!(?:[xX][0-9a-fA-F]+|[0-9.]*+(?:[eE][-+]?\d++)?)[uUlLfF]*+\b)(?=\w*+\s*+[,)])"
-)
-_TWO_PREFIXES = re.compile(rb"\b([A-Za-z_]\w*+)([ \t]++)(?=[A-Za-z_]\w*+\s*+[\"])")
-_CALL_IN_STRING = re.compile(rb"(\"\s*+)([A-Za-z_]\w*+" + PARENS + rb")")
-_CALL_BEFORE_STRING = re.compile(rb"([(,]\s*+)([A-Za-z_]\w*+" + PARENS + rb")(?=\s*+\")")
-_CALL_WITH_STATEMENTS = re.compile(rb"\b(?!for\b|while\b|if\b|switch\b)([A-Za-z_]\w*+)[ \t]*+(" + PARENS + rb")")
-_OPERATOR_ARGUMENT = re.compile(rb"([(,]\s*+)(==|!=|<=|>=|<|>|&&|\|\||[-+|&^/%=]|<<|>>)(?=\s*+[,)])")
-_UNKNOWN_ANNOTATION = re.compile(rb"(?<=[\w*])(\s++)(__\w++)(?=\s*+(?:[;=,)]|\[))")
-_BRACED_GROUP = re.compile(rb"(?<=[(,])(\s*+)\{(?=[^{};]*\})")
+_CALL = rb"\b([A-Za-z_]\w*+)([ \t]*+)(" + PARENS + rb")"
+_KEYWORDS = frozenset((b"if", b"for", b"while", b"switch", b"return", b"sizeof", b"do", b"else"))
 
 
 def harder(text: bytes) -> bytes:
     """`text` after the ordinary normalisation, with rarer constructs made digestible too."""
-    text = _TRAILING_COMMA.sub(b" ", text)
-    text = _DIGIT_NAME.sub(rb"\1_", text)
-    text = _TWO_PREFIXES.sub(_joined, text)
-    text = _CALL_IN_STRING.sub(_string, text)
-    text = _CALL_BEFORE_STRING.sub(_string, text)
-    text = _OPERATOR_ARGUMENT.sub(lambda match: match[1] + b"_" * len(match[2]), text)
-    text = _UNKNOWN_ANNOTATION.sub(lambda match: match[1] + blank(match[2]), text)
-    return _CALL_WITH_STATEMENTS.sub(_statements, text)
+    for pattern, replacement in _STEPS:
+        text = pattern.sub(replacement, text)
+    return text
 
 
-def _joined(match: re.Match[bytes]) -> bytes:
+def _digit_name(match: re.Match[bytes]) -> bytes:
+    """`5705_PLUS`, pasted to a prefix by its macro."""
+    return match[1] + b"_"
+
+
+def _prefixes(match: re.Match[bytes]) -> bytes:
+    """`KERN_INFO PFX "..."`: both prefixes as one."""
     if match[1] in (b"return", b"case", b"else", b"sizeof", b"goto"):
         return match[0]
     return match[1] + b"_" * len(match[2])
 
 
 def _string(match: re.Match[bytes]) -> bytes:
+    """`__stringify(x)` between strings."""
     return match[1] + b'"' + blank(match[2][1:-1]) + b'"'
 
 
+def _operator(match: re.Match[bytes]) -> bytes:
+    return match[1] + b"_" * len(match[2])
+
+
+def _blank_second(match: re.Match[bytes]) -> bytes:
+    return match[1] + blank(match[2])
+
+
+def _semicolon(match: re.Match[bytes]) -> bytes:
+    """An invocation that needs no `;`, with one in the blanks behind it."""
+    if not at_statement_start(match.string, match.start()):
+        return match[0]
+    return match[1] + match[2] + b";"
+
+
+def _do_while(match: re.Match[bytes]) -> bytes:
+    return match[1] + b"while".ljust(len(match[2])) + match[3]
+
+
+def _bare_condition(match: re.Match[bytes]) -> bytes:
+    """`if time_after(a, b)`: the macro brings no parentheses of its own here."""
+    return match[1] + blank(match[2]) + match[3]
+
+
+def _designated(match: re.Match[bytes]) -> bytes:
+    if match[1] in _KEYWORDS or b"{" in match[3]:
+        return match[0]
+    return match[1] + match[2] + _DESIGNATOR.sub(rb"\1 ", match[3])
+
+
+def _braced(match: re.Match[bytes]) -> bytes:
+    """A braced list as a macro argument."""
+    return match[1] + b"(" + match[2] + b")"
+
+
+def _spread_type(match: re.Match[bytes]) -> bytes:
+    return match[1] + _NOT_WORD.sub(b"_", match[2])
+
+
+def _wrapped(match: re.Match[bytes]) -> bytes:
+    """`DEB(int i);` and `DEB(if (x) y());`: what stands in the parentheses, without the macro."""
+    lead, name, arguments = match.groups()
+    if name in _KEYWORDS or not _WRAPPED_CODE.match(arguments):
+        return match[0]
+    return lead + blank(name) + b" " + arguments[1:-1] + b" "
+
+
 def _statements(match: re.Match[bytes]) -> bytes:
-    """Arguments that are statements, as one compound statement where there is room for its braces, else as expressions."""
-    found = match[0]
-    arguments = match[2]
-    if b";" not in arguments or b"{" in arguments.partition(b";")[0]:
-        return found
-    head = found[: len(found) - len(arguments)]
+    """Arguments that are statements: one compound statement where there is room for its braces, else expressions."""
+    name, gap, arguments = match.groups()
     inside = arguments[1:-1]
-    comma = _depth_one_comma(inside)
-    tail = len(inside.rstrip())
-    if inside[comma + 1 : comma + 2].isspace() and tail < len(inside):
-        room = comma + 1 if inside[comma + 1 : comma + 2] != b"\n" else comma + 2
-        return head + b"(" + inside[:room] + b"{" + inside[room + 1 : -1] + b"})" if inside[-1:] != b"\n" else found
-    return head + b"(" + inside.replace(b";", b",") + b")"
+    if name in _KEYWORDS or b";" not in inside or b"({" in inside:
+        return match[0]
+    at = _last_comma(inside) + 1
+    while inside[at : at + 1] == b"\n":
+        at += 1
+    if inside[at : at + 1] in (b" ", b"\t") and inside[-1:] in (b" ", b"\t"):
+        inside = inside[:at] + b"{" + inside[at + 1 : -1] + b"}"
+    else:
+        end = len(inside.rstrip(b"; \t\n"))
+        inside = inside[:end].replace(b";", b",") + inside[end:].replace(b";", b" ")
+    return name + gap + b"(" + inside + b")"
 
 
-def _depth_one_comma(inside: bytes) -> int:
+def _last_comma(inside: bytes) -> int:
+    """The last comma between arguments before the first `;`, -1 if there is none."""
     depth = 0
     last = -1
-    for at, char in enumerate(inside.partition(b";")[0]):
+    for at, char in enumerate(inside):
+        if char == 0x3B and depth == 0:
+            break
         depth += (char in b"([{") - (char in b")]}")
         if char == 0x2C and depth == 0:
             last = at
     return last
+
+
+_DESIGNATOR = re.compile(rb"([(,]\s*+)\.(?=\w+\s*+=)")
+_NOT_WORD = re.compile(rb"[^\w\n]")
+_WRAPPED_CODE = re.compile(
+    rb"\(\s*(?:(?:if|for|while)\s*\(|(?:(?:struct|const|unsigned)\s+)?\w++(?:\s++|\s*+\*\s*+)\w++\s*+[)=,;])"
+)
+
+_STEPS: tuple[tuple[re.Pattern[bytes], bytes | Callable[[re.Match[bytes]], bytes]], ...] = (
+    (re.compile(rb",(?=\s*+\))"), b" "),
+    (re.compile(rb"([(,]\s*+)\d(?!(?:[xX][0-9a-fA-F]+|[0-9.]*+(?:[eE][-+]?\d++)?)[uUlLfF]*+\b)(?=\w*+\s*+[,)])"), _digit_name),
+    (re.compile(rb"\b([A-Za-z_]\w*+)([ \t]++)(?=[A-Za-z_]\w*+\s*+[\"])"), _prefixes),
+    (re.compile(rb"(\"\s*+)([A-Za-z_]\w*+" + PARENS + rb")"), _string),
+    (re.compile(rb"([(,]\s*+)([A-Za-z_]\w*+" + PARENS + rb")(?=\s*+\")"), _string),
+    (re.compile(rb"([(,]\s*+)(==|!=|<=|>=|<<|>>|&&|\|\||[-+|&^/%=<>])(?=\s*+[,)])"), _operator),
+    (re.compile(rb"(?<=[\w*])(\s++)(__\w++)(?=\s*+(?:[;=,)]|\[))"), _blank_second),
+    (re.compile(rb"(\()(__\w++)(?=\s*+\*\s*+\w+\s*+\)\s*+\()"), _blank_second),
+    (re.compile(rb"(\w\s++\(\s*+)((?:struct|union|enum)[ ]\w++(?:\s*+\*)*+)(?=\s*+,)"), _spread_type),
+    (re.compile(rb"^([ \t]*+\}\s*+)(\w*each\w*+)([ \t]*+" + PARENS + rb"\s*+;)", re.M), _do_while),
+    (re.compile(rb"\b((?:if|while)[ \t]++)([A-Za-z_]\w*+)([ \t]*+" + PARENS + rb")(?=\s*+[\w{])"), _bare_condition),
+    (re.compile(_CALL), _designated),
+    (re.compile(rb"([(,]\s*+)\{([^{};]*+)\}(?=\s*+[,)])"), _braced),
+    (re.compile(rb"^([ \t]++)([A-Z]\w*+)(" + PARENS + rb")(?=\s*+;)", re.M), _wrapped),
+    (re.compile(_CALL), _statements),
+    (re.compile(rb"^([ \t]*+[A-Za-z_]\w*+[ \t]*+" + PARENS + rb")(\s*?)[ \t](?=\s*+[A-Za-z_}])", re.M), _semicolon),
+    (re.compile(rb"^([ \t]*+[A-Z_][A-Z0-9_]++)(\s*?)[ \t](?=\s*+[A-Za-z_}])", re.M), _semicolon),
+)  # fmt: skip

@@ -9,11 +9,11 @@ from mmlint.source.balance import PARENS, split_arguments
 from mmlint.source.mask import blank
 from mmlint.source.words import UNPREFIXED, without_annotations
 
-_GROUP = re.compile(rb"([A-Za-z_]\w*+)\s*+(" + PARENS + rb")")
+_GROUP = re.compile(rb"([A-Za-z_]\w*+)\s*+(?:(" + PARENS + rb")\s*+(?=\())?+(" + PARENS + rb")")
 _NOT_FUNCTIONS = frozenset(
     (b"struct", b"union", b"enum", b"if", b"while", b"for", b"switch", b"do", b"else", b"return")
 )
-_TAIL = re.compile(rb"[\w\s]*+")
+_TAIL = re.compile(rb"(?:\s++|(?!struct\b|union\b|enum\b)\w++)*+")
 _RETURNS_FUNCTION = re.compile(rb"\(\s*\*+\s*([A-Za-z_]\w*+)\s*(" + PARENS + rb")\s*\)\s*+" + PARENS)
 _DEFINING = re.compile(rb"_DEFINE(?:\d|x)?\d*$|^DEFINE_|^BPF_CALL_\d|^[A-Z][A-Z0-9_]*$")
 _SYSCALL = re.compile(rb"(COMPAT_)?SYSCALL(?:32)?_DEFINE(\d)")
@@ -26,7 +26,9 @@ _BASE_WORDS = frozenset(
 )
 
 _TAGS = (b"struct", b"union", b"enum")
-_TYPE_WORDS = _BASE_WORDS - frozenset((b"static", b"inline", b"extern", b"const", b"volatile", b"register"))
+_STORAGE = frozenset((b"static", b"inline", b"extern"))
+_TYPE_WORDS = _BASE_WORDS - _STORAGE - frozenset((b"const", b"volatile", b"register"))
+_NOT_WORD = re.compile(rb"[^\w\n]")
 _SPECIFIER = re.compile(rb"[A-Za-z_]\w*+(?:\s*+" + PARENS + rb")?")
 
 
@@ -37,7 +39,9 @@ class Header:
     name: str
     start: int
     name_at: int
+    name_end: int
     parameters: tuple[int, int]
+    end: int
     macro: str = ""
 
 
@@ -50,7 +54,8 @@ def read_header(text: bytes) -> Header | None:
     """The header of a function definition, or None if `text` (cleaned, up to a `{`) is something else."""
     found = _RETURNS_FUNCTION.search(text)
     if found and _TAIL.fullmatch(text, found.end()):
-        return Header(found[1].decode(), _first_token(text, 0), found.start(1), found.span(2))
+        start = _first_token(text, 0)
+        return Header(found[1].decode(), start, found.start(1), found.end(1), found.span(2), found.end())
     last: re.Match[bytes] | None = None
     start = 0
     for match in _GROUP.finditer(text):
@@ -68,15 +73,17 @@ def _first_token(text: bytes, start: int) -> int:
 
 
 def _named(text: bytes, start: int, last: re.Match[bytes]) -> Header | None:
-    name = last[1]
-    before = text[start : last.start()].split()
-    macro = ""
+    name, named, parameters = last.groups()
     shown = name.decode()
-    typed = [word for word in before if word not in (b"static", b"inline", b"extern")]
-    if not typed and _DEFINING.search(name):
+    macro = ""
+    if named:
+        inside = named[1:-1].strip()
+        shown = inside.decode() if _IDENTIFIER.fullmatch(inside) else shown
+    elif _DEFINING.search(name) and not [word for word in text[start : last.start()].split() if word not in _STORAGE]:
         macro = shown
-        shown = _defined_name(name, last[2]) or shown
-    return Header(shown, start, last.start(1), last.span(2), macro)
+        shown = _defined_name(name, parameters) or shown
+    name_end = last.end(2) if named else last.end(1)
+    return Header(shown, start, last.start(1), name_end, last.span(3), last.end(), macro)
 
 
 def _defined_name(macro: bytes, parameters: bytes) -> str:
@@ -94,14 +101,17 @@ def _defined_name(macro: bytes, parameters: bytes) -> str:
 def normal_header(text: bytes, header: Header) -> bytes:
     """The header (masked, annotations gone) as one that declares a function, of the same length."""
     begin, end = header.parameters
-    tail = blank(text[end:])
-    if header.macro:
-        lead = blank(text[: header.name_at])
-        name = b"int " + text[header.name_at + 4 : begin].rstrip()
-        if len(header.macro) < 5:
-            name = text[header.name_at : begin]
-        return lead + name.ljust(begin - header.name_at) + _macro_parameters(header, text[begin:end]) + tail
-    return _specifiers(text[: header.name_at], header.start) + text[header.name_at : end] + tail
+    tail = blank(text[header.end :])
+    if not header.macro:
+        name = _NOT_WORD.sub(b"_", text[header.name_at : header.name_end])
+        before = _specifiers(text[: header.name_at], header.start)
+        return before + name + text[header.name_end : header.end] + tail
+    lead = blank(text[: header.name_at])
+    if header.name_end - header.name_at < len(b"int f"):
+        whole = blank(text[header.name_at : end])
+        return lead + b"int f()" + whole[7:] + tail if b"\n" not in whole[:7] else text
+    name = b"int " + text[header.name_at + 4 : header.name_end]
+    return lead + name + text[header.name_end : begin] + _macro_parameters(header.macro, text[begin:end]) + tail
 
 
 def _specifiers(text: bytes, start: int) -> bytes:
@@ -126,11 +136,11 @@ def _implicit_int(out: bytearray, word: re.Match[bytes]) -> None:
         out[word.start() : word.end()] = b"int".ljust(word.end() - word.start())
 
 
-def _macro_parameters(header: Header, parameters: bytes) -> bytes:
+def _macro_parameters(macro: str, parameters: bytes) -> bytes:
     """`(name, type, arg, type, arg)` as `(      type  arg, type  arg)`; blank where the macro has no such pairs."""
     inside = parameters[1:-1]
     spans = split_arguments(inside)
-    paired = _PAIRED.search(header.macro.encode())
+    paired = _PAIRED.search(macro.encode())
     if paired is None or len(spans) % 2 == 0:
         return b"(" + blank(inside) + b")"
     out = bytearray(inside)

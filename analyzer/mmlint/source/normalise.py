@@ -16,11 +16,11 @@ from mmlint.source.words import UNPREFIXED, without_annotations
 _KEYWORDS = rb"(?:if|while|for|switch|return|sizeof|else|do|case|goto|typeof|struct|union|enum|default)\b"
 
 _STATEMENT_MACRO = re.compile(
-    rb"^([ \t]++(?:else[ \t]++)?)(?!"
+    rb"^([ \t]++(?:\}?+[ \t]*+else[ \t]++)?)(?!"
     + _KEYWORDS
     + rb")([A-Za-z_]\w*+)([ \t]*+)("
     + PARENS
-    + rb")(\s*+)(?=([A-Za-z_{}*]|\+\+|--))",
+    + rb")(?=(\s*+)([A-Za-z_{}*]|\+\+|--))",
     re.M,
 )
 _ITERATOR_NAME = re.compile(rb"each|loop|while|iter|walk|^list_for|^FOR|_for_|^for_")
@@ -42,7 +42,11 @@ _NOT_WORD = re.compile(rb"[^\w\n]")
 _JUMP_ARGUMENT = re.compile(rb"([(,]\s*+)(return|break|continue|goto)\b")
 _STATIC_MACRO = re.compile(rb"^([ \t]++)static(?=\s+[A-Z_][A-Z0-9_]*+\()", re.M)
 _DECLARED_ARRAY = re.compile(
-    rb"^([ \t]*+)(DECLARE_\w+\()([ ]*\w+),([^()\n]*+(?:" + PARENS + rb"[^()\n]*+)*+)\)(?=\s*+=)", re.M
+    rb"^([ \t]*+)(DECLARE_BITMAP\(|DECLARE_\w+\((?=[^;\n]*\)\s*=))([ ]*\w+),([^()\n]*+(?:"
+    + PARENS
+    + rb"[^()\n]*+)*+)\)"
+    rb"(?=\s*[=;])",
+    re.M,
 )
 _OPERATOR_NAME = re.compile(rb"\b(?:__alignof__|__alignof|_Alignof|alignof|offsetof)(?=\s*\()")
 
@@ -85,34 +89,35 @@ def _jump_argument(match: re.Match[bytes]) -> bytes:
     return match[1] + (word.capitalize() if word in (b"break", b"continue") else blank(word))
 
 
-def _at_statement_start(text: bytes, at: int) -> bool:
+def at_statement_start(text: bytes, at: int) -> bool:
+    """Whether a statement may start at `at`, judged by the last token before it."""
     before = text[max(0, at - 300) : at].rstrip()
-    return not before or before[-1] in b";{}:)" or before.endswith((b"else", b"do"))
+    if before.endswith(b"{"):
+        return not before[:-1].rstrip().endswith((b"=", b"(", b","))
+    return not before or before[-1] in b";}:)" or before.endswith((b"else", b"do"))
 
 
 def _statement_macro(match: re.Match[bytes]) -> bytes:
-    """An iterator as `while`, a scope as `if`, an invocation without `;` with one in the indentation that follows."""
+    """An iterator as `while` (or `for`, with three clauses), a scope as `if`; arguments stay where they are."""
+    found = match[0]
     lead, name, gap, arguments, space, follow = match.groups()
-    if not _at_statement_start(match.string, match.start()):
-        return match[0]
+    if follow == b"}" or not at_statement_start(match.string, match.start()):
+        return found
     conditional = _CONDITIONAL.search(name) is not None
-    if follow != b"{" and not conditional and not _ITERATOR_NAME.search(name):
-        line, newline, indent = space.rpartition(b"\n")
-        if follow == b"}" or not newline or not _deeper(lead, indent):
-            if len(indent) > 0 and newline:
-                return lead + name + gap + arguments + line + newline + b";" + indent[1:]
-            return match[0]
-    keyword = b"if" if conditional or len(name) < 5 else b"while"
+    if follow != b"{" and not conditional and not _ITERATOR_NAME.search(name) and not _goes_deeper(lead, space):
+        return found
+    keyword = b"if" if conditional or len(name) < 5 else b"for" if arguments.count(b";") == 2 else b"while"
     if arguments[1:-1].strip():
-        return lead + keyword.ljust(len(name)) + gap + arguments + space
+        return lead + keyword.ljust(len(name)) + gap + arguments
     whole = len(name) + len(gap) + len(arguments)
     if b"\n" in gap + arguments or whole < len(keyword) + 3:
-        return match[0]
-    return lead + (keyword + b"(1)").ljust(whole) + space
+        return found
+    return lead + (keyword + b"(1)").ljust(whole)
 
 
-def _deeper(lead: bytes, indent: bytes) -> bool:
-    return len(indent.expandtabs(8)) > len(lead.expandtabs(8))
+def _goes_deeper(lead: bytes, space: bytes) -> bool:
+    _, newline, indent = space.rpartition(b"\n")
+    return bool(newline) and len(indent.expandtabs(8)) > len(lead.expandtabs(8))
 
 
 def normalise(text: bytes) -> bytes:
