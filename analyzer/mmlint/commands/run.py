@@ -65,8 +65,6 @@ def _analyse(settings: Settings, options: Options, analysis: Analysis, human: bo
     finally:
         if progress is not None:
             progress.done()
-    if not settings.show_preexisting:
-        report.findings = [finding for finding in report.findings if counted(finding)]
     if options.add_ignore is not None:
         _add_ignores(report, settings, options.add_ignore)
     return report

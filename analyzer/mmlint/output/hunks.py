@@ -54,7 +54,7 @@ def _body(rows: list[str], position: int, header: re.Match[str]) -> tuple[list[s
     while position < len(rows) and (old > 0 or new > 0):
         row = rows[position].rstrip("\r")
         position += 1
-        if row[:1] not in ("+", "-", " ", "\\", ""):
+        if row[:1] not in ("+", "-", " ", "\\") and (row or position == len(rows)):
             break
         kept = row[:1] != "\\"
         after = kept and row[:1] != "-"

@@ -46,10 +46,9 @@ def _block(marks: Sequence[Mark], lines: Sequence[str], gutter: int, finding: Fi
     shown = 0
     for mark in sorted(marks, key=lambda mark: (mark.line, mark.primary)):
         if not 1 <= mark.line <= len(lines):
-            label = f" {plain(mark.message)}" if mark.message else ""
-            rows.append(
-                f"{' ' * gutter} {style.paint('=', 'bold', 'blue')} line {mark.line}:{label}" if label else empty
-            )
+            if mark.message:
+                sign = style.paint("=", "bold", "blue")
+                rows.append(f"{' ' * gutter} {sign} line {mark.line}: {plain(mark.message)}")
             continue
         if shown and mark.line > shown + 1:
             rows.append(style.paint("...", "bold", "blue"))

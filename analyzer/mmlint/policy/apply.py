@@ -35,7 +35,7 @@ def apply_policy(report: Report, settings: Settings, today: date | None = None) 
             report.findings.append(finding)
     complaints = (found for rule, found in silencer.complaints(settings) if settings.selects(rule))
     report.findings += _leveled(complaints, settings)
-    report.findings.sort(key=lambda finding: finding.sort_key)
+    report.findings.sort(key=lambda f: (f.patch.index if f.patch else 0, f.sort_key))
     report.fixed = _leveled(report.fixed, settings)
     return report
 
