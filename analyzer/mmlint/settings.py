@@ -146,7 +146,7 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 def path_matches(pattern: str, path: str) -> bool:
     """Glob match of a path or any tail of it that starts at a `/`: `mm/` and `memory.c` match `linux/mm/memory.c`."""
-    return _glob(pattern.removeprefix("/").removeprefix("./")).match(path.replace("\\", "/")) is not None
+    return _glob(pattern.removeprefix("/").removeprefix("./")).match(path) is not None
 
 
 def keys() -> dict[str, Field[Any]]:
