@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from mmlint.source.balance import PARENS
+from mmlint.source.balance import PARENS, split_arguments
 from mmlint.source.mask import blank
-from mmlint.source.normalise import at_statement_start
+from mmlint.source.normalise import as_word, at_statement_start
 
-_CALL = rb"\b([A-Za-z_]\w*+)([ \t]*+)(" + PARENS + rb")"
-_KEYWORDS = frozenset((b"if", b"for", b"while", b"switch", b"return", b"sizeof", b"do", b"else"))
+_CALL = rb"\b(?!(?:if|for|while|switch|return|sizeof|do|else)\b)([A-Za-z_]\w*+)([ \t]*+)(" + PARENS + rb")"
+_KEYWORD_FIRST = re.compile(rb"\s*+(?:if|for|while|switch|return|sizeof|do|else)\b")
 
 
 def harder(text: bytes) -> bytes:
@@ -47,7 +47,7 @@ def _blank_second(match: re.Match[bytes]) -> bytes:
 
 def _semicolon(match: re.Match[bytes]) -> bytes:
     """An invocation that needs no `;`, with one in the blanks behind it."""
-    if not at_statement_start(match.string, match.start()):
+    if _KEYWORD_FIRST.match(match[1]) or not at_statement_start(match.string, match.start()):
         return match[0]
     return match[1] + match[2] + b";"
 
@@ -62,7 +62,7 @@ def _bare_condition(match: re.Match[bytes]) -> bytes:
 
 
 def _designated(match: re.Match[bytes]) -> bytes:
-    if match[1] in _KEYWORDS or b"{" in match[3]:
+    if b"{" in match[3]:
         return match[0]
     return match[1] + match[2] + _DESIGNATOR.sub(rb"\1 ", match[3])
 
@@ -73,13 +73,13 @@ def _braced(match: re.Match[bytes]) -> bytes:
 
 
 def _spread_type(match: re.Match[bytes]) -> bytes:
-    return match[1] + _NOT_WORD.sub(b"_", match[2])
+    return match[1] + as_word(match[2])
 
 
 def _wrapped(match: re.Match[bytes]) -> bytes:
     """`DEB(int i);` and `DEB(if (x) y());`: what stands in the parentheses, without the macro."""
     lead, name, arguments = match.groups()
-    if name in _KEYWORDS or not _WRAPPED_CODE.match(arguments):
+    if not _WRAPPED_CODE.match(arguments):
         return match[0]
     return lead + blank(name) + b" " + arguments[1:-1] + b" "
 
@@ -88,34 +88,23 @@ def _statements(match: re.Match[bytes]) -> bytes:
     """Arguments that are statements: one compound statement where there is room for its braces, else expressions."""
     name, gap, arguments = match.groups()
     inside = arguments[1:-1]
-    if name in _KEYWORDS or b";" not in inside or b"({" in inside:
+    if b";" not in inside or b"({" in inside:
         return match[0]
-    at = _last_comma(inside) + 1
-    while inside[at : at + 1] == b"\n":
-        at += 1
-    if inside[at : at + 1] in (b" ", b"\t") and inside[-1:] in (b" ", b"\t"):
-        inside = inside[:at] + b"{" + inside[at + 1 : -1] + b"}"
-    else:
-        end = len(inside.rstrip(b"; \t\n"))
-        inside = inside[:end].replace(b";", b",") + inside[end:].replace(b";", b" ")
-    return name + gap + b"(" + inside + b")"
+    return name + gap + b"(" + b",".join(_compound(inside[start:end]) for start, end in split_arguments(inside)) + b")"
 
 
-def _last_comma(inside: bytes) -> int:
-    """The last comma between arguments before the first `;`, -1 if there is none."""
-    depth = 0
-    last = -1
-    for at, char in enumerate(inside):
-        if char == 0x3B and depth == 0:
-            break
-        depth += (char in b"([{") - (char in b")]}")
-        if char == 0x2C and depth == 0:
-            last = at
-    return last
+def _compound(argument: bytes) -> bytes:
+    """An argument that is a run of statements, in braces if blanks around it leave room, else as comma expression."""
+    if b";" not in argument:
+        return argument
+    at = len(argument) - len(argument.lstrip(b"\n"))
+    if argument[at : at + 1] in (b" ", b"\t") and argument[-1:] in (b" ", b"\t"):
+        return argument[:at] + b"{" + argument[at + 1 : -1] + b"}"
+    end = len(argument.rstrip(b"; \t\n"))
+    return argument[:end].replace(b";", b",") + argument[end:].replace(b";", b" ")
 
 
 _DESIGNATOR = re.compile(rb"([(,]\s*+)\.(?=\w+\s*+=)")
-_NOT_WORD = re.compile(rb"[^\w\n]")
 _WRAPPED_CODE = re.compile(
     rb"\(\s*(?:(?:if|for|while)\s*\(|(?:(?:struct|const|unsigned)\s+)?\w++(?:\s++|\s*+\*\s*+)\w++\s*+[)=,;])"
 )
@@ -127,9 +116,9 @@ _STEPS: tuple[tuple[re.Pattern[bytes], bytes | Callable[[re.Match[bytes]], bytes
     (re.compile(rb"(\"\s*+)([A-Za-z_]\w*+" + PARENS + rb")"), _string),
     (re.compile(rb"([(,]\s*+)([A-Za-z_]\w*+" + PARENS + rb")(?=\s*+\")"), _string),
     (re.compile(rb"([(,]\s*+)(==|!=|<=|>=|<<|>>|&&|\|\||[-+|&^/%=<>])(?=\s*+[,)])"), _operator),
-    (re.compile(rb"(?<=[\w*])(\s++)(__\w++)(?=\s*+(?:[;=,)]|\[))"), _blank_second),
+    (re.compile(rb"(?<=[\w*\]])(\s++)(__\w++)(?=\s*+(?:[;=,)]|\[))"), _blank_second),
     (re.compile(rb"(\()(__\w++)(?=\s*+\*\s*+\w+\s*+\)\s*+\()"), _blank_second),
-    (re.compile(rb"(\w\s++\(\s*+)((?:struct|union|enum)[ ]\w++(?:\s*+\*)*+)(?=\s*+,)"), _spread_type),
+    (re.compile(rb"(\w\s++\(\s*+)((?:struct|union|enum)\s++\w++(?:\s*+\*)*+)(?=\s*+,)"), _spread_type),
     (re.compile(rb"^([ \t]*+\}\s*+)(\w*each\w*+)([ \t]*+" + PARENS + rb"\s*+;)", re.M), _do_while),
     (re.compile(rb"\b((?:if|while)[ \t]++)([A-Za-z_]\w*+)([ \t]*+" + PARENS + rb")(?=\s*+[\w{])"), _bare_condition),
     (re.compile(_CALL), _designated),

@@ -70,14 +70,17 @@ def _asm(match: re.Match[bytes]) -> bytes:
     return b"Asm" + blank(found[3 : len(found) - len(inside)]) + b"(" + blank(inside[1:-1]) + b")"
 
 
-def _type_argument(match: re.Match[bytes]) -> bytes:
-    found = match[0]
-    kept = match[1]
-    lead = found[: len(found) - len(kept)]
+def as_word(kept: bytes) -> bytes:
+    """A type name of several words as one identifier of the same length; if lines part it, its last word alone."""
     if b"\n" not in kept:
-        return lead + _solid(kept)
+        return _solid(kept)
     last = _LAST_WORD.search(kept)
-    return lead + blank(kept[: last.start()]) + last[0] + blank(kept[last.end() :]) if last else found
+    return blank(kept[: last.start()]) + last[0] + blank(kept[last.end() :]) if last else kept
+
+
+def _type_argument(match: re.Match[bytes]) -> bytes:
+    kept = match[1]
+    return match[0][: -len(kept)] + as_word(kept)
 
 
 def _declared_array(match: re.Match[bytes]) -> bytes:

@@ -18,6 +18,7 @@ _DESIGNATED = re.compile(rb"\s*+\.\s*+\w++\s*+=")
 _BRACES = re.compile(rb"[{}]")
 _INITIALISER_STOP = re.compile(rb"[;{(]")
 _CLOSE = b"\n}"
+_BODY_LIMIT = 20_000  # bytes looked at behind the first `}` in column 0, if that one does not close the body
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,17 +155,12 @@ def _past_initialiser(text: bytes, at: int) -> int:
 
 
 def _braces_end(text: bytes, opening: int) -> int:
-    """Just past the partner of the brace at `opening`; a brace that ends its line closes in column 0."""
-    line_end = text.find(b"\n", opening)
-    if line_end >= 0 and not text[opening + 1 : line_end].strip():
+    """Just past the partner of the brace at `opening`, or the next brace in column 0 where arms leave it without one."""
+    end = _counted_end(text, opening)
+    if end < 0:
         close = text.find(_CLOSE, opening)
-        if close >= 0 and _balanced(text, opening, close + 2):
-            return close + 2
-    return _counted_end(text, opening)
-
-
-def _balanced(text: bytes, start: int, end: int) -> bool:
-    return text.count(b"{", start, end) == text.count(b"}", start, end)
+        end = close + 2 if close >= 0 else len(text)
+    return end
 
 
 def _counted_end(text: bytes, opening: int) -> int:
@@ -176,24 +172,20 @@ def _counted_end(text: bytes, opening: int) -> int:
             depth -= 1
             if depth == 0:
                 return brace.end()
-    return len(text)
+    return -1
 
 
 def _body_end(masked: bytes, text: bytes, opening: int) -> int:
     """Just past the last brace of a function body, also where `#if` arms hold braces without partners."""
-    line_end = text.find(b"\n", opening)
-    if line_end >= 0 and not text[opening + 1 : line_end].strip():
-        close = text.find(_CLOSE, opening)
-        first = close
-        while close >= 0:
-            if _balanced(text, opening, close + 2):
-                return close + 2
-            body = preproc.resolve(masked[opening : close + 2], everything=True).text
-            if body.count(b"{") <= body.count(b"}") and masked.count(b"#if", opening, close) <= masked.count(
-                b"#endif", opening, close
-            ):
-                return close + 2
-            close = text.find(_CLOSE, close + 1) if close - first < 20000 else -1
-        if first >= 0:
-            return first + 2
-    return _counted_end(text, opening)
+    counted = _counted_end(text, opening)
+    close = text.find(_CLOSE, opening)
+    if counted >= 0 and (counted == close + 2 or b"#" not in masked[opening:counted]):
+        return counted
+    first = close
+    while close >= 0:
+        body = masked[opening : close + 2]
+        read = preproc.resolve(body, everything=True).text
+        if read.count(b"{") <= read.count(b"}") and body.count(b"#if") <= body.count(b"#endif"):
+            return close + 2
+        close = text.find(_CLOSE, close + 1) if close - first < _BODY_LIMIT else -1
+    return first + 2 if first >= 0 else len(text)
