@@ -111,7 +111,8 @@ def test_useless_ignores_only_for_whole_files_and_rules_that_ran() -> None:
 
 
 def test_a_line_below_the_dashes_of_a_mail() -> None:
-    mail = "Changelog\nmmlint: ignore[PTL901] not here\n---\nmmlint: ignore[PTL901] known, see v1\n mm/x.c | 2 +-\n\ndiff --git a b\n"
+    above = "Changelog\nmmlint: ignore[PTL901] not here\n---\n"
+    mail = above + "mmlint: ignore[PTL901] known, see v1\n mm/x.c | 2 +-\n\ndiff --git a b\n"
     ignores = inline.scan_mail(mail, PATCH)
     assert [(ignore.line, ignore.reason) for ignore in ignores] == [(4, "known, see v1")]
     other = PatchRef(2, 2, "[PATCH 2/2] mm: y", "2@example.org")
