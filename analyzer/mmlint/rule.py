@@ -43,7 +43,8 @@ class Rule:
 
     Exactly one of the three checks is set: `check` looks at a function as it stands, `compare` at a function before
     and after a patch, `check_patch` at a whole patch (changelog included). `needs` names the fact providers the check
-    asks for; `tokens` are identifiers of which at least one must occur in a function's text for `check` to run.
+    asks for; `tokens` are identifiers of which at least one must occur in a function's text for `check` to run;
+    `partial` rules also run on hunks without a tree, where only parts of functions are seen.
     """
 
     code: str
@@ -58,6 +59,7 @@ class Rule:
     check_patch: Callable[[PatchView], Iterator[Hit]] | None = None
     needs: tuple[Callable[..., Any], ...] = ()
     tokens: tuple[str, ...] = ()
+    partial: bool = False
     status: Literal["stable", "preview"] = "stable"
     module: str = field(default="", compare=False)
 

@@ -1,0 +1,437 @@
+"""The one seam of the project: inputs and settings in, a report out. Command line, hooks, bot and audit all call it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from mmlint.engine import check_file, check_patch
+from mmlint.facts.change import FileText, PatchView, pair_functions
+from mmlint.facts.program import Program
+from mmlint.finding import Finding, InputError, Origin, Report, Stats
+from mmlint.policy.apply import apply_policy
+from mmlint.rule import Rule, load
+from mmlint.settings import Settings
+
+if TYPE_CHECKING:
+    from mmlint.inputs.model import Patch
+    from mmlint.inputs.tree import Tree
+    from mmlint.kernel.tables import Tables
+
+_PARALLEL_FROM = 6
+_CHUNK = 4
+_SOURCES = (".c", ".h")
+
+
+class Progress(Protocol):
+    """Somebody who wants to know how far a long run is."""
+
+    def start(self, total: int, what: str) -> None:
+        """`total` steps of `what` are ahead."""
+
+    def advance(self, n: int = 1) -> None:
+        """`n` of them are done."""
+
+    def done(self) -> None:
+        """All is done."""
+
+
+def selected(settings: Settings) -> list[Rule]:
+    """The rules that the settings let run."""
+    return [rule for rule in load() if settings.selects(rule)]
+
+
+def _tables(settings: Settings) -> Tables | None:
+    if not settings.tables:
+        return None
+    from mmlint.kernel.tables import extend
+
+    return extend(settings.tables[0])
+
+
+# --------------------------------------------------------------------- files
+
+
+def check_paths(
+    paths: Sequence[str], settings: Settings, *, root: str | None = None, progress: Progress | None = None
+) -> Report:
+    """Check C files and folders as they stand. What cannot be read becomes an error of the report."""
+    started = time.monotonic()
+    report = Report()
+    files = list(_collect(paths, report))
+    base = Path(root) if root else _root_of(files)
+    inside = [(file, os.path.relpath(file, base).replace(os.sep, "/")) for file in files]
+    shown = {name: _display(file) for file, name in inside}
+    names = [name for _, name in inside]
+    if progress is not None:
+        progress.start(len(names), "files")
+    for part in _run_files(str(base), names, settings, progress):
+        _merge(report, part, shown)
+    if progress is not None:
+        progress.done()
+    report.findings.sort(key=lambda f: f.sort_key)
+    report.stats.seconds = time.monotonic() - started
+    return apply_policy(report, settings)
+
+
+def _collect(paths: Sequence[str], report: Report) -> Iterator[Path]:
+    seen: set[Path] = set()
+    for name in paths:
+        path = Path(name)
+        if name == "-":
+            yield _from_stdin()
+            continue
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.suffix in _SOURCES and p.is_file() and ".git" not in p.parts)
+            if not found:
+                report.errors.append(
+                    InputError(name, "no C files in this folder; name a folder that holds .c or .h files")
+                )
+        elif path.is_file():
+            found = [path]
+        else:
+            report.errors.append(InputError(name, "no such file or folder; check the path"))
+            continue
+        for each in found:
+            if each not in seen:
+                seen.add(each)
+                yield each
+
+
+def _from_stdin() -> Path:
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="mmlint-"))
+    target = folder / "stdin.c"
+    target.write_bytes(sys.stdin.buffer.read())
+    return target
+
+
+def _root_of(files: Sequence[Path]) -> Path:
+    """The kernel tree that the files stand in (a Makefile beside `mm` and `include`), else the working folder."""
+    for file in files[:1]:
+        for folder in file.resolve().parents:
+            if (folder / "Makefile").is_file() and (folder / "mm").is_dir() and (folder / "include").is_dir():
+                return folder
+    cwd = Path.cwd()
+    outside = [f for f in files if not f.resolve().is_relative_to(cwd)]
+    return outside[0].resolve().parent if outside else cwd
+
+
+def _display(file: Path) -> str:
+    resolved = file.resolve() if not file.is_absolute() else file
+    try:
+        return resolved.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return file.as_posix()
+
+
+def _run_files(root: str, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
+    jobs = settings.jobs or min(os.cpu_count() or 1, 8)
+    if jobs <= 1 or len(names) < _PARALLEL_FROM:
+        for part in _check_chunk(root, names, settings, progress):
+            yield part
+        return
+    ordered = sorted(names, key=lambda n: (-_size(root, n), n))
+    chunks = [ordered[i : i + _CHUNK] for i in range(0, len(ordered), _CHUNK)]
+    with ProcessPoolExecutor(min(jobs, len(chunks))) as pool:
+        yield from run_chunks(pool, root, chunks, settings, progress)
+
+
+def run_chunks(
+    pool: Executor, root: str, chunks: Sequence[list[str]], settings: Settings, progress: Progress | None
+) -> Iterator[Report]:
+    """Check chunks of files on any executor; results come in the order of the chunks."""
+    futures = [pool.submit(_check_chunk_list, root, chunk, settings) for chunk in chunks]
+    try:
+        for future, chunk in zip(futures, chunks, strict=True):
+            yield from future.result()
+            if progress is not None:
+                progress.advance(len(chunk))
+    except KeyboardInterrupt:
+        for future in futures:
+            future.cancel()
+        raise
+
+
+def _size(root: str, name: str) -> int:
+    try:
+        return os.stat(f"{root}/{name}").st_size  # noqa: PTH116
+    except OSError:
+        return 0
+
+
+def _check_chunk_list(root: str, names: list[str], settings: Settings) -> list[Report]:
+    return list(_check_chunk(root, names, settings, None))
+
+
+def _check_chunk(root: str, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
+    from mmlint.inputs.tree import FolderTree
+
+    program = Program(FolderTree(root), table=_tables(settings))
+    rules = selected(settings)
+    for name in names:
+        yield _check_one(program, name, rules)
+        if progress is not None:
+            progress.advance()
+
+
+def _check_one(program: Program, name: str, rules: Sequence[Rule]) -> Report:
+    report = Report()
+    file = program.file(name)
+    if file is None:
+        report.errors.append(InputError(name, "cannot be read; check its permissions and that it is below 8 MiB"))
+        return report
+    if b"\0" in file.text[:4096]:
+        report.errors.append(InputError(name, "is a binary file, not C source"))
+        return report
+    report.findings = check_file(program, name, rules)
+    report.stats = Stats(1, len(program.functions(name)), sum(f.source.damaged for f in program.functions(name)))
+    if report.findings:
+        report.sources[name] = file.text.decode("utf-8", "replace").splitlines()
+        _add_sources(report, program)
+    return report
+
+
+def _add_sources(report: Report, program: Program) -> None:
+    for path in {step.path for f in report.findings for step in f.steps} | {f.path for f in report.findings}:
+        file = program.file(path) if path not in report.sources else None
+        if file is not None:
+            report.sources[path] = file.text.decode("utf-8", "replace").splitlines()
+
+
+def _merge(report: Report, part: Report, shown: Mapping[str, str]) -> None:
+    from dataclasses import replace
+
+    def rename(finding: Finding) -> Finding:
+        steps = tuple(replace(step, path=shown.get(step.path, step.path)) for step in finding.steps)
+        return replace(finding, path=shown.get(finding.path, finding.path), steps=steps)
+
+    report.findings += [rename(f) for f in part.findings]
+    report.errors += [replace(e, path=shown.get(e.path, e.path)) for e in part.errors]
+    report.sources.update({shown.get(path, path): lines for path, lines in part.sources.items()})
+    report.stats.files += part.stats.files
+    report.stats.functions += part.stats.functions
+    report.stats.functions_unread += part.stats.functions_unread
+
+
+# ------------------------------------------------------------------- patches
+
+
+def check_patches(
+    inputs: Sequence[str],
+    settings: Settings,
+    *,
+    tree: str | None = None,
+    base: str | None = None,
+    git: str | None = None,
+    staged: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Check what patches introduce: mails, mboxes and diffs on a tree (or hunks alone), commits of a range, the index."""
+    started = time.monotonic()
+    report = Report()
+    rules = selected(settings)
+    if git is not None or staged:
+        _check_git(tree or ".", git, staged, rules, settings, report)
+    else:
+        for name in inputs:
+            _check_input(name, tree, base, rules, settings, report, progress)
+    report.findings.sort(key=lambda f: ((f.patch.index if f.patch else 0), f.sort_key))
+    if not settings.show_preexisting:
+        report.findings = [f for f in report.findings if f.origin != Origin.PRE_EXISTING]
+    report.stats.seconds = time.monotonic() - started
+    return apply_policy(report, settings)
+
+
+def _check_git(
+    repo: str, git: str | None, staged: bool, rules: Sequence[Rule], settings: Settings, report: Report
+) -> None:
+    from mmlint.inputs.gitsource import range_patches
+    from mmlint.inputs.gitsource import staged as staged_patch
+    from mmlint.inputs.tree import TreeError
+
+    try:
+        states = [staged_patch(repo)] if staged else range_patches(repo, git or "HEAD")
+        for patch, before, after in states:
+            check_states(patch, before, after, rules, settings, report)
+    except TreeError as error:
+        report.errors.append(InputError(git or repo, str(error)))
+
+
+def _check_input(
+    name: str,
+    tree: str | None,
+    base: str | None,
+    rules: Sequence[Rule],
+    settings: Settings,
+    report: Report,
+    progress: Progress | None,
+) -> None:
+    from mmlint.inputs.read import read_patches
+
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        report.errors.append(InputError(name, f"cannot be read: {error.strerror}; check the path"))
+        return
+    found = read_patches(data, name)
+    report.errors += found.errors
+    report.notes += found.notes
+    now = _open_tree(tree, base, report)
+    if tree and now is None:
+        return
+    if progress is not None:
+        progress.start(len(found.patches), "patches")
+    for patch in found.patches:
+        now = check_one_patch(patch, now, rules, settings, report)
+        if progress is not None:
+            progress.advance()
+    if progress is not None:
+        progress.done()
+
+
+def _open_tree(tree: str | None, base: str | None, report: Report) -> Tree | None:
+    from mmlint.inputs.tree import FolderTree, GitTree, TreeError
+
+    if tree is None:
+        return None
+    try:
+        if base is not None:
+            return GitTree(tree, base)
+        if not Path(tree).is_dir():
+            raise TreeError("no such folder; --tree names a kernel tree or a git repository")
+        return FolderTree(tree)
+    except TreeError as error:
+        report.errors.append(InputError(tree, str(error)))
+        return None
+
+
+def check_one_patch(
+    patch: Patch, tree: Tree | None, rules: Sequence[Rule], settings: Settings, report: Report
+) -> Tree | None:
+    """Check one patch on a tree, or its hunks alone; the tree for the next patch of the series comes back."""
+    from mmlint.inputs.apply import place
+
+    if tree is None:
+        _check_fragments(patch, rules, report, settings)
+        return None
+    placed = place(patch, tree)
+    report.errors += placed.errors
+    if placed.how == "already":
+        report.notes.append(f"{patch.subject}: the tree has this patch already; checked against the tree without it")
+    if placed.how == "failed":
+        _check_fragments(patch, rules, report, settings)
+        return tree
+    check_states(patch, placed.before, placed.after, rules, settings, report)
+    return placed.after if placed.how != "already" else tree
+
+
+def check_states(
+    patch: Patch, before: Tree, after: Tree, rules: Sequence[Rule], settings: Settings, report: Report
+) -> None:
+    """Check what a patch makes of a tree, given both states."""
+    table = _tables(settings)
+    files = tuple(_file_texts(patch, before, after))
+    old = Program(before, table=table)
+    new = Program(
+        after, old, frozenset(f.path for f in files) | frozenset(f.old_path or "" for f in files), table=table
+    )
+    _check_view(PatchView(patch.subject, patch.body, old, new, files), patch, rules, report)
+
+
+def _file_texts(patch: Patch, before: Tree, after: Tree) -> Iterator[FileText]:
+    for change in patch.changes:
+        if change.kind in ("binary", "mode") or not change.path.endswith(_SOURCES):
+            continue
+        old = before.read(change.old_path) if change.old_path else None
+        new = after.read(change.new_path) if change.new_path else None
+        if old is None and new is None:
+            continue
+        added, removed = changed_lines(old or b"", new or b"")
+        yield FileText(
+            change.path,
+            change.old_path if old is not None else None,
+            change.new_path if new is not None else None,
+            old or b"",
+            new or b"",
+            added,
+            removed,
+        )
+
+
+def changed_lines(before: bytes, after: bytes) -> tuple[frozenset[int], frozenset[int]]:
+    """Line numbers added (in the new text) and removed (in the old text)."""
+    a, b = before.split(b"\n"), after.split(b"\n")
+    head = 0
+    while head < min(len(a), len(b)) and a[head] == b[head]:
+        head += 1
+    tail = 0
+    while tail < min(len(a), len(b)) - head and a[-1 - tail] == b[-1 - tail]:
+        tail += 1
+    matcher = difflib.SequenceMatcher(None, a[head : len(a) - tail], b[head : len(b) - tail], autojunk=False)
+    added: set[int] = set()
+    removed: set[int] = set()
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag != "equal":
+            removed.update(range(head + i1 + 1, head + i2 + 1))
+            added.update(range(head + j1 + 1, head + j2 + 1))
+    return frozenset(added), frozenset(removed)
+
+
+def _check_fragments(patch: Patch, rules: Sequence[Rule], report: Report, settings: Settings) -> None:
+    from mmlint.inputs.fragments import fragments
+    from mmlint.inputs.tree import EmptyTree, OverlayTree
+
+    old: dict[str, bytes | None] = {}
+    new: dict[str, bytes | None] = {}
+    files = []
+    for change in patch.changes:
+        if change.kind in ("binary", "mode") or not change.path.endswith(_SOURCES):
+            continue
+        shown = fragments(change)
+        old[change.path], new[change.path] = shown.before, shown.after
+        files.append(
+            FileText(
+                change.path,
+                change.path if change.old_path else None,
+                change.path if change.new_path else None,
+                shown.before,
+                shown.after,
+                change.added_lines(),
+                change.removed_lines(),
+                shown.new_ranges,
+            )
+        )
+    table = _tables(settings)
+    before = Program(OverlayTree(EmptyTree(), old), table=table, partial=True)
+    after = Program(OverlayTree(EmptyTree(), new), table=table, partial=True)
+    report.notes.append(f"{patch.subject}: no tree, so only the lines that its hunks show were analysed")
+    _check_view(PatchView(patch.subject, patch.body, before, after, tuple(files), partial=True), patch, rules, report)
+
+
+def _check_view(view: PatchView, patch: Patch, rules: Sequence[Rule], report: Report) -> None:
+    for file in view.files:
+        view.changes.extend(pair_functions(file, view))
+    brought, kept, gone = check_patch(view, rules)
+    report.findings += [f.with_origin(Origin.NEW, patch.ref) for f in brought]
+    report.findings += [f.with_origin(Origin.PRE_EXISTING, patch.ref) for f in kept]
+    report.fixed += [f.with_origin(Origin.FIXED, patch.ref) for f in gone]
+    report.stats.files += len(view.files)
+    report.stats.functions += sum(c.after is not None for c in view.changes)
+    report.stats.functions_unread += sum(c.after is not None and c.after.source.damaged for c in view.changes)
+    _patch_sources(report, view, brought)
+
+
+def _patch_sources(report: Report, view: PatchView, findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        for path in (finding.path, *(step.path for step in finding.steps)):
+            file = view.after.file(path) if path not in report.sources else None
+            if file is not None:
+                report.sources[path] = file.text.decode("utf-8", "replace").splitlines()

@@ -1,0 +1,170 @@
+"""Rules run over functions: hits become findings, and the findings of two states are told apart."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from mmlint.facts.change import FunctionChange, PatchView
+from mmlint.facts.function import Function
+from mmlint.facts.program import Program
+from mmlint.facts.summaries import summary
+from mmlint.finding import Confidence, Finding, Hit, Origin, Simulation
+from mmlint.rule import Rule
+
+_CALLER_DEPTH = 3
+_MAX_CALLERS = 60
+
+
+def simulation(rule: Rule) -> Simulation:
+    """The proof of a rule, as findings carry it."""
+    scenario = rule.scenario
+    return Simulation(scenario.name, scenario.schedule, scenario.test, scenario.command)
+
+
+def to_finding(rule: Rule, hit: Hit, path: str, function: str, *, cap: Confidence = Confidence.HIGH) -> Finding:
+    """A hit of a rule as a finding; `cap` bounds the confidence (hunks alone)."""
+    confidence = (hit.confidence or rule.confidence).at_most(cap)
+    return Finding(
+        code=rule.code,
+        name=rule.name,
+        severity=hit.severity or rule.severity,
+        confidence=confidence,
+        message=hit.message,
+        path=hit.path or path,
+        line=hit.line,
+        column=hit.column,
+        end_line=hit.end_line or hit.line,
+        function=function,
+        origin=Origin.PRESENT,
+        simulation=simulation(rule),
+        steps=hit.steps,
+        anchor=hit.anchor,
+    )
+
+
+def check_function(function: Function, rules: Sequence[Rule]) -> Iterator[Finding]:
+    """The findings of the `check` rules in one function."""
+    if function.source.damaged and function.cfg.truncated:
+        return
+    cap = Confidence.MEDIUM if function.program.partial else Confidence.HIGH
+    for rule in rules:
+        if rule.check is None or (rule.tokens and not function.has(*rule.tokens)):
+            continue
+        if function.program.partial and not rule.partial:
+            continue
+        for hit in rule.check(function):
+            yield to_finding(rule, hit, function.path, function.name, cap=cap)
+
+
+def check_file(program: Program, path: str, rules: Sequence[Rule]) -> list[Finding]:
+    """The findings of the `check` rules in one file, numbered and in order."""
+    return number(f for function in program.functions(path) for f in check_function(function, rules))
+
+
+def number(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings in order, one for each place, with ordinals that tell equal ones in a function apart."""
+    unique = {(f.code, f.path, f.line, f.column, f.message): f for f in findings}
+    seen: Counter[tuple[str, str, str, str]] = Counter()
+    out = []
+    for finding in sorted(unique.values(), key=lambda f: f.sort_key):
+        key = (finding.code, finding.path, finding.function, finding.anchor)
+        out.append(replace(finding, ordinal=seen[key]) if seen[key] else finding)
+        seen[key] += 1
+    return out
+
+
+# ------------------------------------------------------------------- patches
+
+
+def check_patch(view: PatchView, rules: Sequence[Rule]) -> tuple[list[Finding], list[Finding], list[Finding]]:
+    """What a patch brings, what was there and still is, and what it takes away."""
+    before = [c.before for c in view.changes if c.before is not None]
+    after = [c.after for c in view.changes if c.after is not None]
+    if not view.partial:
+        callers = _affected_callers(view)
+        before += [b for b, _ in callers if b is not None]
+        after += [a for _, a in callers]
+    old = number(f for function in before for f in check_function(function, rules))
+    new = number(f for function in after for f in check_function(function, rules))
+    brought, kept, gone = compare(old, new)
+    brought += _compared(view, rules)
+    return number(brought), kept, gone
+
+
+def _compared(view: PatchView, rules: Sequence[Rule]) -> Iterator[Finding]:
+    cap = Confidence.MEDIUM if view.partial else Confidence.HIGH
+    for rule in rules:
+        if view.partial and not rule.partial:
+            continue
+        if rule.compare is not None:
+            for change in view.changes:
+                for hit in rule.compare(change):
+                    yield to_finding(rule, hit, change.file.path, change.name, cap=cap)
+        elif rule.check_patch is not None:
+            for hit in rule.check_patch(view):
+                yield to_finding(rule, hit, hit.path or (view.files[0].path if view.files else ""), "", cap=cap)
+
+
+def _affected_callers(view: PatchView) -> list[tuple[Function | None, Function]]:
+    """Callers, up to three levels, of functions whose summary the patch changes."""
+    changed = {(c.after.path, c.after.name) for c in view.changes if c.after is not None}
+    found: dict[tuple[str, str], tuple[Function | None, Function]] = {}
+    work = [(c.before, c.after, 0) for c in view.changes if c.after is not None]
+    while work and len(found) < _MAX_CALLERS:
+        before, after, depth = work.pop(0)
+        if depth >= _CALLER_DEPTH or (before is not None and summary(before) == summary(after)):
+            continue
+        if before is None and depth == 0 and not summary(after):
+            continue
+        for caller in view.after.callers(after.name, after.path, static=after.source.static):
+            key = (caller.path, caller.name)
+            if key in changed or key in found:
+                continue
+            old = next(iter(view.before.named(caller.path, caller.name)), None)
+            found[key] = (old, caller)
+            work.append((old, caller, depth + 1))
+    return list(found.values())
+
+
+_NAME = re.compile(r"[A-Za-z_]\w*(?!\w|\s*\()")
+
+
+def _shape(anchor: str) -> str:
+    """The anchor with its variables made anonymous; calls keep their names."""
+    return _NAME.sub("_", anchor)
+
+
+_KEYS: tuple[Callable[[Finding], tuple[str, ...]], ...] = (
+    lambda f: (f.code, f.path, f.function, f.anchor),
+    lambda f: (f.code, f.path, f.function, _shape(f.anchor)),
+    lambda f: (f.code, f.anchor),
+    lambda f: (f.code, _shape(f.anchor)),
+)
+
+
+def compare(old: list[Finding], new: list[Finding]) -> tuple[list[Finding], list[Finding], list[Finding]]:
+    """(new, kept, gone): findings matched by function and text, then with variables renamed, then moved elsewhere."""
+    left, right = list(old), list(new)
+    kept: list[Finding] = []
+    for key in _KEYS:
+        waiting: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
+        for finding in left:
+            waiting[key(finding)].append(finding)
+        unmatched = []
+        for finding in right:
+            partners = waiting.get(key(finding))
+            if partners:
+                left.remove(partners.pop(0))
+                kept.append(finding)
+            else:
+                unmatched.append(finding)
+        right = unmatched
+    return right, kept, left
+
+
+def changed_functions(changes: Iterable[FunctionChange]) -> int:
+    """How many functions a patch leaves changed or new."""
+    return sum(c.after is not None for c in changes)

@@ -1,0 +1,248 @@
+"""Path-sensitive forward data-flow: states are kept apart by the client's property and joined where it is the same.
+
+The property is what a client tracks (locks held, references owned); the value facts of `mmlint.facts.values` ride along
+and are joined for equal properties. So `if (locked) unlock()` is understood without exploring every path: the paths
+differ in the property exactly where they differ in what matters. (Property simulation, as in ESP, Das et al., PLDI 2002.)
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from mmlint.facts.cfg import Cfg, Node
+from mmlint.facts.ir import Expr
+from mmlint.facts.values import EMPTY, Facts, assign, evaluate, is_zero, join, refine, touch, with_fact, without
+
+P = TypeVar("P", bound=Hashable)
+MAX_STATES = 48
+"""Properties kept apart at one node; beyond it the analysis gives up and says so (`Flow.overflow`)."""
+_MAX_VISITS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[P]):
+    """One way a call may end: the property after it and what is known of its result (`facts`: of other lvalues)."""
+
+    prop: P
+    value: str | None = None
+    facts: tuple[tuple[Expr, str], ...] = ()
+
+
+class Client(Protocol[P]):
+    """What an analysis supplies. Each method gets the node it happens at."""
+
+    initial: P
+
+    def call(self, call: Expr, prop: P, facts: Facts, node: Node) -> Iterable[Outcome[P]] | None:
+        """The ways the call may end; None if it does not matter to this analysis."""
+
+    def assigned(self, target: Expr, value: Expr | None, prop: P, facts: Facts, node: Node) -> P:
+        """The property after `target = value` (value None: the target is declared or changed otherwise)."""
+
+    def branched(self, node: Node, outcome: bool, prop: P, facts: Facts) -> P | None:
+        """The property on one side of a branch; None where that side cannot be taken."""
+
+    def cleanup(self, node: Node, prop: P, facts: Facts) -> P:
+        """The property after a scope's cleanup ran."""
+
+
+@dataclass(slots=True)
+class Flow(Generic[P]):
+    """The result: for each node (by id) the states before it, and the states at the function's end by return node."""
+
+    before: dict[int, dict[P, Facts]] = field(default_factory=dict)
+    returns: list[tuple[Node, P, Facts, str | None]] = field(default_factory=list)
+    overflow: bool = False
+
+    def states(self, node: Node) -> dict[P, Facts]:
+        """The states in which control may reach `node`."""
+        return self.before.get(node.id, {})
+
+
+def solve(cfg: Cfg, client: Client[P], start: Facts = EMPTY) -> Flow[P]:
+    """Run the analysis to its fixpoint."""
+    return _Solver(cfg, client).run(start)
+
+
+class _Solver(Generic[P]):
+    def __init__(self, cfg: Cfg, client: Client[P]) -> None:
+        self.cfg = cfg
+        self.client = client
+        self.flow: Flow[P] = Flow()
+        self.rank = {node.id: i for i, node in enumerate(cfg.order)}
+        self.pending: dict[int, set[P]] = {}
+        self.queue: list[int] = []
+        self.visits: dict[int, int] = {}
+
+    def run(self, start: Facts) -> Flow[P]:
+        self._push(self.cfg.entry, self.client.initial, start)
+        order = self.cfg.order
+        while self.queue:
+            node = order[heapq.heappop(self.queue)]
+            props = self.pending.pop(node.id, None)
+            if not props:
+                continue
+            self.visits[node.id] = self.visits.get(node.id, 0) + 1
+            if self.visits[node.id] > _MAX_VISITS:
+                self.flow.overflow = True
+                continue
+            states = self.flow.before[node.id]
+            for prop in [p for p in states if p in props]:
+                for target, after, facts in self._step(node, prop, states[prop]):
+                    self._push(target, after, facts)
+        self._collect_returns()
+        return self.flow
+
+    def _push(self, node: Node, prop: P, facts: Facts) -> None:
+        states = self.flow.before.setdefault(node.id, {})
+        old = states.get(prop)
+        if old is None:
+            if len(states) >= MAX_STATES:
+                self.flow.overflow = True
+                return
+            states[prop] = facts
+        else:
+            joined = join(old, facts)
+            if joined == old:
+                return
+            states[prop] = joined
+        waiting = self.pending.setdefault(node.id, set())
+        if not waiting:
+            heapq.heappush(self.queue, self.rank[node.id])
+        waiting.add(prop)
+
+    def _step(self, node: Node, prop: P, facts: Facts) -> Iterator[tuple[Node, P, Facts]]:
+        for after, known in self.transfer(node, prop, facts):
+            if node.kind == "branch" and node.expr is not None:
+                for target, label in node.succ:
+                    refined = refine(node.expr, bool(label), known)
+                    if refined is None:
+                        continue
+                    branched = self.client.branched(node, bool(label), after, refined)
+                    if branched is not None:
+                        yield target, branched, _forget_results(refined)
+            else:
+                plain = _forget_results(known)
+                for target, label in node.succ:
+                    if node.kind == "iter":
+                        branched = self.client.branched(node, bool(label), after, plain)
+                        if branched is None:
+                            continue
+                        yield target, branched, plain
+                    elif node.kind == "switch" and node.expr is not None and isinstance(label, str):
+                        yield target, after, _chosen(node.expr, label, plain)
+                    else:
+                        yield target, after, plain
+
+    def transfer(self, node: Node, prop: P, facts: Facts) -> list[tuple[P, Facts]]:
+        """The states after the node's own work, before its edges are told apart."""
+        if node.kind == "cleanup":
+            return [(self.client.cleanup(node, prop, facts), facts)]
+        if node.expr is None:
+            if node.kind == "decl":
+                target = Expr("name", node.name, (), node.line)
+                return [(self.client.assigned(target, None, prop, facts, node), assign(facts, target, None))]
+            return [(prop, facts)]
+        states = [(prop, facts)]
+        for op, expr in events(node):
+            states = [after for p, f in states for after in self._event(op, expr, p, f, node)]
+        if node.kind == "iter":
+            for arg in node.expr.args:
+                if arg.kind == "name":
+                    states = [(p, assign(f, arg, None)) for p, f in states]
+        return states
+
+    def _event(self, op: str, expr: Expr, prop: P, facts: Facts, node: Node) -> list[tuple[P, Facts]]:
+        if op == "call":
+            return self._call(expr, prop, facts, node)
+        if op == "update":
+            target = expr.args[0]
+            known = facts.get(target.key)
+            grown = (
+                ">0"
+                if expr.value.endswith("++") and known is not None and (known in (">0", ">=0") or known.isdigit())
+                else None
+            )
+            if known == "ok":
+                grown = "ok"
+            facts = with_fact(facts, f"#{id(expr)}", known if expr.value.startswith("p") else grown)
+            return [(self.client.assigned(target, None, prop, facts, node), assign(facts, target, grown))]
+        target, source = expr.args
+        value = evaluate(source, facts) if expr.value == "=" else _compound(expr, facts)
+        after = self.client.assigned(target, source if expr.value == "=" else None, prop, facts, node)
+        return [(after, assign(facts, target, value))]
+
+    def _call(self, call: Expr, prop: P, facts: Facts, node: Node) -> list[tuple[P, Facts]]:
+        outcomes = self.client.call(call, prop, facts, node)
+        if not is_pure(call.value):
+            for arg in call.args:
+                facts = touch(facts, arg)
+        if outcomes is None:
+            return [(prop, facts)]
+        out: list[tuple[P, Facts]] = []
+        for outcome in outcomes:
+            known = facts if outcome.value is None else with_fact(facts, f"#{id(call)}", outcome.value)
+            for target, value in outcome.facts:
+                known = assign(known, target, value)
+            out.append((outcome.prop, known))
+        return out
+
+    def _collect_returns(self) -> None:
+        for node in self.cfg.order:
+            if node.kind == "return" or (node is not self.cfg.exit and any(t is self.cfg.exit for t, _ in node.succ)):
+                for prop, facts in self.flow.states(node).items():
+                    for after, known in self.transfer(node, prop, facts):
+                        value = evaluate(node.expr, known) if node.kind == "return" and node.expr is not None else None
+                        self.flow.returns.append((node, after, known, value))
+
+
+def _chosen(value: Expr, label: str, facts: Facts) -> Facts:
+    """Facts on one arm of a switch."""
+    if label == "default" or value.kind not in ("name", "field"):
+        return facts
+    return with_fact(facts, value.key, label) if value.key not in facts else facts
+
+
+def _compound(expr: Expr, facts: Facts) -> str | None:
+    value = evaluate(expr.args[1], facts)
+    if expr.value == "|=" and (is_zero(value) is False or is_zero(facts.get(expr.args[0].key)) is False):
+        return "!0"
+    return None
+
+
+def _forget_results(facts: Facts) -> Facts:
+    return without(facts, [k for k in facts if k[0] == "#" and k[1:].isdigit()])
+
+
+_EVENTS: dict[str, str] = {"call": "call", "assign": "assign"}
+
+
+def events(node: Node) -> list[tuple[str, Expr]]:
+    """The calls, assignments and increments of a node in the order in which they happen."""
+    out: list[tuple[str, Expr]] = []
+    if node.expr is not None:
+        roots = node.expr.args if node.kind == "iter" else (node.expr,)
+        for root in roots:
+            for expr in root.walk():
+                if expr.kind in _EVENTS:
+                    out.append((expr.kind, expr))
+                elif expr.kind == "unary" and expr.value.endswith(("++", "--")):
+                    out.append(("update", expr))
+    return out
+
+
+_PURE_PREFIXES = (
+    "pte_", "pmd_", "pud_", "page_to_", "folio_test_", "folio_nr_", "folio_size", "folio_order", "is_", "vma_is_", "IS_ERR",
+    "PTR_ERR", "ERR_PTR", "WARN_ON", "VM_WARN", "VM_BUG", "BUG_ON", "pr_", "trace_", "lockdep_", "mmap_assert", "container_of",
+    "spin_lock", "spin_unlock", "raw_spin", "mutex_", "flush_", "update_mmu", "sizeof", "min", "max", "ALIGN", "IS_ALIGNED",
+    "set_pte", "set_pmd", "ptep_", "pmdp_", "huge_pte", "count_vm", "add_mm_counter", "inc_mm_counter", "dec_mm_counter",
+    "kfree", "kvfree", "folio_lock", "folio_unlock", "folio_put", "put_page", "mm_inc", "mm_dec", "atomic_", "test_bit",
+)  # fmt: skip
+
+
+def is_pure(name: str) -> bool:
+    """Whether a call leaves what its arguments point to alone, as far as remembered conditions go."""
+    return name.startswith(_PURE_PREFIXES)

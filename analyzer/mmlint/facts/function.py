@@ -1,0 +1,160 @@
+"""One function as rules see it, and the decorator that makes a computation a fact: done once a function, on demand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from mmlint.facts import cfg as graphs
+from mmlint.facts.ir import Expr
+from mmlint.finding import Confidence, Hit, Severity, Step
+
+if TYPE_CHECKING:
+    from mmlint.facts.cfg import Cfg, Node
+    from mmlint.facts.program import Program
+    from mmlint.kernel.tables import Tables
+    from mmlint.source.file import FunctionSource
+
+T = TypeVar("T")
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+
+
+class Function:
+    """A function of one state of a tree. Facts about it are asked for by calling the fact: `locks(function)`."""
+
+    __slots__ = ("_calls", "_words", "cache", "program", "source")
+
+    def __init__(self, source: FunctionSource, program: Program) -> None:
+        self.source = source
+        self.program = program
+        self.cache: dict[object, Any] = {}
+        self._calls: dict[str, list[tuple[Node, Expr]]] | None = None
+        self._words: frozenset[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.source.name
+
+    @property
+    def path(self) -> str:
+        """Its file, from the tree's root."""
+        return self.source.path
+
+    @property
+    def line(self) -> int:
+        """The line of its first word."""
+        return self.source.start_line
+
+    @property
+    def text(self) -> bytes:
+        """Its original text."""
+        return self.source.text
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The parameter names, in order."""
+        return tuple(p.name for p in self.source.params)
+
+    @property
+    def tables(self) -> Tables:
+        """The kernel tables for the tree's release."""
+        return self.program.tables
+
+    @property
+    def cfg(self) -> Cfg:
+        """Its control-flow graph."""
+        return cast("Cfg", cfg(self))
+
+    @property
+    def calls(self) -> dict[str, list[tuple[Node, Expr]]]:
+        """Every reachable call by callee name (the empty name: calls through pointers), in order of control flow."""
+        if self._calls is None:
+            found: dict[str, list[tuple[Node, Expr]]] = {}
+            for node in self.cfg.order:
+                if node.expr is not None:
+                    for call in node.expr.calls():
+                        found.setdefault(call.value, []).append((node, call))
+            self._calls = found
+        return self._calls
+
+    def has(self, *tokens: str) -> bool:
+        """Whether one of the words stands somewhere in its text."""
+        return not self.words.isdisjoint(tokens)
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Every identifier in its text, comments included."""
+        if self._words is None:
+            self._words = frozenset(w.decode() for w in _WORD.findall(self.text))
+        return self._words
+
+    def step(self, line: int, message: str) -> Step:
+        """A step in this function's file."""
+        return Step(self.path, line, message)
+
+    def hit(
+        self,
+        at: Expr | Node,
+        message: str,
+        *,
+        steps: tuple[Step, ...] = (),
+        severity: Severity | None = None,
+        confidence: Confidence | None = None,
+        anchor: str | None = None,
+    ) -> Hit:
+        """A hit at an expression or node; its text is the anchor."""
+        expr = at if isinstance(at, Expr) else at.expr
+        text = anchor if anchor is not None else (expr.key if expr is not None else "")
+        end = expr.end_line if expr is not None else at.line
+        return Hit(
+            line=at.line,
+            column=at.column,
+            end_line=end,
+            message=message,
+            anchor=text,
+            steps=steps,
+            severity=severity,
+            confidence=confidence,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Function {self.name} {self.path}:{self.line}>"
+
+
+def fact(compute: Callable[[Function], T]) -> Callable[[Function], T]:
+    """Make `compute` a fact: its result is kept with the function."""
+
+    @wraps(compute)
+    def get(function: Function) -> T:
+        cache = function.cache
+        if compute not in cache:
+            cache[compute] = compute(function)
+        return cast("T", cache[compute])
+
+    return get
+
+
+@fact
+def cfg(function: Function) -> Cfg:
+    """The control-flow graph."""
+    return graphs.build(function.source)
+
+
+@fact
+def call_targets(function: Function) -> dict[int, Expr]:
+    """The lvalue that takes a call's result, by the id of the call expression."""
+    found: dict[int, Expr] = {}
+    for node in function.cfg.order:
+        if node.expr is None:
+            continue
+        for expr in node.expr.walk():
+            if expr.kind == "assign" and expr.value == "=":
+                source = expr.args[1]
+                if source.kind == "assign":
+                    source = source.args[1]
+                if source.kind == "call":
+                    found[id(source)] = expr.args[0]
+    return found

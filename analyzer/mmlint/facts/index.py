@@ -1,0 +1,84 @@
+"""Where a function is defined: an outline of each folder, kept between runs and refreshed file by file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmlint.source.outline import outline
+
+if TYPE_CHECKING:
+    from mmlint.inputs.tree import Tree
+
+_FORMAT = 3
+Entries = list[tuple[str, bool]]
+
+
+def cache_folder() -> Path:
+    """Where kept results live: `MMLINT_CACHE_DIR`, or `mmlint` below the user's cache folder."""
+    named = os.environ.get("MMLINT_CACHE_DIR")
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmlint"
+
+
+class FolderIndex:
+    """Function name -> files of one folder that define it, with whether each definition is static to its file."""
+
+    def __init__(self, tree: Tree, folder: str) -> None:
+        self.folder = folder
+        kept = _load(tree, folder)
+        files: dict[str, tuple[str, Entries]] = {}
+        fresh = True
+        for name in tree.names(folder):
+            if not name.endswith((".c", ".h")):
+                continue
+            path = f"{folder}/{name}" if folder else name
+            stamp = tree.stamp(path) or ""
+            known = kept.get(name)
+            if known is not None and stamp and known[0] == stamp:
+                files[name] = known
+            else:
+                files[name] = (stamp, _entries(tree.read(path) or b"", name))
+                fresh = False
+        if not fresh:
+            _store(tree, folder, files)
+        self.where: dict[str, list[tuple[str, bool]]] = {}
+        for name, (_, entries) in files.items():
+            path = f"{folder}/{name}" if folder else name
+            for function, static in entries:
+                self.where.setdefault(function, []).append((path, static))
+
+
+def _entries(text: bytes, name: str) -> Entries:
+    header = name.endswith(".h")
+    found: dict[str, bool] = {}
+    for entry in outline(text):
+        head = text[entry.start_byte : entry.start_byte + 64].split(b"(", 1)[0]
+        found.setdefault(entry.name, not header and b"static" in head.split())
+    return sorted(found.items())
+
+
+def _file(tree: Tree, folder: str) -> Path:
+    key = hashlib.sha256(f"{_FORMAT}\0{tree.identity}\0{folder}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return cache_folder() / "index" / f"{key}.json"
+
+
+def _load(tree: Tree, folder: str) -> dict[str, tuple[str, Entries]]:
+    try:
+        data = json.loads(_file(tree, folder).read_bytes())
+        return {name: (stamp, [(n, bool(s)) for n, s in entries]) for name, (stamp, entries) in data.items()}
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _store(tree: Tree, folder: str, files: dict[str, tuple[str, Entries]]) -> None:
+    target = _file(tree, folder)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = target.with_suffix(f".{os.getpid()}.tmp")
+        scratch.write_text(json.dumps(files, separators=(",", ":")))
+        scratch.replace(target)
+    except OSError:
+        return

@@ -1,0 +1,284 @@
+"""The small language that the flow analyses read: expressions lowered from tree-sitter nodes.
+
+Casts, parentheses and branch hints (`likely`, `unlikely`) are gone; `a->b` and `a.b` are both a field; each expression
+knows its place in the file. Two expressions with the same `key` are the same text up to white space and those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tree_sitter import Node as TsNode
+
+    from mmlint.source.file import FunctionSource
+
+_HINT_CALLS = frozenset({"likely", "unlikely", "data_race"})
+
+
+class Expr:
+    """One expression. `kind` is name, num, str, call, field, index, unary, binary, assign, cond, comma, init or other.
+
+    `value` is the identifier, literal text, callee name, field name or operator; `args` are the operands. For a call
+    through an expression (`ops->fn(x)`) `value` is empty and `callee` holds the expression.
+    """
+
+    __slots__ = ("_key", "args", "callee", "column", "end_line", "kind", "line", "value")
+
+    def __init__(
+        self,
+        kind: str,
+        value: str,
+        args: tuple[Expr, ...],
+        line: int,
+        column: int = 1,
+        end_line: int = 0,
+        callee: Expr | None = None,
+    ) -> None:
+        self.kind = kind
+        self.value = value
+        self.args = args
+        self.line = line
+        self.column = column
+        self.end_line = end_line or line
+        self.callee = callee
+        self._key: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Canonical text, for comparing expressions."""
+        if self._key is None:
+            self._key = _render(self)
+        return self._key
+
+    def walk(self) -> Iterator[Expr]:
+        """This expression and all below it, operands before operators (the order of evaluation as far as C has one)."""
+        if self.callee is not None:
+            yield from self.callee.walk()
+        for arg in self.args:
+            yield from arg.walk()
+        yield self
+
+    def calls(self) -> Iterator[Expr]:
+        """The calls in it, innermost first."""
+        return (e for e in self.walk() if e.kind == "call")
+
+    def names(self) -> frozenset[str]:
+        """The identifiers that occur in it (field names are not identifiers)."""
+        return frozenset(e.value for e in self.walk() if e.kind == "name")
+
+    @property
+    def root(self) -> str:
+        """The identifier that an lvalue starts from: `a` for `a->b[i].c` and `*a`, or the empty string."""
+        expr = self
+        while expr.kind in ("field", "index") or (expr.kind == "unary" and expr.value in "*&"):
+            expr = expr.args[0]
+        return expr.value if expr.kind == "name" else ""
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.key} :{self.line}>"
+
+
+def _render(expr: Expr) -> str:
+    kind, args = expr.kind, expr.args
+    if kind in ("name", "num", "str"):
+        return expr.value
+    if kind == "call":
+        head = expr.value or (expr.callee.key if expr.callee is not None else "?")
+        return f"{head}({', '.join(a.key for a in args)})"
+    if kind == "field":
+        return f"{args[0].key}->{expr.value}"
+    if kind == "index":
+        return f"{args[0].key}[{args[1].key}]"
+    if kind == "unary":
+        return f"{args[0].key}{expr.value[1:]}" if expr.value.startswith("p") else f"{expr.value}{_operand(args[0])}"
+    if kind in ("binary", "assign"):
+        return f"{_operand(args[0])} {expr.value} {_operand(args[1])}"
+    if kind == "cond":
+        return f"{_operand(args[0])} ? {args[1].key} : {args[2].key}"
+    return f"{expr.value}{{{', '.join(a.key for a in args)}}}"
+
+
+def _operand(expr: Expr) -> str:
+    return f"({expr.key})" if expr.kind in ("binary", "assign", "cond", "comma") else expr.key
+
+
+class Lowering:
+    """Turns tree-sitter expression nodes of one function into `Expr`."""
+
+    def __init__(self, function: FunctionSource) -> None:
+        self.function = function
+        self._norm = function.norm
+
+    def text(self, node: TsNode) -> str:
+        """The node's text, as it was parsed."""
+        return self._norm(node).decode("utf-8", "replace")
+
+    def lower(self, node: TsNode | None) -> Expr:
+        """The expression below `node`; anything not understood keeps its operands under kind `other`."""
+        if node is None:
+            return Expr("other", "", (), 0)
+        handler = _HANDLERS.get(node.type)
+        if handler is not None:
+            return handler(self, node)
+        return self.make("other", node.type, tuple(self.lower(c) for c in node.named_children), node)
+
+    def make(self, kind: str, value: str, args: tuple[Expr, ...], node: TsNode, callee: Expr | None = None) -> Expr:
+        """An expression placed where `node` stands."""
+        function = self.function
+        line = function.line(node)
+        end = line + node.end_point[0] - node.start_point[0]
+        return Expr(kind, value, args, line, function.column(node), end, callee)
+
+    def inner(self, node: TsNode) -> Expr:
+        """What stands in parentheses."""
+        children = [c for c in node.named_children if c.type != "comment"]
+        if len(children) == 1:
+            return self.lower(children[0])
+        return self.make("comma", ",", tuple(self.lower(c) for c in children), node)
+
+
+def _name(low: Lowering, node: TsNode) -> Expr:
+    return low.make("name", low.text(node), (), node)
+
+
+def _number(low: Lowering, node: TsNode) -> Expr:
+    return low.make("num", low.text(node), (), node)
+
+
+def _string(low: Lowering, node: TsNode) -> Expr:
+    return low.make("str", low.text(node), (), node)
+
+
+def _call(low: Lowering, node: TsNode) -> Expr:
+    function = node.child_by_field_name("function")
+    arguments = node.child_by_field_name("arguments")
+    args = tuple(low.lower(c) for c in arguments.named_children if c.type != "comment") if arguments is not None else ()
+    callee = low.lower(function)
+    if callee.kind == "name":
+        if callee.value in _HINT_CALLS and len(args) == 1:
+            return args[0]
+        return low.make("call", callee.value, args, node)
+    if callee.kind == "call" and callee.value in ("guard", "class", "CLASS") and callee.args:
+        return low.make("call", f"guard:{callee.args[0].key}", args, node)
+    return low.make("call", "", args, node, callee)
+
+
+def _field(low: Lowering, node: TsNode) -> Expr:
+    base = low.lower(node.child_by_field_name("argument"))
+    field = node.child_by_field_name("field")
+    if base.kind == "unary" and base.value == "&":
+        base = base.args[0]
+    return low.make("field", low.text(field) if field is not None else "", (base,), node)
+
+
+def _index(low: Lowering, node: TsNode) -> Expr:
+    base, index = node.child_by_field_name("argument"), node.child_by_field_name("index")
+    return low.make("index", "[]", (low.lower(base), low.lower(index)), node)
+
+
+def _unary(low: Lowering, node: TsNode) -> Expr:
+    operator = node.child_by_field_name("operator")
+    op = operator.type if operator is not None else "?"
+    arg = low.lower(node.child_by_field_name("argument"))
+    if op == "*" and arg.kind == "unary" and arg.value == "&":
+        return arg.args[0]
+    if op == "!" and arg.kind == "unary" and arg.value == "!":
+        return arg
+    return low.make("unary", op, (arg,), node)
+
+
+def _update(low: Lowering, node: TsNode) -> Expr:
+    operator = node.child_by_field_name("operator")
+    argument = node.child_by_field_name("argument")
+    op = operator.type if operator is not None else "++"
+    postfix = argument is not None and operator is not None and operator.start_byte > argument.start_byte
+    inner = low.lower(argument)
+    if postfix and argument is not None and argument.type in ("unary_expression", "pointer_expression"):
+        # The grammar reads `!p++` as `(!p)++`: the increment belongs to the operand.
+        return low.make("unary", inner.value, (low.make("unary", "p" + op, inner.args, node),), node)
+    return low.make("unary", ("p" if postfix else "") + op, (inner,), node)
+
+
+def _binary(low: Lowering, node: TsNode) -> Expr:
+    operator = node.child_by_field_name("operator")
+    args = (low.lower(node.child_by_field_name("left")), low.lower(node.child_by_field_name("right")))
+    return low.make("binary", operator.type if operator is not None else "?", args, node)
+
+
+def _assign(low: Lowering, node: TsNode) -> Expr:
+    operator = node.child_by_field_name("operator")
+    args = (low.lower(node.child_by_field_name("left")), low.lower(node.child_by_field_name("right")))
+    return low.make("assign", operator.type if operator is not None else "=", args, node)
+
+
+def _cond(low: Lowering, node: TsNode) -> Expr:
+    condition = low.lower(node.child_by_field_name("condition"))
+    then = node.child_by_field_name("consequence")
+    args = (
+        condition,
+        low.lower(then) if then is not None else condition,
+        low.lower(node.child_by_field_name("alternative")),
+    )
+    return low.make("cond", "?", args, node)
+
+
+def _cast(low: Lowering, node: TsNode) -> Expr:
+    return low.lower(node.child_by_field_name("value"))
+
+
+def _comma(low: Lowering, node: TsNode) -> Expr:
+    args = (low.lower(node.child_by_field_name("left")), low.lower(node.child_by_field_name("right")))
+    return low.make("comma", ",", args, node)
+
+
+def _parens(low: Lowering, node: TsNode) -> Expr:
+    return low.inner(node)
+
+
+def _sizeof(low: Lowering, node: TsNode) -> Expr:
+    return low.make("num", low.text(node), (), node)
+
+
+def _init(low: Lowering, node: TsNode) -> Expr:
+    return low.make("init", "", tuple(low.lower(c) for c in node.named_children if c.type != "comment"), node)
+
+
+def _pair(low: Lowering, node: TsNode) -> Expr:
+    value = node.child_by_field_name("value")
+    designator = node.child_by_field_name("designator")
+    field = low.text(designator).lstrip(".") if designator is not None else ""
+    return low.make("init", field, (low.lower(value),), node)
+
+
+_HANDLERS = {
+    "identifier": _name,
+    "field_identifier": _name,
+    "type_identifier": _name,
+    "true": _name,
+    "false": _name,
+    "null": _name,
+    "number_literal": _number,
+    "char_literal": _number,
+    "string_literal": _string,
+    "concatenated_string": _string,
+    "call_expression": _call,
+    "field_expression": _field,
+    "subscript_expression": _index,
+    "unary_expression": _unary,
+    "pointer_expression": _unary,
+    "update_expression": _update,
+    "binary_expression": _binary,
+    "assignment_expression": _assign,
+    "conditional_expression": _cond,
+    "cast_expression": _cast,
+    "comma_expression": _comma,
+    "parenthesized_expression": _parens,
+    "sizeof_expression": _sizeof,
+    "alignof_expression": _sizeof,
+    "offsetof_expression": _sizeof,
+    "initializer_list": _init,
+    "initializer_pair": _pair,
+    "compound_literal_expression": lambda low, node: low.lower(node.child_by_field_name("value")),
+}

@@ -1,0 +1,390 @@
+"""Locks and atomic contexts held at each point of a function, page-table locks apart from other spinlocks.
+
+Conditional takers (`pte_offset_map_lock` may return NULL, trylocks, `page_vma_mapped_walk`) split the state by result.
+What a callee takes or releases comes from its own analysis, translated to the caller's arguments. A release of a lock
+that this function did not take is recorded as such: the caller's lock is gone from there on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.flow import Flow, Outcome, solve
+from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.values import Facts, is_negative, is_zero
+from mmlint.kernel.rows import Drop, Take
+from mmlint.kernel.tables import Tables
+
+_LOOSE = {"ptl": "spin", "raw_spin": "spin", "vma_lock": "vma_lock"}
+_MAPPED = frozenset({"ptl", "pte_map", "rcu", "walk", "kmap", "kmap_atomic"})
+_CONTEXTS = frozenset({"rcu", "preempt", "irq", "bh", "kmap", "kmap_atomic", "pte_map", "lazy_mmu"})
+_MAX_EFFECTS = 8
+_MAX_DEPTH = 6
+
+
+class Held(NamedTuple):
+    """A lock held, or (`gone`) a lock of the caller that was released here. `key` names the lock, `map` the mapping."""
+
+    kind: str
+    key: str
+    line: int
+    name: str
+    map: str = ""
+    gone: bool = False
+
+
+Prop = frozenset[Held]
+NOTHING: Prop = frozenset()
+
+
+@dataclass(slots=True)
+class LockFacts:
+    """The flow over a function's locks, and the states in which each call is reached (by the id of its expression)."""
+
+    flow: Flow[Prop]
+    at_call: dict[int, dict[Prop, Facts]] = field(default_factory=dict)
+    uncertain: bool = False
+    """Whether a callee changes the locks in a way that its result does not tell: balance is then not to be judged."""
+
+    def held(self, call: Expr) -> list[Prop]:
+        """The lock sets in which `call` is reached, in a stable order."""
+        return sorted(self.at_call.get(id(call), ()), key=sorted)
+
+
+class Effect(NamedTuple):
+    """What one way through a callee does to its caller's locks: taken and released, and its result there."""
+
+    taken: frozenset[Held]
+    released: frozenset[Held]
+    value: str | None
+    uncertain: bool = False
+
+
+def atomic(function: Function, prop: Prop) -> list[Held]:
+    """The held locks and contexts in which nothing may sleep, outermost first."""
+    kinds = function.tables.kinds
+    return sorted((h for h in prop if not h.gone and h.kind in kinds and kinds[h.kind].atomic), key=lambda h: h.line)
+
+
+@fact
+def locks(function: Function) -> LockFacts:
+    """The locks held in `function`, which is entered with none of its own."""
+    client = _Locks(function)
+    flow = solve(function.cfg, client)
+    return LockFacts(flow, client.at_call, client.uncertain)
+
+
+class _Locks:
+    initial: Prop = NOTHING
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.tables = function.tables
+        self.targets = call_targets(function)
+        self.at_call: dict[int, dict[Prop, Facts]] = {}
+        self.uncertain = False
+
+    def call(self, call: Expr, prop: Prop, facts: Facts, node: Node) -> Iterable[Outcome[Prop]] | None:
+        self.at_call.setdefault(id(call), {})[prop] = facts
+        name = call.value
+        if name.startswith("guard:"):
+            return self._guard(call, prop)
+        takes, drops = self.tables.takes.get(name), self.tables.drops.get(name)
+        if takes is None and drops is None:
+            return self._callee(call, prop)
+        outcomes = [Outcome(prop)]
+        for drop in drops or ():
+            outcomes = [after for o in outcomes for after in self._drop(drop, call, o)]
+        if takes:
+            outcomes = [after for o in outcomes for after in self._take(takes, call, o)]
+        return outcomes
+
+    def assigned(self, target: Expr, value: Expr | None, prop: Prop, facts: Facts, node: Node) -> Prop:
+        return prop
+
+    def branched(self, node: Node, outcome: bool, prop: Prop, facts: Facts) -> Prop | None:
+        return prop
+
+    def cleanup(self, node: Node, prop: Prop, facts: Facts) -> Prop:
+        if not node.name.startswith("guard:") or node.expr is None:
+            return prop
+        take = self._guard_take(node.name)
+        if take is None:
+            return prop
+        mine = [h for h in prop if not h.gone and h.line == node.expr.line and h.kind == take.kind]
+        return prop - {mine[0]} if mine else prop
+
+    # ------------------------------------------------------------- tables
+    def _guard_take(self, name: str) -> Take | None:
+        row = self.tables.scope_guards.get(name.removeprefix("guard:"))
+        return self.tables.takes[row.take][0] if row is not None and row.take in self.tables.takes else None
+
+    def _guard(self, call: Expr, prop: Prop) -> list[Outcome[Prop]] | None:
+        take = self._guard_take(call.value)
+        if take is None:
+            return None
+        key = call.args[0].key if call.args else ""
+        return [Outcome(prop | {Held(take.kind, key, call.line, call.value)})]
+
+    def _take(self, takes: tuple[Take, ...], call: Expr, outcome: Outcome[Prop]) -> list[Outcome[Prop]]:
+        locked = outcome.prop
+        for held in (h for take in takes for h in self._taken(take, call)):
+            locked = _retake(locked, held)
+        when = takes[0].when
+        pointer = any(take.result or take.out is not None for take in takes)
+        if when == "nonzero":
+            return [Outcome(locked, "ok" if pointer else "!0"), Outcome(outcome.prop, "0")]
+        if when == "zero":
+            return [Outcome(locked, "0"), Outcome(outcome.prop, "!0")]
+        if when == "notneg":
+            return [Outcome(locked, ">=0"), Outcome(outcome.prop, "<0")]
+        return [Outcome(locked, "ok" if pointer else outcome.value)]
+
+    def _taken(self, take: Take, call: Expr) -> Iterator[Held]:
+        target = self.targets.get(id(call))
+        key = ""
+        if take.out is not None and take.out < len(call.args):
+            key = _pointee(call.args[take.out])
+        elif take.result:
+            key = target.key if target is not None else ""
+        elif take.arg is not None and take.arg < len(call.args):
+            key = call.args[take.arg].key
+        mapped = target.key if target is not None and take.kind in _MAPPED else ""
+        yield Held(take.kind, key, call.line, call.value, mapped)
+        for kind in take.also:
+            yield Held(kind, "" if kind in _CONTEXTS else key, call.line, call.value, mapped)
+
+    def _drop(self, drop: Drop, call: Expr, outcome: Outcome[Prop]) -> list[Outcome[Prop]]:
+        arg = call.args[drop.arg].key if drop.arg is not None and drop.arg < len(call.args) else ""
+        mapped = call.args[drop.map_arg].key if drop.map_arg is not None and drop.map_arg < len(call.args) else ""
+        dropped = self._release(outcome.prop, drop.kind, arg, mapped, call)
+        for kind in drop.also:
+            dropped = self._release(dropped, kind, "", mapped, call)
+        if drop.when == "nonzero":
+            return [Outcome(dropped, "!0"), Outcome(outcome.prop, "0")]
+        if drop.when == "zero":
+            return [Outcome(dropped, "0"), Outcome(outcome.prop, "!0")]
+        if drop.when in ("retry", "maybe"):
+            return [Outcome(dropped), Outcome(outcome.prop)]
+        return [Outcome(dropped)]
+
+    def _release(self, prop: Prop, kind: str, key: str, mapped: str, call: Expr) -> Prop:
+        found = match(prop, kind, key, mapped)
+        if found is not None:
+            also = {
+                h
+                for h in prop
+                if h.line == found.line and h.name == found.name and h.kind != found.kind and kind in ("ptl", "walk")
+            }
+            return prop - {found} - also
+        if any(h.gone and _family(h.kind) == _family(kind) and h.key == key for h in prop):
+            return prop
+        if kind in _CONTEXTS:
+            return prop | {Held(kind, "", 0, "", "", True)}
+        return prop | {Held(kind, key, call.line, call.value, "", True)}
+
+    # ------------------------------------------------------------ callees
+    def _callee(self, call: Expr, prop: Prop) -> list[Outcome[Prop]] | None:
+        if not call.value or is_api(self.tables, call.value):
+            return None
+        callee = self.function.program.resolve(call.value, self.function.path)
+        if callee is None or callee is self.function:
+            return None
+        effects = lock_effects(callee)
+        if not effects:
+            return None
+        self.uncertain |= any(e.uncertain for e in effects)
+        outcomes = {self._apply(effect, callee, call, prop) for effect in effects}
+        return sorted(outcomes, key=lambda o: (sorted(o.prop), o.value or "")) or None
+
+    def _apply(self, effect: Effect, callee: Function, call: Expr, prop: Prop) -> Outcome[Prop]:
+        for held in sorted(effect.released):
+            prop = self._release(prop, held.kind, translate(held.key, callee, call), "", call)
+        target = self.targets.get(id(call))
+        for held in sorted(effect.taken):
+            key = translate(held.key, callee, call)
+            mapped = target.key if target is not None and held.map else ""
+            prop = _retake(prop, Held(held.kind, key, call.line, call.value, mapped))
+        return Outcome(prop, effect.value)
+
+
+def _retake(prop: Prop, held: Held) -> Prop:
+    """The property with a lock taken: one of the caller's that had been released is then the caller's again."""
+    for gone in prop:
+        if gone.gone and gone.kind == held.kind and (held.kind in _CONTEXTS or gone.key == held.key):
+            return prop - {gone}
+    return prop | {held}
+
+
+def _pointee(expr: Expr) -> str:
+    if expr.kind == "unary" and expr.value == "&":
+        return expr.args[0].key
+    return f"*{expr.key}"
+
+
+def _family(kind: str) -> str:
+    return _LOOSE.get(kind, kind)
+
+
+def match(prop: Prop, kind: str, key: str, mapped: str) -> Held | None:
+    """The held lock that a release of `key` means: the same name, the mapping's, or the only one of its kind."""
+    mine = [h for h in prop if not h.gone and _family(h.kind) == _family(kind)]
+    for held in sorted(mine, key=lambda h: -h.line):
+        if key and held.key == key:
+            return held
+    for held in mine:
+        if mapped and held.map and (held.map == mapped or _same_pointer(held.map, mapped)):
+            return held
+    if kind in _CONTEXTS or kind in ("ptl", "walk", "mmap_lock") or _family(kind) == "spin":
+        candidates = [h for h in mine if h.kind == kind] or (
+            [h for h in mine if "ptl" in (h.kind, kind)] if len(mine) == 1 else []
+        )
+        if candidates and (kind != "spin" or len(mine) == 1):
+            return max(candidates, key=lambda h: h.line)
+    return None
+
+
+def _same_pointer(a: str, b: str) -> bool:
+    return a.split(" ")[0].strip("(") == b.split(" ")[0].strip("(")
+
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+def translate(key: str, callee: Function, call: Expr) -> str:
+    """A callee's lvalue in terms of its caller's arguments; a name of the callee's own stays recognisable as such."""
+    params = callee.params
+
+    def swap(match_: re.Match[str]) -> str:
+        word = match_.group(0)
+        if match_.start() >= 2 and key[match_.start() - 2 : match_.start()] == "->":
+            return word
+        if word in params and params.index(word) < len(call.args):
+            return call.args[params.index(word)].key
+        return word
+
+    swapped = _WORD.sub(swap, key)
+    if swapped.startswith("*&"):
+        swapped = swapped[2:]
+    return swapped.replace("&", "", 1) if swapped.startswith("&") and "->" in swapped and key != swapped else swapped
+
+
+@fact
+def lock_tokens(function: Function) -> bool:
+    """Whether the function's text names a call that takes or drops anything."""
+    words = function.words
+    tables = function.tables
+    return not words.isdisjoint(tables.takes) or not words.isdisjoint(tables.drops)
+
+
+_BUSY: set[tuple[str, str]] = set()
+
+
+@fact
+def may_change_locks(function: Function) -> bool:
+    """Whether it, or a function of its file that it calls, takes or drops a lock."""
+    key = (function.path, function.name)
+    if lock_tokens(function):
+        return True
+    if key in _BUSY or len(_BUSY) > _MAX_DEPTH:
+        return False
+    _BUSY.add(key)
+    try:
+        names = function.words
+        here = function.program
+        for name in names:
+            for other in here.named(function.path, name):
+                if other is not function and may_change_locks(other):
+                    return True
+        return False
+    finally:
+        _BUSY.discard(key)
+
+
+@fact
+def lock_effects(function: Function) -> tuple[Effect, ...]:
+    """The ways in which calling it changes the caller's locks; empty if it does not, or if that is not known."""
+    key = (function.path, function.name)
+    if not may_change_locks(function) or key in _BUSY or len(_BUSY) > _MAX_DEPTH or function.source.damaged:
+        return ()
+    _BUSY.add(key)
+    try:
+        facts = locks(function)
+    finally:
+        _BUSY.discard(key)
+    if facts.flow.overflow or function.cfg.truncated:
+        return ()
+    by_value: dict[str | None, set[tuple[frozenset[Held], frozenset[Held]]]] = {}
+    for _, prop, _, value in facts.flow.returns:
+        taken = frozenset(h for h in prop if not h.gone and _visible(function, h))
+        released = frozenset(h._replace(line=0, name="") for h in prop if h.gone)
+        by_value.setdefault(_summary_value(value), set()).add((taken, released))
+    if all(not taken and not released for ways in by_value.values() for taken, released in ways):
+        return ()
+    effects = [_one_effect(value, ways) for value, ways in by_value.items()]
+    if facts.uncertain or len(effects) > _MAX_EFFECTS:
+        effects = [e._replace(taken=NOTHING, uncertain=True) for e in effects]
+    effects = _apart(effects)
+    return tuple(sorted(set(effects), key=lambda e: (sorted(e.taken), sorted(e.released), e.value or "")))[
+        :_MAX_EFFECTS
+    ]
+
+
+def _one_effect(value: str | None, ways: set[tuple[frozenset[Held], frozenset[Held]]]) -> Effect:
+    """The effect behind one result: where it differs by path, what may be released counts as released."""
+    released = frozenset[Held]().union(*(r for _, r in ways))
+    same = len({(frozenset(h._replace(line=0) for h in t), r) for t, r in ways}) == 1
+    return Effect(next(iter(ways))[0] if same else NOTHING, released, value, not same)
+
+
+def _apart(effects: list[Effect]) -> list[Effect]:
+    """Effects that a caller cannot tell apart by the result are uncertain, and take nothing."""
+    blind = [e for e in effects if e.value in (None, "!err")]
+    ways = {(frozenset(h._replace(line=0) for h in e.taken), e.released) for e in effects}
+    if blind and len(ways) > 1:
+        released = frozenset[Held]().union(*(e.released for e in effects))
+        return [Effect(NOTHING, released, None, True)]
+    return effects
+
+
+def _visible(function: Function, held: Held) -> bool:
+    """Whether a lock that is still held at the end has a name that callers share: a parameter's or a global's."""
+    if not held.key or held.kind not in ("ptl", "spin", "raw_spin"):
+        return True
+    root = _WORD.search(held.key)
+    return (
+        (root is not None
+        and (root.group(0) in function.params or root.group(0) not in _locals(function)))
+        or bool(held.map)
+    )
+
+
+@fact
+def _locals(function: Function) -> frozenset[str]:
+    return frozenset(node.name for node in function.cfg.nodes if node.kind == "decl")
+
+
+def is_api(table: Tables, name: str) -> bool:
+    """Whether the tables say what a call means, so that its body need not be looked at."""
+    return (
+        name in table.nosleep
+        or name in table.sleeps
+        or name in table.gup
+        or name in table.noreturn
+        or name in table.guards
+    )
+
+
+def _summary_value(value: str | None) -> str | None:
+    if value is None:
+        return None
+    return (
+        value
+        if value in ("0", "ok", "err", "<0", ">0", "!0", "bad", ">=0")
+        else ("<0" if is_negative(value) else ">0" if is_zero(value) is False else value)
+    )

@@ -1,0 +1,142 @@
+"""The functions of one state of a tree: files read once, names resolved by file scope, then folder, then headers."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mmlint.facts.function import Function
+from mmlint.facts.index import FolderIndex
+from mmlint.kernel.tables import Tables, tables
+from mmlint.source.file import SourceFile
+
+if TYPE_CHECKING:
+    from mmlint.inputs.tree import Tree
+
+_RELEASE = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*(\d+)\s*$", re.M)
+_SHARED_FOLDERS = ("include/linux", "mm")
+MAX_FILE = 8 << 20
+
+
+class Program:
+    """A tree as the analysis sees it.
+
+    `parent` shares parsed files whose text is the same (before and after a patch). `partial`: the files hold only what
+    a patch's hunks show.
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        parent: Program | None = None,
+        changed: frozenset[str] = frozenset(),
+        *,
+        table: Tables | None = None,
+        partial: bool = False,
+    ) -> None:
+        self.tree = tree
+        self.parent = parent
+        self.changed = changed
+        self._table = table
+        self.partial = partial
+        self._files: dict[str, SourceFile | None] = {}
+        self._functions: dict[str, tuple[Function, ...]] = {}
+        self._by_name: dict[str, dict[str, list[Function]]] = {}
+        self._folders: dict[str, FolderIndex] = {}
+        self._resolved: dict[tuple[str, str], Function | None] = {}
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The kernel tables for the release that the tree's Makefile names (the newest meanings without one)."""
+        if self._table is not None:
+            return self._table
+        if self.parent is not None:
+            return self.parent.tables
+        found = dict(_RELEASE.findall((self.tree.read("Makefile") or b"")[:2000]))
+        if len(found) == 2:
+            return tables().at(f"{int(found[b'VERSION'])}.{int(found[b'PATCHLEVEL'])}")
+        return tables()
+
+    def file(self, path: str) -> SourceFile | None:
+        """The file at `path`, or None where the tree has none (or it is beyond 8 MiB)."""
+        if path not in self._files:
+            if self.parent is not None and path not in self.changed:
+                self._files[path] = self.parent.file(path)
+            else:
+                text = self.tree.read(path)
+                self._files[path] = SourceFile(path, text) if text is not None and len(text) <= MAX_FILE else None
+        return self._files[path]
+
+    def functions(self, path: str) -> tuple[Function, ...]:
+        """The functions of a file, in order."""
+        found = self._functions.get(path)
+        if found is None:
+            file = self.file(path)
+            found = tuple(Function(source, self) for source in file.functions) if file is not None else ()
+            self._functions[path] = found
+        return found
+
+    def named(self, path: str, name: str) -> list[Function]:
+        """The functions of this name in one file (several under different preprocessor conditions)."""
+        by_name = self._by_name.get(path)
+        if by_name is None:
+            by_name = {}
+            for function in self.functions(path):
+                by_name.setdefault(function.name, []).append(function)
+            self._by_name[path] = by_name
+        return by_name.get(name, [])
+
+    def folder(self, folder: str) -> FolderIndex:
+        """The index of a folder."""
+        if folder not in self._folders:
+            self._folders[folder] = FolderIndex(self.tree, folder)
+        return self._folders[folder]
+
+    def resolve(self, name: str, path: str) -> Function | None:
+        """The definition that a call of `name` in the file `path` means, or None when it is not known."""
+        key = (name, path)
+        if key not in self._resolved:
+            self._resolved[key] = self._resolve(name, path)
+        return self._resolved[key]
+
+    def _resolve(self, name: str, path: str) -> Function | None:
+        local = self.named(path, name)
+        if local:
+            return max(local, key=lambda f: len(f.text))
+        folder = path.rpartition("/")[0]
+        for place in dict.fromkeys((folder, *_SHARED_FOLDERS)):
+            candidates = [p for p, static in self.folder(place).where.get(name, ()) if not static and p != path]
+            found = [f for p in candidates for f in self.named(p, name)]
+            if found:
+                return max(found, key=lambda f: len(f.text))
+        return None
+
+    def callers(self, name: str, path: str, *, static: bool) -> list[Function]:
+        """The functions that call `name`: in its file, and in its folder and mm/ if it is not static."""
+        paths = [path]
+        if not static:
+            for folder in dict.fromkeys((path.rpartition("/")[0], "mm")):
+                if folder == "include/linux":
+                    continue
+                paths += [
+                    f"{folder}/{n}"
+                    for n in self.tree.names(folder)
+                    if n.endswith((".c", ".h")) and f"{folder}/{n}" != path
+                ]
+        needle = re.compile(rb"\b" + re.escape(name.encode()) + rb"\s*\(")
+        found: list[Function] = []
+        for each in paths:
+            text = self._text(each)
+            if text is None or needle.search(text) is None:
+                continue
+            found += [f for f in self.functions(each) if f.name != name and needle.search(f.text)]
+        return found
+
+    def _text(self, path: str) -> bytes | None:
+        file = self._files.get(path)
+        if file is not None:
+            return file.text
+        if self.parent is not None and path not in self.changed:
+            return self.parent._text(path)
+        return self.tree.read(path)

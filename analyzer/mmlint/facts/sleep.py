@@ -1,0 +1,244 @@
+"""What may sleep: calls that the tables name, and functions that reach one on a path where the caller's lock is still held.
+
+A sleeper deep in a callee is carried up with every call on the way, with the gfp parameter that decides it and with what
+must hold of the callee's parameters for control to get there.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.flags import FlagSet, flags_at, reclaims
+from mmlint.facts.function import Function, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.locks import Held, Prop, atomic, locks
+from mmlint.facts.values import Facts, evaluate, is_negative, is_zero
+from mmlint.finding import Step
+
+_MAX_SITES = 6
+_MAX_DEPTH = 5
+
+
+class Need(NamedTuple):
+    """What must hold of a parameter: its value, or (`mask`) whether the flag is set in it."""
+
+    param: int
+    mask: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sleeper:
+    """A way to sleep inside a call.
+
+    `name` is the API call that sleeps, `gfp_param` the parameter whose mask decides it (None: it always may),
+    `requires` the parameter values needed to get there, `steps` the calls on the way, outermost first.
+    """
+
+    name: str
+    gfp_param: int | None = None
+    requires: tuple[Need, ...] = ()
+    steps: tuple[Step, ...] = ()
+    large: bool = False
+
+
+_BUSY: list[tuple[str, str]] = []
+
+
+def sleeps_at(function: Function, node: Node, call: Expr, facts: Facts) -> list[Sleeper]:
+    """The ways in which one call may sleep, seen from `function`: those it decides itself, and those its caller does."""
+    table = function.tables
+    name = call.value
+    row = table.sleeps.get(name)
+    if row is not None:
+        if row.when == "always" or row.when == "large":
+            return [Sleeper(name, large=row.when == "large")]
+        if row.when.startswith("arg:"):
+            index = int(row.when[4:])
+            zero = is_zero(evaluate(call.args[index], facts)) if index < len(call.args) else None
+            return [Sleeper(name)] if zero is False else []
+        if row.when == "gfp" and row.gfp_arg is not None and row.gfp_arg < len(call.args):
+            return _by_gfp(function, Sleeper(name), flags_at(function, node, call.args[row.gfp_arg]))
+        return []
+    if not name or name in table.nosleep or name in table.takes or name in table.drops:
+        return []
+    callee = function.program.resolve(name, function.path)
+    if callee is None or callee is function:
+        return []
+    return [s for inner in sleepers(callee) for s in _through(function, node, call, facts, callee, inner)]
+
+
+def _by_gfp(function: Function, sleeper: Sleeper, flags: FlagSet) -> list[Sleeper]:
+    if reclaims(function, flags):
+        return [sleeper]
+    if len(flags.params) == 1 and not flags.unknown:
+        removed = any(function.tables.gfp[f].reclaim is False for f in flags.must if f in function.tables.gfp)
+        return [] if removed else [replace(sleeper, gfp_param=next(iter(flags.params)))]
+    return []
+
+
+def _through(
+    function: Function, node: Node, call: Expr, facts: Facts, callee: Function, inner: Sleeper
+) -> list[Sleeper]:
+    requires = []
+    for need in inner.requires:
+        if need.param >= len(call.args):
+            return []
+        arg = call.args[need.param]
+        if _contradicts(arg, need, facts):
+            return []
+        if arg.kind == "name" and arg.value in function.params and arg.key not in facts:
+            requires.append(need._replace(param=function.params.index(arg.value)))
+        elif evaluate(arg, facts) is None and not _spelled_out(arg):
+            requires.append(need._replace(param=_UNRESOLVED))
+    step = Step(function.path, call.line, f"`{function.name}` calls `{call.value}`")
+    carried = replace(inner, steps=(step, *inner.steps), requires=tuple(requires), gfp_param=None)
+    if inner.gfp_param is None:
+        return [carried]
+    if inner.gfp_param >= len(call.args):
+        return []
+    return _by_gfp(function, carried, flags_at(function, node, call.args[inner.gfp_param]))
+
+
+_CONSTANT = re.compile(r"[A-Z_][A-Z0-9_]*$")
+
+
+def _spelled_out(arg: Expr) -> bool:
+    return all(
+        e.kind in ("name", "num", "binary") and (e.kind != "name" or _CONSTANT.match(e.value)) for e in arg.walk()
+    )
+
+
+def _contradicts(arg: Expr, need: Need, facts: Facts) -> bool:
+    known = evaluate(arg, facts)
+    if need.mask:
+        if known == "0":
+            return need.value != "0"
+        if _spelled_out(arg):
+            return (need.mask in arg.names()) == (need.value == "0")
+        return False
+    if known is None:
+        return need.value.isupper() and arg.kind == "name" and _spelled_out(arg) and arg.value != need.value
+    for test in (is_zero, is_negative):
+        a, b = test(known), test(need.value)
+        if a is not None and b is not None and a != b:
+            return True
+    return known.lstrip("-").isdigit() and need.value.lstrip("-").isdigit() and known != need.value
+
+
+def _needs(params: tuple[str, ...], facts: Facts) -> tuple[Need, ...]:
+    """The facts of a path that are about parameters: their values, and flags tested in them."""
+    found = []
+    for key, value in facts.items():
+        if key in params:
+            if value != "!err":
+                found.append(Need(params.index(key), "", value))
+            continue
+        match = _MASK.match(key)
+        if match is not None and match.group(1) in params:
+            found.append(Need(params.index(match.group(1)), match.group(2), value))
+        elif (root := _FIELD.match(key)) is not None and root.group(1) in params:
+            found.append(Need(_UNRESOLVED, "", value))
+    return tuple(sorted(set(found)))
+
+
+_MASK = re.compile(r"(\w+) & ([A-Z_][A-Z0-9_]*)$")
+_FIELD = re.compile(r"\*?([A-Za-z_]\w*)(->\w+)*$")
+_UNRESOLVED = -1
+
+
+@fact
+def sleepers(function: Function) -> tuple[Sleeper, ...]:
+    """The ways to sleep inside `function` while its caller's locks are still held."""
+    key = (function.path, function.name)
+    if key in _BUSY or len(_BUSY) >= _MAX_DEPTH or function.cfg.truncated:
+        return ()
+    _BUSY.append(key)
+    try:
+        return _sleepers(function)
+    finally:
+        _BUSY.pop()
+
+
+def _sleepers(function: Function) -> tuple[Sleeper, ...]:
+    lock_facts = locks(function)
+    if lock_facts.flow.overflow:
+        return ()
+    params = function.params
+    best: dict[tuple[int | None, tuple[Need, ...], bool], Sleeper] = {}
+    for calls in function.calls.values():
+        for node, call in calls:
+            states = lock_facts.at_call.get(id(call))
+            if not states:
+                continue
+            for prop, facts in states.items():
+                if any(h.gone and h.kind != "mmap_lock" for h in prop):
+                    continue
+                requires = _needs(params, facts)
+                for found in sleeps_at(function, node, call, facts):
+                    merged = tuple(sorted(set(found.requires) | set(requires)))
+                    site = (
+                        found
+                        if found.steps
+                        else replace(found, steps=(Step(function.path, call.line, _says(function, found)),))
+                    )
+                    kept = replace(site, requires=merged)
+                    slot = (kept.gfp_param, merged, kept.large)
+                    if slot not in best or len(best[slot].steps) > len(kept.steps):
+                        best[slot] = kept
+    ranked = sorted(best.values(), key=lambda s: (s.large, len(s.requires), len(s.steps), s.name))
+    return tuple(ranked[:_MAX_SITES])
+
+
+def _says(function: Function, sleeper: Sleeper) -> str:
+    return f"`{function.name}` calls `{sleeper.name}`, which may sleep"
+
+
+@dataclass(frozen=True, slots=True)
+class AtomicSleep:
+    """A call that may sleep where something atomic is held."""
+
+    node: Node
+    call: Expr
+    sleeper: Sleeper
+    context: str
+    kind: str
+    lock_line: int
+    lock_name: str
+
+
+@fact
+def atomic_sleeps(function: Function) -> tuple[AtomicSleep, ...]:
+    """Every call of `function` that may sleep in an atomic context which the function itself entered."""
+    lock_facts = locks(function)
+    if lock_facts.flow.overflow:
+        return ()
+    found: dict[tuple[int, int], AtomicSleep] = {}
+    for calls in function.calls.values():
+        for node, call in calls:
+            for prop, facts in lock_facts.at_call.get(id(call), {}).items():
+                hit = _atomic_sleep(function, node, call, prop, facts)
+                if hit is not None:
+                    found.setdefault((call.line, id(call)), hit)
+    return tuple(found[key] for key in sorted(found, key=lambda k: k[0]))
+
+
+def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts: Facts) -> AtomicSleep | None:
+    held = [h for h in atomic(function, prop) if not _drops(function, call, h)]
+    if not held:
+        return None
+    for sleeper in sleeps_at(function, node, call, facts):
+        if sleeper.gfp_param is None:
+            lock = min(held, key=lambda h: (h.kind not in ("ptl",), -h.line))
+            return AtomicSleep(node, call, sleeper, lock.key, lock.kind, lock.line, lock.name)
+    return None
+
+
+def _drops(function: Function, call: Expr, held: Held) -> bool:
+    """Whether the call gives the lock up before it sleeps (`migration_entry_wait_on_locked`)."""
+    return any(
+        held.kind in (d.kind, *d.also) or d.kind in ("ptl", "spin") for d in function.tables.drops.get(call.value, ())
+    )

@@ -1,0 +1,354 @@
+"""What is known of a value on a path: zero, non-zero, negative, a small constant, an error pointer, a valid pointer.
+
+Facts map the canonical text of an lvalue (or of a condition without side effects) to one abstract value:
+`"0"`, another integer, `"!0"`, `"<0"`, `">0"`, `">=0"`, `"ok"` (neither NULL nor an error pointer), `"err"` (an error
+pointer), `"!err"`, `"bad"` (NULL or an error pointer). Facts are immutable: every change makes a new dict.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from mmlint.facts.ir import Expr
+
+Facts = Mapping[str, str]
+EMPTY: Facts = {}
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_ERRNO = re.compile(r"E[A-Z][A-Z0-9]+$")
+_STABLE = re.compile(
+    r"(folio_test_(anon|large|hugetlb|ksm|swapbacked|slab|swapcache)|folio_is_\w+|Page(Anon|Ksm|Huge|TransHuge|Compound|Tail|Head|HWPoison)"
+    r"|is_\w+|vma_is_\w+|vma_(wants|has)_\w+|userfaultfd_\w+|IS_ENABLED|mm_\w*pte_lock\w*|thp_\w+|uffd_\w+|ptdesc_\w*shared"
+    r"|gfpflags_allow_blocking|in_task|in_interrupt|irqs_disabled|in_atomic|pmd_trans_huge|pmd_devmap|is_swap_pmd|S_ISREG)$"
+)
+_ZERO = {"0": True, "!0": False, "<0": False, ">0": False, "ok": False, "err": False}
+_NEGATIVE = {"0": False, "<0": True, ">0": False, ">=0": False, "ok": False}
+_ERROR = {"0": False, "ok": False, "err": True, "!err": False}
+
+
+def is_zero(value: str | None) -> bool | None:
+    """Whether the value is zero or NULL; None when unknown."""
+    if value is None:
+        return None
+    return _ZERO.get(value, False if value.lstrip("-").isdigit() else None)
+
+
+def is_negative(value: str | None) -> bool | None:
+    """Whether the value is below zero; None when unknown."""
+    if value is None:
+        return None
+    if value.lstrip("-").isdigit():
+        return value.startswith("-")
+    return _NEGATIVE.get(value)
+
+
+def is_error(value: str | None) -> bool | None:
+    """Whether the value is an error pointer; None when unknown."""
+    if value is None:
+        return None
+    return _ERROR.get(value)
+
+
+@lru_cache(maxsize=65536)
+def mentioned(key: str) -> frozenset[str]:
+    """The words in a key: what an assignment must hit to make the fact stale."""
+    return frozenset(_WORD.findall(key))
+
+
+def is_stable(expr: Expr) -> bool:
+    """Whether a condition may be remembered: nothing in it can change but by an assignment to a name it mentions."""
+    return all(e.kind != "assign" and (e.kind != "call" or _STABLE.match(e.value) is not None) for e in expr.walk())
+
+
+def evaluate(expr: Expr, facts: Facts) -> str | None:
+    """The abstract value of an expression, or None."""
+    handler = _EVALUATE.get(expr.kind)
+    return handler(expr, facts) if handler is not None else None
+
+
+def _eval_num(expr: Expr, _: Facts) -> str | None:
+    text = expr.value.rstrip("uUlL")
+    try:
+        return str(int(text, 0))
+    except ValueError:
+        return str(int(text, 8)) if text.isdigit() and text.startswith("0") and not set(text) & set("89") else None
+
+
+def _eval_name(expr: Expr, facts: Facts) -> str | None:
+    if expr.value in ("NULL", "false"):
+        return "0"
+    if expr.value == "true":
+        return "1"
+    if _ERRNO.match(expr.value):
+        return ">0"
+    return facts.get(expr.value)
+
+
+def _eval_lvalue(expr: Expr, facts: Facts) -> str | None:
+    return facts.get(expr.key)
+
+
+def _eval_call(expr: Expr, facts: Facts) -> str | None:
+    known = facts.get(f"#{id(expr)}")
+    if known is not None:
+        return known
+    name, args = expr.value, expr.args
+    if args:
+        inner = lambda: evaluate(args[0], facts)  # noqa: E731
+        if name == "ERR_PTR":
+            return "err"
+        if name in ("IS_ERR", "IS_ERR_VALUE"):
+            return _truth(is_error(inner()))
+        if name == "IS_ERR_OR_NULL":
+            value = inner()
+            return "1" if value in ("0", "err", "bad") else "0" if value == "ok" else None
+        if name in ("PTR_ERR", "PTR_ERR_OR_ZERO"):
+            error = is_error(inner())
+            return "<0" if error else "0" if error is False and name == "PTR_ERR_OR_ZERO" else None
+    return facts.get(expr.key) if _STABLE.match(name) else None
+
+
+def _truth(known: bool | None) -> str | None:
+    return None if known is None else "1" if known else "0"
+
+
+def _eval_unary(expr: Expr, facts: Facts) -> str | None:
+    op, arg = expr.value, expr.args[0]
+    if op == "!":
+        zero = is_zero(evaluate(arg, facts))
+        return _truth(zero)
+    if op == "-":
+        value = evaluate(arg, facts)
+        if value == ">0":
+            return "<0"
+        if value is not None and value.isdigit():
+            return value if value == "0" else f"-{value}"
+        return None
+    if op == "&":
+        return "ok"
+    if op.endswith(("++", "--")):
+        return facts.get(f"#{id(expr)}")
+    return facts.get(expr.key)
+
+
+def _eval_binary(expr: Expr, facts: Facts) -> str | None:
+    known = facts.get(expr.key)
+    if known is not None:
+        return known
+    left, right = evaluate(expr.args[0], facts), evaluate(expr.args[1], facts)
+    op = expr.value
+    if op in ("==", "!="):
+        same = _same(left, right)
+        return None if same is None else _truth(same == (op == "=="))
+    if op == "<" and right == "0":
+        return _truth(is_negative(left))
+    if op == ">=" and right == "0":
+        negative = is_negative(left)
+        return None if negative is None else _truth(not negative)
+    if op == ">" and right == "0" and (is_zero(left) or is_negative(left)):
+        return "0"
+    if op == ">" and right == "0" and left is not None and (left == ">0" or left.isdigit()):
+        return "1"
+    if op == "<=" and right == "0" and (is_zero(left) or is_negative(left)):
+        return "1"
+    if op == "|" and (is_zero(left) is False or is_zero(right) is False):
+        return "!0"
+    if op == "&" and (is_zero(left) or is_zero(right)):
+        return "0"
+    return None
+
+
+def _same(left: str | None, right: str | None) -> bool | None:
+    if left is None or right is None:
+        return None
+    if left == right and (left.lstrip("-").isdigit()):
+        return True
+    for a, b in ((left, right), (right, left)):
+        if is_zero(a) and is_zero(b) is False:
+            return False
+        if is_negative(a) and is_negative(b) is False:
+            return False
+    if left.lstrip("-").isdigit() and right.lstrip("-").isdigit():
+        return left == right
+    return None
+
+
+def _eval_cond(expr: Expr, facts: Facts) -> str | None:
+    zero = is_zero(evaluate(expr.args[0], facts))
+    if zero is None:
+        return join_value(evaluate(expr.args[1], facts), evaluate(expr.args[2], facts))
+    return evaluate(expr.args[2 if zero else 1], facts)
+
+
+_EVALUATE = {
+    "num": _eval_num,
+    "name": _eval_name,
+    "str": lambda _expr, _facts: "ok",
+    "field": _eval_lvalue,
+    "index": _eval_lvalue,
+    "call": _eval_call,
+    "unary": _eval_unary,
+    "binary": _eval_binary,
+    "cond": _eval_cond,
+    "assign": lambda expr, facts: evaluate(expr.args[1], facts) if expr.value == "=" else None,
+    "comma": lambda expr, facts: evaluate(expr.args[-1], facts) if expr.args else None,
+}
+
+
+def join_value(a: str | None, b: str | None) -> str | None:
+    """The most that holds for both."""
+    if a is None or b is None or a == b:
+        return a if a == b else None
+    if is_negative(a) and is_negative(b):
+        return "<0"
+    if is_zero(a) is False and is_zero(b) is False:
+        if is_error(a) is False and is_error(b) is False:
+            return "ok"
+        return "!0"
+    if is_negative(a) is False and is_negative(b) is False and "ok" not in (a, b):
+        return ">=0"
+    if {a, b} <= {"0", "err", "bad"}:
+        return "bad"
+    return None
+
+
+def join(a: Facts, b: Facts) -> Facts:
+    """What is known on both paths."""
+    if a is b or a == b:
+        return a
+    if len(b) < len(a):
+        a, b = b, a
+    out: dict[str, str] = {}
+    for key, value in a.items():
+        other = b.get(key)
+        joined = value if other == value else join_value(value, other)
+        if joined is not None:
+            out[key] = joined
+    return out
+
+
+def with_fact(facts: Facts, key: str, value: str | None) -> Facts:
+    """Facts with one key set (or removed)."""
+    if facts.get(key) == value:
+        return facts
+    out = dict(facts)
+    if value is None:
+        out.pop(key, None)
+    else:
+        out[key] = value
+    return out
+
+
+def without(facts: Facts, keys: list[str]) -> Facts:
+    """Facts without these keys."""
+    if not keys:
+        return facts
+    out = dict(facts)
+    for key in keys:
+        out.pop(key, None)
+    return out
+
+
+def assign(facts: Facts, target: Expr, value: str | None) -> Facts:
+    """Facts after `target = value`."""
+    if target.kind == "name" or target.kind == "field":
+        word = target.value
+        facts = without(facts, [k for k in facts if word in mentioned(k)])
+    else:
+        root = target.root
+        facts = without(facts, [k for k in facts if k != root and root in mentioned(k)])
+    if value is not None and (target.kind in ("name", "field") or target.kind == "unary"):
+        facts = with_fact(facts, target.key, value)
+    return facts
+
+
+def touch(facts: Facts, argument: Expr) -> Facts:
+    """Facts after `argument` was passed to a function that may write through it."""
+    if not facts:
+        return facts
+    if argument.kind == "unary" and argument.value == "&":
+        return assign(facts, argument.args[0], None)
+    if argument.kind == "name":
+        word = argument.value
+        stale = [
+            k for k in facts if k != word and word in mentioned(k) and ("->" in k or k.startswith("*")) and "(" not in k
+        ]
+        return without(facts, stale)
+    return facts
+
+
+def refine(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
+    """Facts after the condition came out as `outcome`; None where it cannot."""
+    zero = is_zero(evaluate(expr, facts))
+    if zero is not None:
+        if zero == outcome:
+            return None
+        return facts
+    kind = expr.kind
+    if kind in ("name", "field", "index") or (kind == "unary" and expr.value == "*"):
+        return with_fact(facts, expr.key, _nonzero(facts.get(expr.key)) if outcome else "0")
+    if kind == "unary" and expr.value == "!":
+        return refine(expr.args[0], not outcome, facts)
+    if kind == "call":
+        return _refine_call(expr, outcome, facts)
+    if kind == "binary":
+        return _refine_binary(expr, outcome, facts)
+    return facts
+
+
+def _nonzero(known: str | None) -> str:
+    return {None: "!0", ">=0": ">0", "!err": "ok", "bad": "err"}.get(known, known) or "!0"
+
+
+def _refine_call(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
+    if expr.value in ("IS_ERR", "IS_ERR_OR_NULL") and expr.args:
+        target = expr.args[0]
+        if target.kind == "assign":
+            target = target.args[0]
+        known = facts.get(target.key)
+        if expr.value == "IS_ERR":
+            value = "err" if outcome else ("ok" if known in ("!0", "ok") else "!err")
+        else:
+            value = "bad" if outcome else "ok"
+        return with_fact(facts, target.key, value)
+    if _STABLE.match(expr.value):
+        return with_fact(facts, expr.key, "1" if outcome else "0")
+    return facts
+
+
+_MIRROR = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def _refine_binary(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
+    op, (left, right) = expr.value, expr.args
+    if op not in _MIRROR:
+        return with_fact(facts, expr.key, "!0" if outcome else "0") if op == "&" and is_stable(expr) else facts
+    constant = evaluate(right, facts)
+    if constant is None and evaluate(left, facts) is not None:
+        left, right, op = right, left, _MIRROR[op]
+        constant = evaluate(right, facts)
+    if not outcome:
+        op = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}[op]
+    target = left.args[0] if left.kind == "assign" else left
+    if target.kind not in ("name", "field", "index", "unary", "call"):
+        constant = None
+    value = _implied(op, constant, facts.get(target.key)) if constant is not None else None
+    if value is not None and target.kind == "call":
+        return facts
+    if value is not None:
+        return with_fact(facts, target.key, value)
+    if is_stable(expr):
+        return with_fact(facts, expr.key, "1" if outcome else "0")
+    return facts
+
+
+def _implied(op: str, constant: str | None, known: str | None) -> str | None:
+    if op == "==":
+        return constant
+    if constant != "0":
+        return None
+    if op == "!=":
+        return _nonzero(known)
+    return {"<": "<0", ">=": ">=0", ">": ">0", "<=": "0" if known in (">=0",) else None}.get(op)

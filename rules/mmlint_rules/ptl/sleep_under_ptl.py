@@ -1,0 +1,93 @@
+"""PTL101 sleep-under-ptl: a call that may sleep is made while a page-table lock or another atomic context is held.
+
+## What it does
+Follows the locks of a function on every path (page-table locks, spinlocks, RCU read sections, lazy MMU mode, disabled
+preemption or interrupts) and reports a call that may sleep there: an allocation whose gfp mask allows direct reclaim, a
+mutex or rwsem, a folio lock, a wait, a copy from or to user memory, at any depth below the call.
+
+## Why it matters
+A page-table lock is a spinlock. Direct reclaim walks the reverse map and may take the very lock that is held; on a
+preemptible kernel the task is scheduled away with the lock. It needs memory pressure to hang, so tests do not see it.
+
+## Bad
+```c
+pte = pte_offset_map_lock(mm, pmd, addr, &ptl);
+folio = vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, vma, addr);
+```
+
+## Good
+```c
+pte_unmap_unlock(pte, ptl);
+folio = vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, vma, addr);
+pte = pte_offset_map_lock(mm, pmd, addr, &ptl);
+if (!pte || !pte_same(ptep_get(pte), orig)) ...
+```
+
+## Limits
+A mask that is not known, or that differs by path, is not reported. Helpers that take the lock only after allocating
+(`pte_alloc_map_lock`) are known as such. A sleep that only large folios reach is reported at medium confidence, one that
+depends on what the caller passes in and that cannot be told from the call as info.
+
+## Sources
+digest of the fork/COW thread of August 2020, L5990 and L6247-6281; Documentation/mm/split_page_table_lock.rst;
+include/linux/gfp_types.h (`__GFP_DIRECT_RECLAIM`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.function import Function
+from mmlint.facts.sleep import AtomicSleep, atomic_sleeps
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import S12
+
+_CONTEXT = {
+    "ptl": "the page-table lock",
+    "rcu": "an RCU read section",
+    "pte_map": "a mapped page table (an RCU read section)",
+    "preempt": "disabled preemption",
+    "irq": "disabled interrupts",
+    "lazy_mmu": "lazy MMU mode",
+}
+_MAX_HITS = 8
+
+
+def check(function: Function) -> Iterator[Hit]:
+    """Report each call that may sleep in an atomic context of this function, once for each lock."""
+    for found in atomic_sleeps(function)[:_MAX_HITS]:
+        sleeper = found.sleeper
+        via = "" if sleeper.name == found.call.value else f", through `{sleeper.name}`"
+        steps = (function.step(found.lock_line, f"`{found.lock_name}` enters {_context(found)}"), *sleeper.steps)
+        severity = Severity.INFO if sleeper.requires else None
+        confidence = Confidence.MEDIUM if sleeper.large or sleeper.requires or len(sleeper.steps) > 2 else None
+        yield function.hit(
+            found.call,
+            f"`{found.call.value}` may sleep{via} inside {_context(found)} (from `{found.lock_name}`, line {found.lock_line})",
+            steps=steps,
+            severity=severity,
+            confidence=confidence,
+            anchor=f"{found.call.key} under {found.lock_name}",
+        )
+
+
+def _context(found: AtomicSleep) -> str:
+    named = _CONTEXT.get(found.kind)
+    return named or (
+        f"the spinlock `{found.context}`" if found.context else f"a section that may not sleep ({found.kind})"
+    )
+
+
+RULE = Rule(
+    code="PTL101",
+    name="sleep-under-ptl",
+    summary="a call that may sleep is made under a page-table lock or in another atomic context",
+    severity=Severity.ERROR,
+    confidence=Confidence.HIGH,
+    since="0.1",
+    needs=(atomic_sleeps,),
+    check=check,
+    partial=True,
+    scenario=S12,
+)
