@@ -39,6 +39,11 @@ def read(data: bytes, name: str, line: int = 1, depth: int = 0) -> MailResult:
         mail = mime.parse(data, line)
     except mime.MailError as error:
         return MailResult(errors=[InputError(name, str(error), line)])
+    return read_parsed(mail, name, depth)
+
+
+def read_parsed(mail: mime.Mail, name: str, depth: int = 0) -> MailResult:
+    """Read a mail that is taken apart already."""
     return _Reader(mail, name, depth).read()
 
 

@@ -1,0 +1,238 @@
+"""Follow braces through a piece of a function: what it closes that it did not open, what it leaves open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mmlint.inputs.clex import TOKEN, function_name, indent
+
+HIDDEN = b"mmlint_hidden"
+"""Stands for a condition, operand or name that a hunk does not show."""
+CUT = b"unreachable();"
+"""Ends a path where the hunk ends: what follows is not known, so nothing may be concluded from reaching the end."""
+GAP = b"mmlint_not_shown();"
+"""Stands for the lines between two hunks of one function."""
+
+_LOOPS = frozenset((b"for", b"while"))
+_DATA = frozenset(("struct", "init"))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An open bracket: kind func, block, if, loop, switch, do, struct, init or paren; the column of the statement it
+    belongs to; whether it was opened before the piece.
+    """
+
+    kind: str
+    indent: int
+    carried: bool = False
+
+    @property
+    def closer(self) -> bytes:
+        """The text that closes it where the hunk ends."""
+        if self.kind == "paren":
+            return b")"
+        if self.kind == "do":
+            return CUT + b" } while (" + HIDDEN + b");"
+        return b"};" if self.kind in ("struct", "init") else CUT + b" }"
+
+
+@dataclass(slots=True)
+class Walk:
+    """What a walk found. `openers` go before the piece, outermost first; `dropped` blocks were closed in the gap;
+    `entered` is the kind of the block that the piece begins in; `stack` is open at the end, and so is the
+    function `name` ('' for none or unknown).
+    """
+
+    openers: list[bytes] = field(default_factory=list)
+    parens: list[bytes] = field(default_factory=list)
+    dropped: list[Block] = field(default_factory=list)
+    stack: list[Block] = field(default_factory=list)
+    entered: str = ""
+    name: str = ""
+    tail: bytes = b""
+
+
+def walk(code: Sequence[bytes], stack: Sequence[Block], name: str) -> Walk:
+    """Go through masked lines with `stack` open before them, inside function `name`."""
+    return _Walker(code, stack, name).run()
+
+
+class _Walker:
+    def __init__(self, code: Sequence[bytes], stack: Sequence[Block], name: str) -> None:
+        self.tokens = [(match[0], at) for at, line in enumerate(code) for match in TOKEN.finditer(line)]
+        self.code = code
+        self.out = Walk(stack=[Block(block.kind, block.indent, True) for block in stack], name=name)
+        self.statement: list[bytes] = []
+        self.begin = 0
+        self.seen_ifs: set[int] = set()
+
+    def run(self) -> Walk:
+        """The walk over all tokens."""
+        self._settle()
+        self.out.entered = self.out.stack[-1].kind if self.out.stack else ""
+        for index, (token, line) in enumerate(self.tokens):
+            if token == b"(" or token == b"[":
+                self.out.stack.append(Block("paren", indent(self.code[line])))
+            elif token in b")]":
+                self._close_paren(index)
+            elif token == b"{":
+                self._open(line)
+            elif token == b"}":
+                self._close(index)
+            elif token in (b"case", b"default"):
+                self._label(index, line)
+            elif token == b"else":
+                self._else(index, line)
+            elif token == b"if":
+                self.seen_ifs.add(indent(self.code[line]))
+            if token in (b";", b"{", b"}") and not self._in_paren():
+                self.statement = []
+            else:
+                if not self.statement:
+                    self.begin = line
+                self.statement.append(token)
+        self.out.tail = _finish(self.statement, self.out.stack)
+        return self.out
+
+    def _in_paren(self) -> bool:
+        return bool(self.out.stack) and self.out.stack[-1].kind == "paren"
+
+    def _settle(self) -> None:
+        """Blocks that the first line stands outside of were closed in the gap."""
+        if not self.tokens:
+            return
+        token, line = self.tokens[0]
+        depth, stack = indent(self.code[line]), self.out.stack
+        while stack and stack[-1].carried and stack[-1].kind not in ("func", "paren") and stack[-1].indent >= depth:
+            same = stack[-1].indent == depth
+            if same and (token == b"}" or (token in (b"case", b"default") and stack[-1].kind == "switch")):
+                break
+            if not self.code[line][:1].isspace() and token != b"}":
+                break
+            self.out.dropped.append(stack.pop())
+
+    def _open(self, line: int) -> None:
+        stack, words = self.out.stack, self.statement
+        previous = words[-1] if words else b""
+        if not any(block.kind == "func" for block in stack) and not (stack and stack[-1].kind in _DATA):
+            header = b" ".join(words).decode("latin-1")
+            found = "" if previous == b"=" else self.out.name or function_name(header)
+            kind = "func" if found else "init" if previous == b"=" else "struct"
+            if found:
+                self.out.name = found
+        elif previous == b"do":
+            kind = "do"
+        elif words and words[0] in (b"struct", b"union", b"enum") and b"(" not in words and b"=" not in words:
+            kind = "struct"
+        elif previous in (b"=", b",", b"return") or (stack and stack[-1].kind in _DATA) or _is_literal(words):
+            kind = "init"
+        elif words and words[0] == b"switch":
+            kind = "switch"
+        elif words and (words[0] in _LOOPS or (words[0] not in (b"if", b"else") and previous == b")")):
+            kind = "loop"
+        else:
+            kind = "if" if words and words[0] in (b"if", b"else") else "block"
+        stack.append(Block(kind, indent(self.code[self.begin if words else line])))
+
+    def _close_paren(self, index: int) -> None:
+        stack = self.out.stack
+        if stack and stack[-1].kind == "paren":
+            stack.pop()
+        elif not any(block.kind == "paren" for block in stack):
+            following = self.tokens[index + 1][0] if index + 1 < len(self.tokens) else b";"
+            call = following in (b";", b",", b")") or not (
+                following.isalnum() or following in b"{*(" or b"_" in following
+            )
+            if self.tokens[index][0] == b"]":
+                self.out.parens.insert(0, HIDDEN + b"[")
+            else:
+                self.out.parens.insert(0, (HIDDEN if call else b"if ") + b"(")
+
+    def _close(self, index: int) -> None:
+        stack, depth = self.out.stack, indent(self.code[self.tokens[index][1]])
+        while stack and stack[-1].kind == "paren":
+            stack.pop()
+        while stack and stack[-1].carried and stack[-1].kind != "func" and stack[-1].indent > depth:
+            self.out.dropped.append(stack.pop())
+        following = [token for token, _ in self.tokens[index + 1 : index + 3]]
+        if stack and (not stack[-1].carried or (stack[-1].indent == depth and _fits(stack[-1], following))):
+            if stack.pop().kind == "func":
+                self.out.name = ""
+            return
+        if following[:1] == [b"while"]:
+            opener = b"do {"
+        elif following[:1] in ([b";"], [b","]):
+            opener = b"struct " + HIDDEN + b" " + HIDDEN + b" = {"
+        elif not any(block.kind == "func" for block in stack):
+            opener = b"void " + HIDDEN + b"(void) {"
+        else:
+            opener = b"if (" + HIDDEN + b") {"
+        self.out.openers.insert(0, opener)
+
+    def _label(self, index: int, line: int) -> None:
+        """A case whose switch is not shown gets one."""
+        stack = self.out.stack
+        innermost = stack[-1] if stack else None
+        following = self.tokens[index + 1][0] if index + 1 < len(self.tokens) else b""
+        if self.tokens[index][0] == b"default" and following != b":":
+            return
+        if innermost is None or innermost.kind == "switch" or any(block.kind == "switch" for block in stack):
+            return
+        if not innermost.carried:
+            return
+        self.out.openers.insert(0, b"switch (" + HIDDEN + b") { case " + HIDDEN + b":")
+        stack.append(Block("switch", indent(self.code[line]), True))
+
+    def _else(self, index: int, line: int) -> None:
+        """An else without braces whose if is not shown gets one, before the first statement."""
+        depth = indent(self.code[line])
+        if (index and self.tokens[index - 1][0] == b"}") or depth in self.seen_ifs:
+            return
+        if any(indent(self.code[at]) <= depth for _, at in self.tokens[:index]):
+            return
+        self.out.openers.append(b"if (" + HIDDEN + b")" + (b"" if index else b" ;"))
+
+
+def _fits(block: Block, following: Sequence[bytes]) -> bool:
+    """Whether what follows a closing brace can follow this block."""
+    return following[:1] != [b"else"] or block.kind in ("if", "block")
+
+
+def _is_literal(words: Sequence[bytes]) -> bool:
+    """Whether the brace after `words` begins a compound literal: `x = (struct range) {`, `return (swp_entry_t) {`."""
+    if not words or words[-1] != b")":
+        return False
+    before = words[: words.index(b"(")] if b"(" in words else ()
+    return words[0] == b"return" or b"=" in before
+
+
+_OPERATORS = re.compile(rb"[-+*/%&|^<>?!~=,.:]")
+
+
+def _finish(statement: Sequence[bytes], stack: list[Block]) -> bytes:
+    """What completes the statement that the piece breaks off in; its parentheses leave the stack."""
+    out = b""
+    last = statement[-1] if statement else b""
+    in_function = any(block.kind == "func" for block in stack)
+    operand = HIDDEN if in_function else b"int " + HIDDEN
+    if last in (b",", b"=", b"else") or (_OPERATORS.fullmatch(last) and not _ends_whole(statement)):
+        data = bool(stack) and stack[-1].kind in _DATA and last == b","
+        out += b"" if data or last == b"else" else b" " + operand
+    if statement.count(b"?") > statement.count(b":"):
+        out += b" : " + HIDDEN
+    while stack and stack[-1].kind == "paren":
+        stack.pop()
+        out += b")"
+    if statement and not (stack and stack[-1].kind in _DATA) and (out or not _ends_whole(statement)):
+        out += b";"
+    return out
+
+
+def _ends_whole(statement: Sequence[bytes]) -> bool:
+    """Labels and `++`, `--` end a statement (or an operand) though their last sign is an operator's."""
+    if statement[-1] == b":":
+        return True
+    return statement[-1] in (b"+", b"-") and statement[-2:-1] == [statement[-1]]
