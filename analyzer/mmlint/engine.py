@@ -18,9 +18,9 @@ _CALLER_DEPTH = 3
 _MAX_CALLERS = 60
 
 
-def simulation(rule: Rule) -> Simulation:
-    """The proof of a rule, as findings carry it."""
-    scenario = rule.scenario
+def simulation(rule: Rule, hit: Hit | None = None) -> Simulation:
+    """The proof of a rule, or the hit's own, as findings carry it."""
+    scenario = (hit.scenario if hit is not None else None) or rule.scenario
     return Simulation(scenario.name, scenario.schedule, scenario.test, scenario.command)
 
 
@@ -39,7 +39,7 @@ def to_finding(rule: Rule, hit: Hit, path: str, function: str, *, cap: Confidenc
         end_line=hit.end_line or hit.line,
         function=function,
         origin=Origin.PRESENT,
-        simulation=simulation(rule),
+        simulation=simulation(rule, hit),
         steps=hit.steps,
         anchor=hit.anchor,
     )

@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmlint.sim.scenario import Scenario
 
 
 class Severity(StrEnum):
@@ -60,7 +64,8 @@ class Hit:
     """A place that breaks a rule, as the rule sees it.
 
     `path` is None for the analysed function's own file. `anchor` is the normalised source text that identifies the
-    place when lines move; it goes into the fingerprint. `severity` and `confidence` override the rule's defaults.
+    place when lines move; it goes into the fingerprint. `severity`, `confidence` and `scenario` override the rule's
+    defaults.
     """
 
     line: int
@@ -72,6 +77,7 @@ class Hit:
     severity: Severity | None = None
     confidence: Confidence | None = None
     path: str | None = None
+    scenario: Scenario | None = None
 
 
 @dataclass(frozen=True, slots=True)
