@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeAlias
 
 from mmlint.source.balance import PARENS, split_arguments
+from mmlint.source.constructs import as_word, at_statement_start
 from mmlint.source.mask import blank
-from mmlint.source.normalise import as_word, at_statement_start
 
 _CALL = rb"\b(?!(?:if|for|while|switch|return|sizeof|do|else)\b)([A-Za-z_]\w*+)([ \t]*+)(" + PARENS + rb")"
-_KEYWORD_FIRST = re.compile(rb"\s*+(?:if|for|while|switch|return|sizeof|do|else)\b")
+_KEYWORD_FIRST = re.compile(rb"[\s;]*+(?:if|for|while|switch|return|sizeof|do|else)\b")
 
 
 def harder(text: bytes) -> bytes:
@@ -104,14 +105,20 @@ def _compound(argument: bytes) -> bytes:
     return argument[:end].replace(b";", b",") + argument[end:].replace(b";", b" ")
 
 
+_NUMBER = rb"(?:[xX][0-9a-fA-F]+|[0-9.]*+(?:[eE][-+]?\d++)?)[uUlLfF]*+\b"
 _DESIGNATOR = re.compile(rb"([(,]\s*+)\.(?=\w+\s*+=)")
 _WRAPPED_CODE = re.compile(
     rb"\(\s*(?:(?:if|for|while)\s*\(|(?:(?:struct|const|unsigned)\s+)?\w++(?:\s++|\s*+\*\s*+)\w++\s*+[)=,;])"
 )
 
-_STEPS: tuple[tuple[re.Pattern[bytes], bytes | Callable[[re.Match[bytes]], bytes]], ...] = (
+_Step: TypeAlias = tuple[re.Pattern[bytes], bytes | Callable[[re.Match[bytes]], bytes]]
+_MISSING_SEMICOLONS: tuple[_Step, ...] = (
+    (re.compile(rb"^([ \t;]*+[A-Za-z_]\w*+[ \t]*+" + PARENS + rb")(\n*+)[ \t](?=\s*+[A-Za-z_}])", re.M), _semicolon),
+    (re.compile(rb"^([ \t;]*+[A-Z_][A-Z0-9_]++)(\n*+)[ \t](?=\s*+[A-Za-z_}])", re.M), _semicolon),
+)
+_STEPS: tuple[_Step, ...] = (
     (re.compile(rb",(?=\s*+\))"), b" "),
-    (re.compile(rb"([(,]\s*+)\d(?!(?:[xX][0-9a-fA-F]+|[0-9.]*+(?:[eE][-+]?\d++)?)[uUlLfF]*+\b)(?=\w*+\s*+[,)])"), _digit_name),
+    (re.compile(rb"([(,]\s*+)\d(?!" + _NUMBER + rb")(?=\w*+\s*+[,)])"), _digit_name),
     (re.compile(rb"\b([A-Za-z_]\w*+)([ \t]++)(?=[A-Za-z_]\w*+\s*+[\"])"), _prefixes),
     (re.compile(rb"(\"\s*+)([A-Za-z_]\w*+" + PARENS + rb")"), _string),
     (re.compile(rb"([(,]\s*+)([A-Za-z_]\w*+" + PARENS + rb")(?=\s*+\")"), _string),
@@ -125,6 +132,6 @@ _STEPS: tuple[tuple[re.Pattern[bytes], bytes | Callable[[re.Match[bytes]], bytes
     (re.compile(rb"([(,]\s*+)\{([^{};]*+)\}(?=\s*+[,)])"), _braced),
     (re.compile(rb"^([ \t]++)([A-Z]\w*+)(" + PARENS + rb")(?=\s*+;)", re.M), _wrapped),
     (re.compile(_CALL), _statements),
-    (re.compile(rb"^([ \t]*+[A-Za-z_]\w*+[ \t]*+" + PARENS + rb")(\s*?)[ \t](?=\s*+[A-Za-z_}])", re.M), _semicolon),
-    (re.compile(rb"^([ \t]*+[A-Z_][A-Z0-9_]++)(\s*?)[ \t](?=\s*+[A-Za-z_}])", re.M), _semicolon),
+    *_MISSING_SEMICOLONS,
+    *_MISSING_SEMICOLONS,  # every second of a run is left by the first pass
 )  # fmt: skip

@@ -50,11 +50,14 @@ def clean_header(text: bytes) -> bytes:
     return UNPREFIXED.sub(lambda match: blank(match[0]), without_annotations(text))
 
 
-def read_header(text: bytes) -> Header | None:
-    """The header of a function definition, or None if `text` (cleaned, up to a `{`) is something else."""
+def read_header(text: bytes, written: bytes) -> Header | None:
+    """The header of a function definition, or None if `text` (up to a `{`) is something else.
+
+    `text` is what `clean_header` made of `written`; annotations before the type belong to the definition.
+    """
     found = _RETURNS_FUNCTION.search(text)
     if found and _TAIL.fullmatch(text, found.end()):
-        start = _first_token(text, 0)
+        start = _first_token(written, 0)
         return Header(found[1].decode(), start, found.start(1), found.end(1), found.span(2), found.end())
     last: re.Match[bytes] | None = None
     start = 0
@@ -64,7 +67,7 @@ def read_header(text: bytes) -> Header | None:
         last = match
     if last is None or last[1] in _NOT_FUNCTIONS or not _TAIL.fullmatch(text, last.end()):
         return None
-    return _named(text, _first_token(text, start), last)
+    return _named(text, _first_token(written, start), last)
 
 
 def _first_token(text: bytes, start: int) -> int:
@@ -140,12 +143,16 @@ def _macro_parameters(macro: str, parameters: bytes) -> bytes:
     """`(name, type, arg, type, arg)` as `(      type  arg, type  arg)`; blank where the macro has no such pairs."""
     inside = parameters[1:-1]
     spans = split_arguments(inside)
-    paired = _PAIRED.search(macro.encode())
-    if paired is None or len(spans) % 2 == 0:
-        return b"(" + blank(inside) + b")"
     out = bytearray(inside)
-    first_end = spans[0][1]
-    out[: first_end + 1] = blank(inside[: first_end + 1])
-    for _, end in spans[1::2]:
-        out[end] = 0x20
-    return b"(" + bytes(out) + b")"
+    out[: spans[0][1] + 1] = blank(inside[: spans[0][1] + 1])
+    index = 1
+    while index < len(spans):
+        start, end = spans[index]
+        if inside[start:end].rstrip().endswith(b")"):  # compat_arg_u64_dual(offset) stands for a type and a name
+            index += 1
+        elif index + 1 < len(spans):
+            out[end] = 0x20
+            index += 2
+        else:
+            return b"(" + blank(inside) + b")"
+    return b"(" + bytes(out if _PAIRED.search(macro.encode()) else blank(inside)) + b")"

@@ -15,6 +15,7 @@ from mmlint.source.mask import blank, mask
 _STOP = re.compile(rb"[;{}=(]")
 _PARENS = re.compile(PARENS)
 _DESIGNATED = re.compile(rb"\s*+\.\s*+\w++\s*+=")
+_LINKAGE = re.compile(rb"\bextern\s*+\"[^\"]*+\"\s*+\Z")
 _BRACES = re.compile(rb"[{}]")
 _INITIALISER_STOP = re.compile(rb"[;{(]")
 _CLOSE = b"\n}"
@@ -57,7 +58,7 @@ class Lines:
 
 
 def outline(text: bytes) -> tuple[OutlineEntry, ...]:
-    """The function definitions of a C file in order, those in every arm of `#ifdef` groups included (`#if 0` excluded)."""
+    """The function definitions of a C file in order, those of every `#ifdef` arm included (`#if 0` excluded)."""
     return outline_masked(mask(text), Lines(text))
 
 
@@ -74,32 +75,9 @@ def outline_masked(masked: bytes, lines: Lines) -> tuple[OutlineEntry, ...]:
     return tuple(entries)
 
 
-def _without_directives(masked: bytes) -> bytes:
-    if b"#" not in masked:
-        return masked
-    dead = [
-        (arm.start, arm.end)
-        for group in _all_groups(preproc.groups(masked))
-        for arm in group.arms[:1]
-        if arm.keyword == b"if" and arm.condition == b"0"
-    ]
-    if dead:
-        out = bytearray(masked)
-        for start, end in dead:
-            out[start:end] = blank(masked[start:end])
-        masked = bytes(out)
-    return preproc.DIRECTIVE.sub(lambda match: blank(match[0]), masked)
-
-
-def _all_groups(level: list[preproc.Group]) -> Iterator[preproc.Group]:
-    for group in level:
-        yield group
-        yield from _all_groups(group.inner)
-
-
 def _definitions(masked: bytes) -> Iterator[tuple[Header, int, int, int]]:
     """(header, its start, offset of the opening brace, end) of each definition; the header's offsets are relative."""
-    text = _without_directives(masked)
+    text = preproc.without_directives(masked)
     start = at = 0
     while True:
         stop = _STOP.search(text, at)
@@ -113,12 +91,13 @@ def _definitions(masked: bytes) -> Iterator[tuple[Header, int, int, int]]:
         elif char == b"=":
             start = at = _past_initialiser(text, at)
         elif char == b"{":
-            header = read_header(clean_header(_one_arm(masked, text, start, stop.start())))
+            written = _one_arm(masked, text, start, stop.start())
+            header = read_header(clean_header(written), written)
             if header is not None and not _DESIGNATED.match(text, at):
                 end = _body_end(masked, text, stop.start())
                 yield header, start, stop.start(), end
                 start = at = end
-            elif text[start : stop.start()].split()[:1] == [b"extern"] and b'"' in text[start : stop.start()]:
+            elif _LINKAGE.search(written):
                 start = at
             else:
                 at = _braces_end(text, stop.start())
@@ -127,7 +106,7 @@ def _definitions(masked: bytes) -> Iterator[tuple[Header, int, int, int]]:
 
 
 def _one_arm(masked: bytes, text: bytes, start: int, end: int) -> bytes:
-    """A header's text; where a whole `#if` group cuts through it, with one arm of it; blank up to a directive left open."""
+    """A header's text, with one arm of an `#if` group that cuts through it; blank up to a directive left open."""
     if b"#" not in masked[start:end]:
         return text[start:end]
     part = masked[start:end]
@@ -155,7 +134,7 @@ def _past_initialiser(text: bytes, at: int) -> int:
 
 
 def _braces_end(text: bytes, opening: int) -> int:
-    """Just past the partner of the brace at `opening`, or the next brace in column 0 where arms leave it without one."""
+    """Just past the partner of the brace at `opening`, or the next one in column 0 where arms leave it alone."""
     end = _counted_end(text, opening)
     if end < 0:
         close = text.find(_CLOSE, opening)

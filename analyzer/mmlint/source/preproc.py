@@ -12,8 +12,8 @@ from mmlint.source.mask import blank
 DIRECTIVE = re.compile(rb"^[ \t]*+\#[ \t]*+([a-z]*+)((?:[^\\\n]++|\\\n|\\)*+)", re.M)
 _NEGATIVE = re.compile(rb"\s*!\s*(?:defined\b|IS_\w+|CONFIG_\w+|\(?\s*defined)")
 _OPENS = (b"if", b"ifdef", b"ifndef")
-_STATEMENT_ENDS = b";{}:"
-_CONTINUES = re.compile(rb"\s*(?:else\b|while\b(?=[^;{}]*;)|[-+*/%&|^<>=?:,.)\]{])")
+_ALTERNATIVES = (b"else", b"elif", b"elifdef", b"elifndef")
+_CONTINUES = re.compile(rb"\s*+(?:else\b|while\b(?=[^;{}]*+;)|[/%&|^<>=?:,.)\]]|[-+](?![-+]))")
 _CASE = re.compile(rb"(?:\bcase\b[^;{}]*|\bdefault\s*):$")
 
 
@@ -48,7 +48,7 @@ def groups(text: bytes, start: int = 0, end: int | None = None) -> list[Group]:
             group = Group()
             (stack[-1].inner if stack else roots).append(group)
             stack.append(group)
-        elif not stack or not (keyword == b"endif" or keyword.startswith(b"el")):
+        elif not stack or not (keyword == b"endif" or keyword in _ALTERNATIVES):
             continue
         group = stack[-1]
         if group.arms:
@@ -86,27 +86,29 @@ def _constant(arm: Arm) -> bool | None:
     return None
 
 
-def _reads_as_statements(text: bytes, group: Group, start: int) -> bool:
+def _reads_as_statements(text: bytes, group: Group) -> bool:
     """Whether every arm is a run of whole statements at a place where a statement may stand."""
-    before = text[max(start, group.arms[0].directive[0] - 400) : group.arms[0].directive[0]].rstrip()
-    if before and before[-1] not in _STATEMENT_ENDS and not before.rpartition(b"\n")[2].lstrip().startswith(b"#"):
+    opening = group.arms[0].directive[0]
+    before = text[max(0, opening - 400) : opening].rstrip()
+    if not _ends_statement(before) or (before.endswith(b":") and not _CASE.search(before)):
         return False
-    if before.endswith(b":") and not _CASE.search(before):
+    if _CONTINUES.match(text, group.endif[1]):
         return False
-    for arm in group.arms:
-        body = text[arm.start : arm.end].strip()
-        if not body:
-            continue
-        if body.count(b"{") != body.count(b"}") or body.count(b"(") != body.count(b")"):
-            return False
-        if body[-1] not in b";}:" and not body.rpartition(b"\n")[2].lstrip().startswith(b"#"):
-            return False
-        if _CONTINUES.match(body) and body[:1] not in b"*{(":
-            return False
-    return _CONTINUES.match(text, group.endif[1]) is None or text[group.endif[1] :].lstrip()[:1] in b"*{-+"
+    return all(_whole_statements(text[arm.start : arm.end].strip()) for arm in group.arms)
 
 
-@dataclass(slots=True)
+def _ends_statement(before: bytes) -> bool:
+    return not before or before[-1] in b";{}:" or before.rpartition(b"\n")[2].lstrip().startswith(b"#")
+
+
+def _whole_statements(body: bytes) -> bool:
+    if not body:
+        return True
+    balanced = body.count(b"{") == body.count(b"}") and body.count(b"(") == body.count(b")")
+    return balanced and not body.endswith(b"{") and _ends_statement(body) and not _CONTINUES.match(body)
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """Text after `resolve`, and the spans of arms that were blanked in it."""
 
@@ -122,79 +124,98 @@ def resolve(text: bytes, *, everything: bool = False, off: bool = False) -> Reso
     """
     if b"#" not in text:
         return Resolved(text, ())
-    cuts: list[tuple[int, int]] = []
+    kept: set[int] = set()
     dropped: list[tuple[int, int]] = []
-
-    def visit(level: list[Group]) -> None:
-        for group in level:
-            constant = _constant(group.arms[0]) is not None
-            if not everything and not constant and _reads_as_statements(text, group, 0):
-                visit(group.inner)
-                continue
-            keep = preferred(group, off=off)
-            cuts.extend(arm.directive for arm in group.arms)
-            cuts.append(group.endif)
-            for index, arm in enumerate(group.arms):
-                if index != keep:
-                    cuts.append((arm.start, arm.end))
-                    if text[arm.start : arm.end].strip():
-                        dropped.append((arm.start, arm.end))
-            if keep >= 0:
-                kept = group.arms[keep]
-                visit([inner for inner in group.inner if kept.start <= inner.arms[0].directive[0] < kept.end])
-
-    visit(groups(text))
-    for match in DIRECTIVE.finditer(text):
-        if match[1] not in _OPENS and match[1] != b"endif" and not match[1].startswith(b"el"):
-            cuts.append(match.span())
-    return Resolved(_cut(text, cuts), tuple(sorted(dropped)))
+    pending = groups(text)
+    while pending:
+        group = pending.pop()
+        if not everything and _constant(group.arms[0]) is None and _reads_as_statements(text, group):
+            kept.update(arm.directive[0] for arm in group.arms)
+            kept.add(group.endif[0])
+            pending += group.inner
+            continue
+        chosen = preferred(group, off=off)
+        dropped += [(arm.start, arm.end) for index, arm in enumerate(group.arms) if index != chosen]
+        if chosen >= 0:
+            arm = group.arms[chosen]
+            pending += [inner for inner in group.inner if arm.start <= inner.arms[0].directive[0] < arm.end]
+    cuts = [match.span() for match in DIRECTIVE.finditer(text) if match.start() not in kept]
+    hidden = sorted((start, end) for start, end in dropped if text[start:end].strip())
+    return Resolved(blanked(text, cuts + dropped), tuple(hidden))
 
 
-def _cut(text: bytes, cuts: list[tuple[int, int]]) -> bytes:
-    if not cuts:
+def blanked(text: bytes, spans: list[tuple[int, int]]) -> bytes:
+    """`text` with the spans blanked."""
+    if not spans:
         return text
     out = bytearray(text)
-    for start, end in cuts:
+    for start, end in spans:
         out[start:end] = blank(text[start:end])
     return bytes(out)
+
+
+def without_directives(text: bytes) -> bytes:
+    """Masked `text` with all directives and the arms of `#if 0` blanked: every other arm stays."""
+    if b"#" not in text:
+        return text
+    spans = [match.span() for match in DIRECTIVE.finditer(text)]
+    pending = groups(text)
+    while pending:
+        group = pending.pop()
+        pending += group.inner
+        first = group.arms[0]
+        if _constant(first) is False:
+            spans.append((first.start, first.end))
+    return blanked(text, spans)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arms:
+    """The conditions of one open group so far, and the group around it."""
+
+    terms: tuple[str, ...]
+    outer: _Arms | None
 
 
 class Conditions:
     """The preprocessor condition at every offset of a masked file."""
 
-    __slots__ = ("_starts", "_values")
+    __slots__ = ("_arms", "_starts")
 
     def __init__(self, text: bytes) -> None:
         self._starts = [0]
-        self._values = [""]
-        for start, value in _condition_steps(text):
+        self._arms: list[_Arms | None] = [None]
+        for start, arms in _condition_steps(text):
             self._starts.append(start)
-            self._values.append(value)
+            self._arms.append(arms)
 
     def at(self, offset: int) -> str:
         """The condition under which the byte at `offset` is compiled, terms joined by ` && `; "" if none."""
-        return self._values[bisect_right(self._starts, offset) - 1]
+        arms = self._arms[bisect_right(self._starts, offset) - 1]
+        terms: list[str] = []
+        while arms is not None:
+            terms[:0] = arms.terms
+            arms = arms.outer
+        return " && ".join(terms)
 
 
-def _condition_steps(text: bytes) -> Iterator[tuple[int, str]]:
-    stack: list[list[str]] = []
+def _condition_steps(text: bytes) -> Iterator[tuple[int, _Arms | None]]:
+    current: _Arms | None = None
     for match in DIRECTIVE.finditer(text):
         keyword = match[1]
         term = _term(keyword, " ".join(match[2].replace(b"\\\n", b" ").decode("latin-1").split()))
         if keyword in _OPENS:
-            stack.append([term])
+            current = _Arms((term,), current)
+        elif current is None:
+            continue
         elif keyword == b"endif":
-            if stack:
-                stack.pop()
-        elif keyword in (b"else", b"elif", b"elifdef", b"elifndef") and stack:
-            arm = [
-                f"!({previous})" if index == len(stack[-1]) - 1 else previous
-                for index, previous in enumerate(stack[-1])
-            ]
-            stack[-1] = [*arm, term] if term else arm
+            current = current.outer
+        elif keyword in _ALTERNATIVES:
+            *earlier, last = current.terms
+            current = _Arms((*earlier, f"!({last})", *((term,) if term else ())), current.outer)
         else:
             continue
-        yield match.end(), " && ".join(term for arm in stack for term in arm)
+        yield match.end(), current
 
 
 def _term(keyword: bytes, condition: str) -> str:
@@ -202,4 +223,4 @@ def _term(keyword: bytes, condition: str) -> str:
         return f"defined({condition})"
     if keyword.endswith(b"ifndef"):
         return f"!defined({condition})"
-    return condition
+    return condition if keyword != b"else" else ""
