@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 from mmlint.finding import InputError
 from mmlint.inputs.model import FileChange, Hunk, Kind, Patch, Tag
@@ -18,15 +18,6 @@ _FLIP: dict[Tag, Tag] = {"+": "-", "-": "+", " ": " "}
 
 class ApplyError(ValueError):
     """A change that does not fit; the message is one line and names the hunk."""
-
-
-@runtime_checkable
-class BlobStore(Protocol):
-    """A tree that can look blobs up by object id (`GitTree`)."""
-
-    def blob(self, name: str) -> bytes | None:
-        """The blob's content, None without it."""
-        ...
 
 
 def apply(change: FileChange, base: bytes) -> bytes:
@@ -111,18 +102,24 @@ def _reverse(hunk: Hunk) -> Hunk:
 
 def apply_patch(patch: Patch, tree: Tree) -> tuple[OverlayTree, list[InputError]]:
     """The tree after the patch, and one error for each file it does not fit (that file stays as it was)."""
+    after, errors, _ = _applied(patch, tree)
+    return after, errors
+
+
+def _applied(patch: Patch, tree: Tree, merging: bool = True) -> tuple[OverlayTree, list[InputError], list[str]]:
     changes: dict[str, bytes | None] = {}
-    after = OverlayTree(tree, changes)
-    errors = []
+    now = OverlayTree(tree, changes)
+    errors: list[InputError] = []
+    notes: list[str] = []
     for change in patch.changes:
         try:
-            changes.update(_changed(change, after, tree))
+            changes.update(_changed(change, now, notes, merging))
         except ApplyError as error:
             errors.append(InputError(change.path, f"patch does not apply: {error}", change.line))
-    return OverlayTree(tree, changes), errors
+    return OverlayTree(tree, changes), errors, notes
 
 
-def _changed(change: FileChange, now: Tree, store: Tree) -> dict[str, bytes | None]:
+def _changed(change: FileChange, now: OverlayTree, notes: list[str], merging: bool) -> dict[str, bytes | None]:
     """What one change makes of the files it touches."""
     if change.kind == "binary":
         return {}
@@ -137,10 +134,11 @@ def _changed(change: FileChange, now: Tree, store: Tree) -> dict[str, bytes | No
     try:
         content = apply(change, base)
     except ApplyError:
-        merged = _three_way(change, base, store)
+        merged = _three_way(change, base, now) if merging else None
         if merged is None:
             raise
         content = merged
+        notes.append(f"{old}: applied three-way, through blob {change.old_blob}")
     if change.kind == "deleted":
         if content:
             raise ApplyError("the file to be deleted has other lines in the tree")
@@ -148,11 +146,9 @@ def _changed(change: FileChange, now: Tree, store: Tree) -> dict[str, bytes | No
     return {old: None, change.path: content} if change.kind == "renamed" else {change.path: content}
 
 
-def _three_way(change: FileChange, base: bytes, store: Tree) -> bytes | None:
+def _three_way(change: FileChange, base: bytes, store: OverlayTree) -> bytes | None:
     """Through the blob that the index line names, when the tree's store has it; None when that does not help."""
-    if not change.old_blob or not isinstance(store, BlobStore):
-        return None
-    origin = store.blob(change.old_blob)
+    origin = store.blob(change.old_blob) if change.old_blob else None
     if origin is None:
         return None
     from mmlint.inputs.merge import merge
@@ -171,15 +167,50 @@ class Placed:
     after: Tree
     how: Literal["applied", "already", "partly", "failed"]
     errors: tuple[InputError, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def place(patch: Patch, tree: Tree) -> Placed:
     """Put a patch on a tree, forwards, else backwards where the tree has it already."""
-    after, errors = apply_patch(patch, tree)
+    after, errors, notes = _applied(patch, tree)
     if not errors:
-        return Placed(tree, after, "applied")
-    undo = replace(patch, changes=tuple(reverse(change) for change in reversed(patch.changes)))
-    before, misfits = apply_patch(undo, tree)
+        return Placed(tree, after, "applied", (), tuple(notes))
+    before, misfits, _ = _applied(_undo(patch), tree, merging=False)
     if not misfits:
-        return Placed(before, tree, "already")
-    return Placed(tree, after, "partly" if after.changes else "failed", tuple(errors))
+        return Placed(before, tree, "already", (), ("the tree has this patch already: it was taken back first",))
+    return Placed(tree, after, "partly" if after.changes else "failed", tuple(errors), tuple(notes))
+
+
+def place_series(patches: Sequence[Patch], tree: Tree) -> list[Placed]:
+    """Put patches on a tree one after the other; a series that the tree has already is taken back from its end.
+
+    A patch that does not fit leaves the tree as it was for the next one.
+    """
+    first = place(patches[0], tree) if patches else None
+    if first is not None and first.how != "applied" and len(patches) > 1:
+        taken_back = _taken_back(patches, tree)
+        if taken_back:
+            return taken_back
+    placed: list[Placed] = []
+    for patch in patches:
+        one = place(patch, tree)
+        placed.append(one)
+        tree = one.after if one.how == "applied" else tree
+    return placed
+
+
+def _taken_back(patches: Sequence[Patch], tree: Tree) -> list[Placed]:
+    """All patches backwards from a tree that has them; nothing when one does not come off."""
+    placed: list[Placed] = []
+    note = "the tree has this series already: it was taken back first"
+    for patch in reversed(patches):
+        before, misfits, _ = _applied(_undo(patch), tree, merging=False)
+        if misfits:
+            return []
+        placed.append(Placed(before, tree, "already", (), (note,)))
+        tree = before
+    return placed[::-1]
+
+
+def _undo(patch: Patch) -> Patch:
+    return replace(patch, changes=tuple(reverse(change) for change in reversed(patch.changes)))

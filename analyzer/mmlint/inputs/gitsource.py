@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 from mmlint.inputs import diff
@@ -37,7 +38,7 @@ def range_patches(repo: str | os.PathLike[str], revisions: str) -> list[GitChang
     text = store.run(
         "log", "--reverse", "--no-merges", *extra, *_DIFF, *_PREFIX, f"--format={_FORMAT}", revisions, "--"
     )
-    records = text.split(b"\x01")[1:]
+    records = re.split(rb"\x01(?=[0-9a-f]{40,64}\0)", text)[1:]
     changes = [_commit(store, record, index, len(records)) for index, record in enumerate(records, 1)]
     if not changes:
         raise TreeError(f"{repo}: no commits in {revisions} (merges are left out)")

@@ -9,7 +9,7 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, Protocol, cast, runtime_checkable
 
 from mmlint.inputs import limits, paths
 
@@ -44,6 +44,15 @@ class Tree(Protocol):
         ...
 
 
+@runtime_checkable
+class BlobStore(Protocol):
+    """A tree that can look blobs up by (abbreviated) object id, for three-way applying."""
+
+    def blob(self, name: str) -> bytes | None:
+        """The blob's content, None without it."""
+        ...
+
+
 def _safe(path: str) -> bool:
     try:
         return bool(paths.check(path))
@@ -56,15 +65,15 @@ class EmptyTree:
 
     identity = "empty"
 
-    def read(self, path: str) -> bytes | None:  # noqa: ARG002
+    def read(self, path: str) -> bytes | None:
         """Always None."""
         return None
 
-    def names(self, folder: str) -> tuple[str, ...]:  # noqa: ARG002
+    def names(self, folder: str) -> tuple[str, ...]:
         """Always nothing."""
         return ()
 
-    def stamp(self, path: str) -> str | None:  # noqa: ARG002
+    def stamp(self, path: str) -> str | None:
         """Always None."""
         return None
 
@@ -144,6 +153,10 @@ class OverlayTree:
             return self.base.stamp(path)
         content = self.changes[path]
         return None if content is None else hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+    def blob(self, name: str) -> bytes | None:
+        """A blob of the store below, None where there is no store."""
+        return self.base.blob(name) if isinstance(self.base, BlobStore) else None
 
 
 class GitStore:
