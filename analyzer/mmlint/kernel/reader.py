@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from mmlint.kernel import entries as e
 from mmlint.kernel import rows as r
+from mmlint.kernel.row import Row
 
 Section = Literal[
     "kind",
@@ -40,7 +43,7 @@ Section = Literal[
     "probe",
 ]
 
-SECTIONS: dict[Section, type[r.Row]] = {
+SECTIONS: dict[Section, type[Row]] = {
     "kind": r.Kind,
     "take": r.Take,
     "drop": r.Drop,
@@ -48,26 +51,26 @@ SECTIONS: dict[Section, type[r.Row]] = {
     "scope_free": r.ScopeFree,
     "lock_pointer": r.LockPointer,
     "sleep": r.Sleep,
-    "nosleep": r.Plain,
+    "nosleep": e.Plain,
     "gfp": r.GfpMask,
     "foll": r.FollFlag,
     "gup": r.GupEntry,
     "resource": r.Resource,
     "guard": r.Guard,
     "ref_helper": r.RefHelper,
-    "wrprotect": r.WrProtect,
-    "set_entry": r.SetEntry,
-    "flush": r.Flush,
-    "notifier": r.Notifier,
-    "mark": r.Mark,
-    "carry": r.BitCarry,
-    "sense": r.Sense,
-    "callback": r.Callback,
-    "noreturn": r.Plain,
-    "step": r.Step,
-    "stronger": r.Stronger,
-    "same": r.Same,
-    "probe": r.Probe,
+    "wrprotect": e.WrProtect,
+    "set_entry": e.SetEntry,
+    "flush": e.Flush,
+    "notifier": e.Notifier,
+    "mark": e.Mark,
+    "carry": e.BitCarry,
+    "sense": e.Sense,
+    "callback": e.Callback,
+    "noreturn": e.Plain,
+    "step": e.Step,
+    "stronger": e.Stronger,
+    "same": e.Same,
+    "probe": e.Probe,
 }
 
 _CALLS: dict[str, type[r.Moving]] = {
@@ -75,6 +78,10 @@ _CALLS: dict[str, type[r.Moving]] = {
     "gives": r.Giving,
     "transfers": r.Transfer,
 }
+
+
+R = TypeVar("R", bound=Row)
+_NAME = re.compile(r"([A-Za-z_][\w-]*)(?:>=(\d[\d.]*))?(?:<(\d[\d.]*))?")
 
 
 class TableError(ValueError):
@@ -118,13 +125,13 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 
 
 # the keys a group of each row may have, and how each is read; a trailing underscore is not written in TOML
-_FIELDS: dict[type[r.Row], dict[str, Callable[[Any], Any]]] = {
+_FIELDS: dict[type[Row], dict[str, Callable[[Any], Any]]] = {
     row: {each.name.rstrip("_"): _CHECKS[str(each.type)] for each in fields(row) if str(each.type) in _CHECKS}
     for row in (*SECTIONS.values(), *_CALLS.values())
 }
 
 
-def _values(row: type[r.Row], group: dict[str, Any], where: str) -> dict[str, Any]:
+def _values(row: type[Row], group: dict[str, Any], where: str) -> dict[str, Any]:
     known = _FIELDS[row]
     values: dict[str, Any] = {}
     for key, value in group.items():
@@ -137,7 +144,7 @@ def _values(row: type[r.Row], group: dict[str, Any], where: str) -> dict[str, An
     return values
 
 
-def _calls(row: type[r.Moving], resource: str, text: str, source: str, where: str) -> Iterator[r.Row]:
+def _calls(row: type[r.Moving], resource: str, text: str, source: str, where: str) -> Iterator[Row]:
     """The calls of a resource, one a line: `name holder [when] [key=value ...]`."""
     for line in text.splitlines():
         words = line.split()
@@ -161,7 +168,7 @@ def _resource(group: dict[str, Any], where: str) -> r.Resource:
     return r.Resource(**values)
 
 
-def _rows(section: Section, group: dict[str, Any], where: str, kinds: dict[str, r.Kind]) -> Iterator[r.Row]:
+def _rows(section: Section, group: dict[str, Any], where: str, kinds: dict[str, r.Kind]) -> Iterator[Row]:
     row = SECTIONS[section]
     names = _words(group.pop("names", group.get("name", "")))
     if not names:
@@ -175,13 +182,19 @@ def _rows(section: Section, group: dict[str, Any], where: str, kinds: dict[str, 
         for kind in (values["kind"], *values.get("also", ())):
             if kind not in kinds:
                 raise TableError(f"{where}: unknown kind {kind!r}; add a [[kind]] row or use one of {', '.join(kinds)}")
-    if row is r.Take:
+    if row is r.Take and "kind" in values:
         values["atomic"] = any(kinds[kind].atomic for kind in (values["kind"], *values.get("also", ())))
     for name in names:
-        yield _make(row, name, values, where)
+        if name.isidentifier():
+            yield _make(row, name, values, where)
+        elif word := _NAME.fullmatch(name):
+            spans = {key: limit for key, limit in (("since", word[2]), ("until", word[3])) if limit}
+            yield _make(row, word[1], values | spans, where)
+        else:
+            raise TableError(f"{where}: {name!r} is not a name; write name, name>=6.3 or name<6.3")
 
 
-def _make(row: type[r.Row], name: str, values: dict[str, Any], where: str) -> r.Row:
+def _make(row: type[Row], name: str, values: dict[str, Any], where: str) -> Row:
     try:
         return row(name=name, **values)
     except TypeError as problem:
@@ -189,7 +202,29 @@ def _make(row: type[r.Row], name: str, values: dict[str, Any], where: str) -> r.
         raise TableError(f"{where} ({name}): missing key {missing}") from None
 
 
-def read_file(path: Path, into: dict[str, list[r.Row]]) -> None:
+def version(text: str) -> tuple[int, ...]:
+    """`"6.12.3"` as numbers that compare; raises TableError for anything else."""
+    try:
+        return tuple(int(part) for part in text.split("."))
+    except ValueError:
+        raise TableError(f"{text!r} is not a kernel release; write it as in 6.12") from None
+
+
+def visible(rows: Iterable[R], release: str) -> list[R]:
+    """The rows for a release; without one, those with no end, and those of names that are gone."""
+    found = list(rows)
+    if release:
+        at = version(release)
+        return [
+            row
+            for row in found
+            if not (row.since and version(row.since) > at) and not (row.until and version(row.until) <= at)
+        ]
+    lasting = {row.name for row in found if not row.until}
+    return [row for row in found if not row.until or row.name not in lasting]
+
+
+def read_file(path: Path, into: dict[str, list[Row]]) -> None:
     """Adds the rows of a file to `into` by section. Raises TableError with one line, OSError if it cannot be read."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -200,7 +235,7 @@ def read_file(path: Path, into: dict[str, list[r.Row]]) -> None:
             raise TableError(f"{path}: unknown section {section!r}; known are {', '.join(SECTIONS)}")
         if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
             raise TableError(f"{path}: write [[{section}]], with two brackets")
+        kinds = {row.name: row for row in into.get("kind", ()) if isinstance(row, r.Kind)}
         rows = into.setdefault(section, [])
         for number, group in enumerate(groups, 1):
-            kinds = {row.name: row for row in into.get("kind", ()) if isinstance(row, r.Kind)}
             rows.extend(_rows(section, dict(group), f"{path}: [[{section}]] {number}", kinds))

@@ -3,9 +3,11 @@
 `tables()` is the newest known meaning of every name, loaded once; `tables().at("6.1")` the meaning in one release;
 `extend(path)` adds a user's own file of the same shape (out-of-tree wrappers). All look-ups are dictionaries by name.
 
-A file holds groups, `[[take]]`, `[[sleep]]`, `[[guard]]` and so on (`SECTIONS`): `names` lists the functions the group
-is about, the other keys are the fields of the row (`rows.py`). A `[[resource]]` lists its calls one a line, as
-`name holder [when] [key=value ...]`, under `takes`, `gives` and `transfers`.
+A file holds groups, `[[take]]`, `[[sleep]]`, `[[guard]]` and so on (`reader.SECTIONS`): `names` lists the functions the
+group is about (`name>=6.3`, `name<6.3` where a name has its own span of releases), the other keys are the fields of the
+row (`rows.py`, `entries.py`). A `[[resource]]` lists its calls one a line, as `name holder [when] [key=value ...]`,
+under `takes`, `gives` and `transfers`. A limit of 6.2 or 6.12 may be no more than where the trees that were read
+differ: the release in which a name came or went in between is not always known.
 """
 
 from __future__ import annotations
@@ -14,20 +16,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
+from mmlint.kernel import entries as e
 from mmlint.kernel import rows as r
-from mmlint.kernel.reader import SECTIONS, Section, TableError, read_file
+from mmlint.kernel.reader import SECTIONS, Section, TableError, read_file, visible
+from mmlint.kernel.row import Row
+
+if TYPE_CHECKING:
+    from mmlint.kernel.steps import Steps
 
 __all__ = ["SECTIONS", "TableError", "Tables", "extend", "tables"]
 
-FILES = ("locks", "sleep", "gfp", "gup", "resources", "guards")
+FILES = ("locks", "sleep", "gfp", "gup", "resources", "guards", "entries", "results")
 HERE = Path(__file__).parent
 
-R = TypeVar("R", bound=r.Row)
+R = TypeVar("R", bound=Row)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tables:
     """The tables as dictionaries by name.
 
@@ -52,51 +59,33 @@ class Tables:
     transfers_resource: dict[str, tuple[r.Transfer, ...]]
     guards: dict[str, r.Guard]
     ref_helpers: dict[str, r.RefHelper]
-    wrprotects: dict[str, r.WrProtect]
-    set_entries: dict[str, r.SetEntry]
-    flushes: dict[str, r.Flush]
-    notifiers: dict[str, r.Notifier]
-    marks: dict[str, r.Mark]
-    carries: dict[str, r.BitCarry]
-    senses: dict[str, r.Sense]
-    callbacks: dict[str, tuple[r.Callback, ...]]
+    wrprotects: dict[str, e.WrProtect]
+    set_entries: dict[str, e.SetEntry]
+    flushes: dict[str, e.Flush]
+    notifiers: dict[str, e.Notifier]
+    marks: dict[str, e.Mark]
+    carries: dict[str, e.BitCarry]
+    senses: dict[str, e.Sense]
+    callbacks: dict[str, tuple[e.Callback, ...]]
     noreturn: frozenset[str]
-    steps: dict[str, r.Step]
-    stronger: dict[str, r.Stronger]
-    same: dict[str, r.Same]
-    probes: tuple[r.Probe, ...]
-    sections: Mapping[str, tuple[r.Row, ...]]
+    probes: tuple[e.Probe, ...]
+    sections: Mapping[str, tuple[Row, ...]]
     release: str = ""
 
     def at(self, release: str) -> Tables:
         """The tables as they read for one kernel release ("6.1"); "" is the newest known meaning of every name."""
         return _view(self.sections, release)
 
+    @property
+    def steps(self) -> Steps:
+        """The protocol steps, and what is equal to or weaker than what."""
+        from mmlint.kernel.steps import steps_of
+
+        return steps_of(self)
+
     def with_class(self, class_: str) -> frozenset[str]:
         """The names of the guards of one class ("pinned", "pte_same")."""
         return frozenset(name for name, guard in self.guards.items() if guard.class_ == class_)
-
-
-def version(text: str) -> tuple[int, ...]:
-    """`"6.12.3"` as numbers that compare; raises TableError for anything else."""
-    try:
-        return tuple(int(part) for part in text.split("."))
-    except ValueError:
-        raise TableError(f"{text!r} is not a kernel release; write it as in 6.12") from None
-
-
-def _visible(rows: Iterable[R], release: str) -> list[R]:
-    """The rows for a release; without one, those with no end, or a gone name's last ones."""
-    found = list(rows)
-    if release:
-        at = version(release)
-        return [
-            row
-            for row in found
-            if not (row.since and version(row.since) > at) and not (row.until and version(row.until) <= at)
-        ]
-    lasting = {row.name for row in found if not row.until}
-    return [row for row in found if not row.until or row.name not in lasting]
 
 
 def _many(rows: Iterable[R]) -> dict[str, tuple[R, ...]]:
@@ -116,9 +105,9 @@ def _one(rows: Iterable[R]) -> dict[str, R]:
 def _resource_at(resource: r.Resource, release: str) -> r.Resource:
     return replace(
         resource,
-        takes=tuple(_visible(resource.takes, release)),
-        gives=tuple(_visible(resource.gives, release)),
-        transfers=tuple(_visible(resource.transfers, release)),
+        takes=tuple(visible(resource.takes, release)),
+        gives=tuple(visible(resource.gives, release)),
+        transfers=tuple(visible(resource.transfers, release)),
     )
 
 
@@ -134,16 +123,16 @@ def _sleeps(store: _Store) -> dict[str, r.Sleep]:
 class _Store:
     """Sections as typed lists of the rows that one release sees."""
 
-    def __init__(self, sections: Mapping[str, tuple[r.Row, ...]], release: str) -> None:
+    def __init__(self, sections: Mapping[str, tuple[Row, ...]], release: str) -> None:
         self._sections = sections
         self._release = release
 
     def of(self, section: Section, row: type[R]) -> list[R]:
         assert issubclass(SECTIONS[section], row), section
-        return _visible(cast("tuple[R, ...]", self._sections.get(section, ())), self._release)
+        return visible(cast("tuple[R, ...]", self._sections.get(section, ())), self._release)
 
 
-def _view(sections: Mapping[str, tuple[r.Row, ...]], release: str) -> Tables:
+def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
     store = _Store(sections, release)
     resources = {each.name: _resource_at(each, release) for each in store.of("resource", r.Resource)}
     return Tables(
@@ -154,7 +143,7 @@ def _view(sections: Mapping[str, tuple[r.Row, ...]], release: str) -> Tables:
         scope_frees=_one(store.of("scope_free", r.ScopeFree)),
         lock_pointers=_one(store.of("lock_pointer", r.LockPointer)),
         sleeps=_sleeps(store),
-        nosleep=frozenset(row.name for row in store.of("nosleep", r.Plain)),
+        nosleep=frozenset(row.name for row in store.of("nosleep", e.Plain)),
         gfp=_one(store.of("gfp", r.GfpMask)),
         foll=_one(store.of("foll", r.FollFlag)),
         gup=_one(store.of("gup", r.GupEntry)),
@@ -164,27 +153,24 @@ def _view(sections: Mapping[str, tuple[r.Row, ...]], release: str) -> Tables:
         transfers_resource=_many(row for each in resources.values() for row in each.transfers),
         guards=_one(store.of("guard", r.Guard)),
         ref_helpers=_one(store.of("ref_helper", r.RefHelper)),
-        wrprotects=_one(store.of("wrprotect", r.WrProtect)),
-        set_entries=_one(store.of("set_entry", r.SetEntry)),
-        flushes=_one(store.of("flush", r.Flush)),
-        notifiers=_one(store.of("notifier", r.Notifier)),
-        marks=_one(store.of("mark", r.Mark)),
-        carries=_one(store.of("carry", r.BitCarry)),
-        senses=_one(store.of("sense", r.Sense)),
-        callbacks=_many(store.of("callback", r.Callback)),
-        noreturn=frozenset(row.name for row in store.of("noreturn", r.Plain)),
-        steps=_one(store.of("step", r.Step)),
-        stronger=_one(store.of("stronger", r.Stronger)),
-        same=_one(store.of("same", r.Same)),
-        probes=tuple(store.of("probe", r.Probe)),
+        wrprotects=_one(store.of("wrprotect", e.WrProtect)),
+        set_entries=_one(store.of("set_entry", e.SetEntry)),
+        flushes=_one(store.of("flush", e.Flush)),
+        notifiers=_one(store.of("notifier", e.Notifier)),
+        marks=_one(store.of("mark", e.Mark)),
+        carries=_one(store.of("carry", e.BitCarry)),
+        senses=_one(store.of("sense", e.Sense)),
+        callbacks=_many(store.of("callback", e.Callback)),
+        noreturn=frozenset(row.name for row in store.of("noreturn", e.Plain)),
+        probes=tuple(store.of("probe", e.Probe)),
         sections=sections,
         release=release,
     )
 
 
 @cache
-def _sections() -> Mapping[str, tuple[r.Row, ...]]:
-    found: dict[str, list[r.Row]] = {}
+def _sections() -> Mapping[str, tuple[Row, ...]]:
+    found: dict[str, list[Row]] = {}
     for name in FILES:
         read_file(HERE / f"{name}.toml", found)
     return {section: tuple(rows) for section, rows in found.items()}
@@ -198,10 +184,10 @@ def tables() -> Tables:
 
 def extend(path: Path | str) -> Tables:
     """The tables with the rows of a user's file before them, so that its rows win. Raises TableError, OSError."""
-    own: dict[str, list[r.Row]] = {"kind": list(_sections()["kind"])}
+    own: dict[str, list[Row]] = {"kind": list(_sections()["kind"])}
     read_file(Path(path), own)
     own["kind"] = own["kind"][len(_sections()["kind"]) :]
-    merged: dict[str, tuple[r.Row, ...]]
+    merged: dict[str, tuple[Row, ...]]
     merged = {section: (*own.get(section, ()), *_sections().get(section, ())) for section in SECTIONS}
     merged["resource"] = tuple(_join(cast("tuple[r.Resource, ...]", merged["resource"])))
     return _view(merged, "")

@@ -1,0 +1,154 @@
+"""Rows about page-table entries, results, callbacks and steps; `rows.py` has the others and the conventions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmlint.kernel.row import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class WrProtect(Row):
+    """A call that takes write permission away. `arg` is the entry's address (None if it works on a value), `mm` the mm
+    or vma argument, `level` pte, pmd, pud or hugetlb; `nr` counts entries.
+    """
+
+    arg: int | None = None
+    mm: int | None = None
+    level: str = "pte"
+    nr: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class SetEntry(Row):
+    """A call that writes an entry of a page table: `arg` is its address, `value` what is written (None: nothing).
+
+    `op` is set, clear (becomes none), get-and-clear (and is returned), upgrade or modify.
+    """
+
+    arg: int
+    value: int | None = None
+    level: str = "pte"
+    op: str = "set"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Flush(Row):
+    """A call that flushes the TLB.
+
+    `scope` is entry, page, range, mm, all, batched, gather or table (waits for lockless walkers).
+
+    `clears`: it clears the entry too, in one step. `sync`: done when it returns.
+    """
+
+    scope: str
+    clears: bool = False
+    sync: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Notifier(Row):
+    """An MMU notifier call.
+
+    `role` is init, start, start-nonblock, end, invalidate, young, read-begin, read-retry or set-seq.
+    """
+
+    role: str
+    arg: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Mark(Row):
+    """A call that records a state on a page, folio or mm: `what` is dirty, accessed, young, anon-exclusive, has-pinned,
+    uptodate, active, swapbacked, referenced, lru.
+    """
+
+    what: str
+    arg: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class BitCarry(Row):
+    """An accessor of one bit of an entry: `bit` is soft-dirty, uffd-wp, young, dirty, write, exclusive.
+
+    `form` is present, swap or any, `op` is set, clear or test.
+    """
+
+    bit: str
+    form: str
+    op: str
+    level: str = "pte"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Sense(Row):
+    """How a result is read.
+
+    `ok` is null-fails (NULL on failure), err-fails (ERR_PTR), null-or-value (also a value that is no pointer),
+    never-fails, zero (0 is success) or true (true is success).
+    """
+
+    ok: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Callback(Row):
+    """A function-pointer member or parameter that is called in a known context: `holds` are the kinds held.
+
+    `name` is the member (`pmd_entry`) or the callee that takes it, `arg` the position of the function.
+    """
+
+    holds: tuple[str, ...] = ()
+    arg: int | None = None
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Plain(Row):
+    """A name in a list: nothing is said but that it belongs there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Probe(Row):
+    """How to see in a tree whether it is at least (or, with `until`, before) a release: `pattern` occurs in `path`."""
+
+    path: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Step(Row):
+    """A class of protocol steps and what it guards.
+
+    `role` is check, sync, take, release, mark, carry or order; `calls` are the names that do it, `sinks` the calls or
+    sink classes it guards, `side` is before (must dominate the sink) or after (must post-dominate it), `rule` the rule
+    that reports its removal, `scenario` the simulator scenario whose bad variant shows it ("" none). Words that are no
+    calls: `field:NAME` is a test of a member, `compare:NAME` a comparison of two results of NAME.
+    """
+
+    role: str
+    calls: tuple[str, ...]
+    sinks: tuple[str, ...]
+    side: str = "before"
+    rule: str = ""
+    scenario: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Stronger(Row):
+    """An order of strength: `calls` from the strongest to the weakest, replacing one by a later one loses `what`.
+
+    `only` is `atomic` if the order holds only where nothing may sleep.
+    """
+
+    calls: tuple[str, ...]
+    what: str
+    scenario: str = ""
+    only: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Same(Row):
+    """Calls that do the same as a protocol step; `a+b` is both, in this order. Swapping them is no change."""
+
+    calls: tuple[str, ...]

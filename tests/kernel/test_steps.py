@@ -1,0 +1,66 @@
+import pytest
+from mmlint.kernel.reader import TableError
+from mmlint.kernel.steps import expand
+from mmlint.kernel.tables import tables
+
+
+@pytest.mark.parametrize("release", ["", "6.1", "6.12"])
+def test_every_word_stands_for_something(release: str) -> None:
+    steps = tables().at(release).steps
+    for step in steps.by_name.values():
+        assert step.calls, step.name
+        assert step.sinks, step.name
+        assert step.side in ("before", "after")
+        assert step.role in ("check", "sync", "take", "release", "mark", "carry", "order")
+        assert step.rule.startswith("PAT1")
+        assert step.source
+
+
+def test_the_pinned_check_guards_write_protect() -> None:
+    found = {step.name for step in tables().steps.guarding("ptep_set_wrprotect")}
+    assert "pinned-before-write-protect" in found
+    step = tables().steps.by_name["pinned-before-write-protect"]
+    assert "folio_try_dup_anon_rmap_pte" in step.calls
+    assert step.scenario == "S1"
+
+
+def test_calls_know_their_steps() -> None:
+    assert "dirty-marked" in {step.name for step in tables().steps.done_by("folio_mark_dirty")}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "order"),
+    [
+        ("ptep_clear_flush", "ptep_get_and_clear", "clear-and-flush"),
+        ("get_page_unless_zero", "get_page", "page-get-may-fail"),
+        ("spin_lock_irqsave", "spin_lock", "interrupts-off"),
+        ("folio_maybe_dma_pinned", "page_count", "pinned-not-counted"),
+        ("unpin_user_page", "put_page", "unpin-not-put"),
+    ],
+)
+def test_weaker(before: str, after: str, order: str) -> None:
+    steps = tables().steps
+    found = steps.weakened(before, after)
+    assert found is not None
+    assert found.name == order
+    assert steps.weakened(after, before) is None
+
+
+def test_gfp_order_counts_only_where_nothing_may_sleep() -> None:
+    found = tables().steps.weakened("GFP_ATOMIC", "GFP_KERNEL")
+    assert found is not None
+    assert found.only == "atomic"
+    assert found.scenario == "S12"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("put_page", "folio_put"), ("pte_same", "compare:pte_val"), ("PageKsm", "folio_test_ksm")]
+)
+def test_the_same_step_in_other_words(one: str, other: str) -> None:
+    assert other in tables().steps.equals(one)
+    assert tables().steps.weakened(one, other) is None
+
+
+def test_unknown_word() -> None:
+    with pytest.raises(TableError, match="stands for no name"):
+        expand(("@guard:pined",), tables())
