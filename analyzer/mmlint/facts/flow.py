@@ -192,11 +192,16 @@ class _Solver(Generic[P]):
 
     def _collect_returns(self) -> None:
         for node in self.cfg.order:
-            if node.kind == "return" or (node is not self.cfg.exit and any(t is self.cfg.exit for t, _ in node.succ)):
+            if node.kind == "return":
                 for prop, facts in self.flow.states(node).items():
                     for after, known in self.transfer(node, prop, facts):
-                        value = evaluate(node.expr, known) if node.kind == "return" and node.expr is not None else None
+                        value = evaluate(node.expr, known) if node.expr is not None else None
                         self.flow.returns.append((node, after, known, value))
+            elif any(target is self.cfg.exit for target, _ in node.succ):
+                for prop, facts in self.flow.states(node).items():
+                    for target, after, known in self._step(node, prop, facts):
+                        if target is self.cfg.exit:
+                            self.flow.returns.append((node, after, known, None))
 
 
 def _chosen(value: Expr, label: str, facts: Facts) -> Facts:
