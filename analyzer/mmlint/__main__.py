@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 
+INTERRUPTED = 130
+
 
 def main() -> None:
-    """Run the command line; `--version` is answered without loading it."""
-    if sys.argv[1:] == ["--version"]:
+    """Run the command line; `--version` and plain uses of `check` and `patch` are answered without loading typer."""
+    words = sys.argv[1:]
+    if words == ["--version"]:
         from mmlint import __version__
 
         print(f"mmlint {__version__}")
@@ -15,9 +18,28 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    from mmlint.cli import app
+    try:
+        if not (words and _fast(words)):
+            from mmlint.cli import app
 
-    app(prog_name="mmlint")
+            app(prog_name="mmlint")
+    except KeyboardInterrupt:
+        print("mmlint: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _fast(words: list[str]) -> bool:
+    """Run a plain `check` or `patch`; False leaves the arguments to typer."""
+    from mmlint.commands import analyse
+    from mmlint.commands.fast import read
+
+    if words[0] == "check" and (check := read(analyse.Check, words[1:])) is not None:
+        analyse.check(check)
+    elif words[0] == "patch" and (patch := read(analyse.Patch, words[1:])) is not None:
+        analyse.patch(patch)
+    else:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import typer
 
 from mmlint import __version__
 from mmlint.commands import analyse, baseline, catalog, hook, new_rule
+from mmlint.commands.binding import bind
 
 app = typer.Typer(
     name="mmlint",
@@ -29,10 +30,15 @@ def main(
         raise typer.Exit
 
 
-for command in (analyse.check, analyse.patch, catalog.rules, catalog.rule, catalog.sim, catalog.sims):
-    app.command()(command)
+app.command("check")(bind(analyse.Check, analyse.check))
+app.command("patch")(bind(analyse.Patch, analyse.patch))
+app.command()(catalog.rules)
+app.command()(catalog.rule)
+app.command()(catalog.sim)
+app.command()(catalog.sims)
 app.add_typer(baseline.app, name="baseline")
-for command in (catalog.config, catalog.facts, catalog.doctor):
-    app.command()(command)
+app.command()(catalog.config)
+app.command()(catalog.facts)
+app.command()(catalog.doctor)
 app.command("new-rule")(new_rule.new_rule)
 app.add_typer(hook.app, name="hook")

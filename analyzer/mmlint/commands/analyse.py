@@ -1,62 +1,63 @@
-"""`check`, `patch` and `audit`: what is new, what is there."""
+"""`check` and `patch`: what is there, what is new."""
 
+# ruff: noqa: RUF009 (declaring an option makes a frozen field, nothing that is shared)
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from dataclasses import dataclass
 
-import typer
-
-from mmlint.commands.options import Options, common
+from mmlint.commands.options import Options, argument, flag
 from mmlint.commands.run import fail, run
 
 
-@common
-def check(
-    options: Options,
-    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="C files or folders; - is stdin.")] = None,
-    root: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The tree the paths belong to; paths are shown relative to it.")
-    ] = None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Check(Options):
+    """What `mmlint check` takes."""
+
+    paths: list[str] | None = argument("C files or folders; - is stdin.", "PATH")
+    root: str | None = flag("The kernel tree that the paths belong to.", metavar="DIR")
+
+
+@dataclass(frozen=True, slots=True)
+class Patch(Options):
+    """What `mmlint patch` takes."""
+
+    files: list[str] | None = argument("Mails, mboxes or diffs; - or nothing: stdin.", "FILE")
+    tree: str | None = flag("The tree the patches apply to: a work tree or a git repository.", metavar="DIR")
+    base: str | None = flag("The revision of the tree that they apply to.", metavar="REV")
+    git: str | None = flag("Check commits of the repository instead of mails.", metavar="REV|A..B")
+    staged: bool = flag("Check what is staged in the repository.")
+
+
+def check(options: Check) -> None:
     """Check C files or folders; every finding counts."""
     from mmlint import api
 
-    run(
-        "check",
-        options,
-        lambda settings, progress: api.check_paths(paths or ["."], settings, root=root, progress=progress),
-    )
+    paths = options.paths or ["."]
+    run("check", options, lambda settings, bar: api.check_paths(paths, settings, root=options.root, progress=bar))
 
 
-@common
-def patch(
-    options: Options,
-    files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE", help="Mails, mboxes or diffs; - or nothing: stdin.")
-    ] = None,
-    tree: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The tree the patches apply to: a work tree or a git repository.")
-    ] = None,
-    base: Annotated[str | None, typer.Option(metavar="REV", help="The revision of the tree they apply to.")] = None,
-    git: Annotated[
-        str | None, typer.Option(metavar="REV|A..B", help="Check commits of the repository instead of mails.")
-    ] = None,
-    staged: Annotated[bool, typer.Option("--staged", help="Check what is staged in the repository.")] = False,
-) -> None:
+def patch(options: Patch) -> None:
     """Check patches; only what they bring in counts."""
     from mmlint import api
 
-    if sum((bool(files), git is not None, staged)) > 1:
+    files = options.files or []
+    if sum((bool(files), options.git is not None, options.staged)) > 1:
         fail("patch: give files, --git or --staged, not several of them")
-    if not files and git is None and not staged:
+    if not files and options.git is None and not options.staged:
         if sys.stdin.isatty():
             fail("patch: name a mail, mbox or diff, or use --git or --staged")
         files = ["-"]
     run(
         "patch",
         options,
-        lambda settings, progress: api.check_patches(
-            files or [], settings, tree=tree, base=base, git=git, staged=staged, progress=progress
+        lambda settings, bar: api.check_patches(
+            files,
+            settings,
+            tree=options.tree,
+            base=options.base,
+            git=options.git,
+            staged=options.staged,
+            progress=bar,
         ),
     )

@@ -1,13 +1,16 @@
 """`mmlint baseline write|update|diff`: known findings that do not count."""
 
+# ruff: noqa: RUF009 (declaring an option makes a frozen field, nothing that is shared)
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
 
-from mmlint.commands.options import Options, common
+from mmlint.commands.binding import bind
+from mmlint.commands.options import Options, argument, flag
 from mmlint.commands.run import FOUND, complain, emit, fail
 from mmlint.finding import Report
 from mmlint.output.text import plain, plural
@@ -15,33 +18,39 @@ from mmlint.policy import baseline
 from mmlint.settings import SettingsError
 
 app = typer.Typer(help="Known findings that do not count.", no_args_is_help=True, rich_markup_mode=None)
-_File = Annotated[str, typer.Option("--file", metavar="FILE", help="The baseline.")]
-_Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH", help="C files or folders.")]
-_Root = Annotated[str | None, typer.Option(metavar="DIR", help="The tree the paths belong to.")]
 
 
-@app.command()
-@common
-def write(options: Options, paths: _Paths = None, root: _Root = None, file: _File = baseline.DEFAULT) -> None:
+@dataclass(frozen=True, slots=True)
+class Record(Options):
+    """What `mmlint baseline write` and `update` take."""
+
+    paths: list[str] | None = argument("C files or folders.", "PATH")
+    root: str | None = flag("The kernel tree that the paths belong to.", metavar="DIR")
+    file: str = flag("The baseline.", metavar="FILE", default=baseline.DEFAULT)
+
+
+def write(options: Record) -> None:
     """Record every finding there is now."""
-    report = _look(options, paths, root)
-    _save(file, baseline.entries(report.findings))
-    emit(f"{plural(len(report.findings), 'finding')} recorded in {plain(file)}\n")
+    report = _look(options)
+    _save(options.file, baseline.entries(report.findings))
+    emit(f"{plural(len(report.findings), 'finding')} recorded in {plain(options.file)}\n")
 
 
-@app.command()
-@common
-def update(options: Options, paths: _Paths = None, root: _Root = None, file: _File = baseline.DEFAULT) -> None:
+def update(options: Record) -> None:
     """Drop what is mended; never add. Exits 1 when there are findings that the baseline does not have."""
-    report = _look(options, paths, root)
+    report = _look(options)
     try:
-        difference = baseline.compare(baseline.read(file), baseline.entries(report.findings))
+        difference = baseline.compare(baseline.read(options.file), baseline.entries(report.findings))
     except SettingsError as error:
         fail(str(error))
-    _save(file, difference.kept)
+    _save(options.file, difference.kept)
     emit(f"{len(difference.kept)} kept, {len(difference.gone)} mended and dropped, {len(difference.new)} not in it\n")
     if difference.new:
         raise typer.Exit(FOUND)
+
+
+app.command("write")(bind(Record, write))
+app.command("update")(bind(Record, update))
 
 
 @app.command()
@@ -77,16 +86,14 @@ def _row(row: baseline.Entry) -> str:
     return f"{plain(row.path)}: {row.code} {plain(row.message)}{where}"
 
 
-def _look(options: Options, paths: list[str] | None, root: str | None) -> Report:
-    from dataclasses import replace
-
+def _look(options: Record) -> Report:
     from mmlint import api
     from mmlint.policy.apply import check_selectors
 
     try:
         settings = replace(options.settings(), baseline="")
         check_selectors(settings)
-        report = api.check_paths(paths or ["."], settings, root=root)
+        report = api.check_paths(options.paths or ["."], settings, root=options.root)
     except SettingsError as error:
         fail(str(error))
     for problem in report.errors:

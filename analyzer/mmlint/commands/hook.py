@@ -1,48 +1,54 @@
 """`mmlint hook ...`: what other tools call."""
 
+# ruff: noqa: RUF009 (declaring an option makes a frozen field, nothing that is shared)
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from mmlint.commands.options import Options, common
+from mmlint.commands.binding import bind
+from mmlint.commands.options import Options, argument, flag
 from mmlint.commands.run import fail, run
 
 app = typer.Typer(help="What git calls.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command("sendemail-validate")
-@common
-def sendemail_validate(
-    options: Options,
-    mail: Annotated[str, typer.Argument(help="The mail, as git passes it.")],
-    headers: Annotated[  # noqa: ARG001 (git passes it; nothing in it is needed)
-        str | None, typer.Argument(help="The SMTP headers, as git passes them.")
-    ] = None,
-    tree: Annotated[str | None, typer.Option(metavar="DIR", help="The tree; default: the repository.")] = None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Send(Options):
+    """What git passes: the mail, then the SMTP headers, of which nothing is needed."""
+
+    files: list[str] | None = argument("The mail and the SMTP headers, as git passes them.", "FILE")
+    tree: str | None = flag("The tree; by default the repository.", metavar="DIR")
+
+
+def sendemail_validate(options: Send) -> None:
     """Check a mail that git send-email is about to send; a status other than 0 stops it.
 
     Install it as `.git/hooks/sendemail-validate`: `exec mmlint hook sendemail-validate "$@"`. The whole series is
-    checked when its last mail comes, so that a patch that a later one builds on is seen with what went before. Cover
-    letters and mails without a diff pass.
+    checked when its last mail comes, so that a patch is seen on top of those before it. Cover letters and mails
+    without a diff pass.
     """
     from mmlint import api
 
-    series = _collect(mail)
+    if not options.files:
+        fail("hook sendemail-validate: git passes the mail as first argument; there was none")
+    series = _collect(options.files[0])
     if series is None:
         return
-    tree = tree or os.environ.get("GIT_WORK_TREE") or "."
+    tree = options.tree or os.environ.get("GIT_WORK_TREE") or "."
     run(
         "patch",
         options,
-        lambda settings, progress: api.check_patches(
-            series, settings, tree=tree, base=None, git=None, staged=False, progress=progress
+        lambda settings, bar: api.check_patches(
+            series, settings, tree=tree, base=None, git=None, staged=False, progress=bar
         ),
     )
+
+
+app.command("sendemail-validate")(bind(Send, sendemail_validate))
 
 
 def _collect(mail: str) -> list[str] | None:

@@ -1,67 +1,67 @@
-"""The options that every analysing command takes, declared once, and what they mean as settings."""
+"""The options that every analysing command takes, declared once, and what they mean as settings.
 
+They are plain data: `mmlint.commands.binding` makes a typer command of them, `mmlint.commands.fast` reads the common
+case without loading typer.
+"""
+
+# ruff: noqa: RUF009 (declaring an option makes a frozen field, nothing that is shared)
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from functools import wraps
-from typing import Annotated, Any, get_type_hints
-
-import typer
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from mmlint.finding import Confidence, Severity
 from mmlint.output import WRITERS, Writer
 from mmlint.policy.discovery import load
 from mmlint.settings import PRESETS, Settings, SettingsError, nearest, parse
 
-_LIST = "comma-separated, repeatable"
+
+def flag(text: str, *names: str, metavar: str = "", default: Any = None) -> Any:
+    """An option; without `names` it is spelled like its field, without `metavar` it is a switch."""
+    return field(
+        default=default if metavar else False, metadata={"help": text, "names": names, "metavar": metavar}, kw_only=True
+    )
+
+
+def argument(text: str, metavar: str) -> Any:
+    """The positional arguments, any number of them."""
+    return field(default=None, metadata={"help": text, "names": None, "metavar": metavar}, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """The common options as they were typed; None where one was not given."""
 
-    output: Annotated[
-        list[str] | None,
-        typer.Option("--output", "-o", metavar="FORMAT[:FILE]", help=f"Repeatable. Formats: {', '.join(WRITERS)}."),
-    ] = None
-    select: Annotated[list[str] | None, typer.Option(metavar="RULES", help=f"Run only these rules ({_LIST}).")] = None
-    extend_select: Annotated[list[str] | None, typer.Option(metavar="RULES", help="Run these rules, too.")] = None
-    ignore: Annotated[list[str] | None, typer.Option(metavar="RULES", help="Do not run these rules.")] = None
-    per_file_ignores: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB:RULES", help="Drop findings of rules in some files.")
-    ] = None
-    severity: Annotated[
-        list[str] | None, typer.Option(metavar="[GLOB:]RULE=LEVEL", help="Give rules another severity.")
-    ] = None
-    min_confidence: Annotated[Confidence | None, typer.Option(help="Leave out what is less sure.")] = None
-    fail_on: Annotated[Severity | None, typer.Option(help="Lowest severity that makes the exit status 1.")] = None
-    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 whatever is found.")] = False
-    preview: Annotated[bool, typer.Option("--preview", help="Run preview rules, too.")] = False
-    preset: Annotated[str | None, typer.Option(metavar="NAME", help=f"One of {', '.join(PRESETS)}.")] = None
-    config: Annotated[
-        list[str] | None, typer.Option(metavar="FILE|KEY=VALUE", help="Use this file, or set one setting (repeatable).")
-    ] = None
-    isolated: Annotated[bool, typer.Option("--isolated", help="Read no configuration file.")] = False
-    baseline: Annotated[str | None, typer.Option(metavar="FILE", help="Known findings that do not count.")] = None
-    no_baseline: Annotated[bool, typer.Option("--no-baseline", help="Use no baseline.")] = False
-    suppressions: Annotated[str | None, typer.Option(metavar="FILE", help="Suppressions outside the tree.")] = None
-    no_ignores: Annotated[bool, typer.Option("--no-ignores", help="Disregard inline ignores.")] = False
-    show_ignored: Annotated[bool, typer.Option("--show-ignored", help="Show what is suppressed, and why.")] = False
-    show_preexisting: Annotated[
-        bool, typer.Option("--show-preexisting", help="Show what was there before the patch.")
-    ] = False
-    add_ignore: Annotated[
-        str | None, typer.Option(metavar="REASON", help="Add every finding to the suppression file with this reason.")
-    ] = None
-    tables: Annotated[list[str] | None, typer.Option(metavar="FILE", help="More kernel API tables (TOML).")] = None
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", help="Processes; 0: one per CPU.")] = None
-    color: Annotated[str, typer.Option(metavar="auto|always|never", help="Colours; the flag beats NO_COLOR.")] = "auto"
-    statistics: Annotated[bool, typer.Option("--statistics", help="Count findings by rule.")] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Findings only: no summary, notes or progress.")] = False
-    no_progress: Annotated[bool, typer.Option("--no-progress", help="Draw no progress line.")] = False
-    show_settings: Annotated[bool, typer.Option("--show-settings", help="Print the settings in force and end.")] = False
+    output: list[str] | None = flag(
+        f"Repeatable. Formats: {', '.join(WRITERS)}.", "--output", "-o", metavar="FORMAT[:FILE]"
+    )
+    select: list[str] | None = flag("Run only these rules (comma-separated, repeatable).", metavar="RULES")
+    extend_select: list[str] | None = flag("Run these rules, too.", metavar="RULES")
+    ignore: list[str] | None = flag("Do not run these rules.", metavar="RULES")
+    per_file_ignores: list[str] | None = flag("Drop findings of rules in some files.", metavar="GLOB:RULES")
+    severity: list[str] | None = flag("Give rules another severity.", metavar="[GLOB:]RULE=LEVEL")
+    min_confidence: str | None = flag("Leave out what is less sure.", metavar="|".join(Confidence))
+    fail_on: str | None = flag("Lowest severity that makes the exit status 1.", metavar="|".join(Severity))
+    exit_zero: bool = flag("Exit 0 whatever is found.")
+    preview: bool = flag("Run preview rules, too.")
+    preset: str | None = flag("A starting point for all of these.", metavar="|".join(PRESETS))
+    config: list[str] | None = flag("Use this file, or set one setting (repeatable).", metavar="FILE|KEY=VALUE")
+    isolated: bool = flag("Read no configuration file.")
+    baseline: str | None = flag("Known findings that do not count.", metavar="FILE")
+    no_baseline: bool = flag("Use no baseline.")
+    suppressions: str | None = flag("Suppressions outside the tree.", metavar="FILE")
+    no_ignores: bool = flag("Disregard inline ignores.")
+    show_ignored: bool = flag("Show what is suppressed, and why.")
+    show_preexisting: bool = flag("Show what was there before the patch.")
+    add_ignore: str | None = flag("Add every finding to the suppression file with this reason.", metavar="REASON")
+    tables: list[str] | None = flag("More kernel API tables (TOML).", metavar="FILE")
+    jobs: int | None = flag("Processes; 0: one per CPU.", "--jobs", "-j", metavar="N")
+    color: str = flag("Colours; the flag beats NO_COLOR.", metavar="auto|always|never", default="auto")
+    statistics: bool = flag("Count findings by rule.")
+    quiet: bool = flag("Findings only: no summary, notes or progress.", "--quiet", "-q")
+    no_progress: bool = flag("Draw no progress line.")
+    show_settings: bool = flag("Print the settings in force and end.")
 
     def settings(self) -> Settings:
         """The settings in force. Raises `SettingsError`."""
@@ -71,8 +71,8 @@ class Options:
             "ignore": _split(self.ignore),
             "per-file-ignores": _file_ignores(self.per_file_ignores or ()),
             "severity": _levels(self.severity or ()),
-            "min-confidence": self.min_confidence and self.min_confidence.value,
-            "fail-on": self.fail_on and self.fail_on.value,
+            "min-confidence": self.min_confidence,
+            "fail-on": self.fail_on,
             "exit-zero": self.exit_zero or None,
             "preview": self.preview or None,
             "preset": self.preset,
@@ -124,27 +124,3 @@ def _levels(items: Sequence[str]) -> dict[str, Any] | None:
             raise SettingsError(f"--severity {item}: write RULE=LEVEL or GLOB:RULE=LEVEL")
         (table.setdefault(glob, {}) if glob else table)[selector] = level
     return table or None
-
-
-def common(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `Options`; it receives them as its parameter `options`."""
-    hints = get_type_hints(Options, include_extras=True)
-    shared = [
-        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=hints[item.name])
-        for item in fields(Options)
-    ]
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in inspect.signature(function, eval_str=True).parameters.values()
-        if parameter.name != "options"
-    ]
-
-    @wraps(function)
-    def command(**given: Any) -> None:
-        options = Options(**{parameter.name: given.pop(parameter.name) for parameter in shared})
-        function(options=options, **given)
-
-    signature = inspect.Signature([*own, *shared])
-    command.__signature__ = signature  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *shared]}
-    return command

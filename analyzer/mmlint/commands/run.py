@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-import typer
-
 from mmlint.commands.options import Options
 from mmlint.commands.progress import Progress
 from mmlint.finding import Finding, InputError, Report, Suppressed
@@ -38,7 +36,7 @@ def run(command: str, options: Options, analysis: Analysis) -> None:
             from mmlint.policy.schema import describe
 
             emit(describe(settings))
-            raise typer.Exit(CLEAN)
+            sys.exit(CLEAN)
         report = _analyse(settings, options, analysis, human)
     except SettingsError as error:
         if human:
@@ -51,7 +49,7 @@ def run(command: str, options: Options, analysis: Analysis) -> None:
         statistics=options.statistics,
         quiet=options.quiet,
     )
-    raise typer.Exit(_write(report, outputs, context, options.color, human) or status(report, settings))
+    sys.exit(_write(report, outputs, context, options.color, human) or status(report, settings))
 
 
 def _analyse(settings: Settings, options: Options, analysis: Analysis, human: bool) -> Report:
@@ -144,4 +142,4 @@ def complain(message: str) -> None:
 def fail(message: str) -> NoReturn:
     """One line on stderr, exit status 2."""
     complain(message)
-    raise typer.Exit(UNUSABLE)
+    sys.exit(UNUSABLE)
