@@ -1,4 +1,8 @@
-"""Compare the front end with universal-ctags: `frontend.py TREE [FOLDER...]` (default folder: mm)."""
+"""Compare the front end with universal-ctags: `frontend.py TREE [FOLDER...]` (default folder: mm).
+
+Counts the functions ctags lists that `outline` finds with the same line of the name and the same last line, and the
+functions whose own tree has no ERROR or MISSING node. `--recursive --sample 3000` looks at that many files below.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,48 @@ import argparse
 import random
 import subprocess
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmlint.source.file import SourceFile
 from mmlint.source.outline import outline
 
+Tags = Mapping[str, list[tuple[str, int, int]]]
 
-def ctags(tree: Path, files: list[Path]) -> dict[str, list[tuple[str, int, int]]]:
-    """Functions by file: (name, line of the name, last line), as universal-ctags sees them."""
+
+@dataclass
+class Comparison:
+    """Counts of one run; `differences` and `damaged` are `path:line name` lines."""
+
+    listed: int = 0
+    functions: int = 0
+    differences: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    outline_seconds: float = 0.0
+    parse_seconds: float = 0.0
+
+    @property
+    def same_share(self) -> float:
+        """Functions of ctags that were found with the same lines, of all ctags lists."""
+        return 1 - len(self.differences) / max(self.listed, 1)
+
+    @property
+    def read_share(self) -> float:
+        """Functions with an undamaged tree, of all that were found."""
+        return 1 - len(self.damaged) / max(self.functions, 1)
+
+
+def texts_of(tree: Path, files: Iterable[Path]) -> dict[str, bytes]:
+    return {str(path): (tree / path).read_bytes() for path in files}
+
+
+def listed_functions(tree: Path, files: Iterable[str]) -> Tags:
+    """What ctags lists, by file: name, line of the name, last line."""
     out = subprocess.run(
-        ["ctags", "--fields=+ne", "--c-kinds=f", "--sort=no", "-o", "-", "-L", "-"],
-        cwd=tree, input="\n".join(map(str, files)).encode(), capture_output=True, check=True,
+        ["ctags", "--fields=+ne", "--c-kinds=f", "--language-force=C", "--sort=no", "-o", "-", "-L", "-"],
+        cwd=tree, input="\n".join(files).encode(), capture_output=True, check=True,
     ).stdout  # fmt: skip
     found: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     for row in out.decode("latin-1").splitlines():
@@ -26,6 +60,25 @@ def ctags(tree: Path, files: list[Path]) -> dict[str, list[tuple[str, int, int]]
         if "line" in tags:
             found[fields[1]].append((fields[0], int(tags["line"]), int(tags.get("end", "0"))))
     return found
+
+
+def compare(texts: Mapping[str, bytes], listed: Tags) -> Comparison:
+    result = Comparison()
+    start = time.perf_counter()
+    for text in texts.values():
+        outline(text)
+    result.outline_seconds = time.perf_counter() - start
+    for path, text in texts.items():
+        start = time.perf_counter()
+        source = SourceFile(path, text)
+        result.damaged += [f"{path}:{unread.line} {unread.name}" for unread in source.unread]
+        result.parse_seconds += time.perf_counter() - start
+        result.functions += len(source.functions)
+        spans = {(function.name_line, function.end_line) for function in source.functions}
+        tags = listed.get(path, [])
+        result.listed += len(tags)
+        result.differences += [f"{path}:{line}-{end} {name}" for name, line, end in tags if (line, end) not in spans]
+    return result
 
 
 def main() -> None:
@@ -38,52 +91,22 @@ def main() -> None:
     arguments.add_argument("--list", type=int, default=0, help="print this many differences and damaged functions")
     options = arguments.parse_args()
     pattern = "**/*.c" if options.recursive else "*.c"
-    files = sorted(
-        path.relative_to(options.tree) for folder in options.folders for path in (options.tree / folder).glob(pattern)
-        if path.is_file()
-    )  # fmt: skip
+    below = (path for folder in options.folders for path in (options.tree / folder).glob(pattern))
+    files = sorted(path.relative_to(options.tree) for path in below if path.is_file())
     if options.sample and options.sample < len(files):
         files = sorted(random.Random(options.seed).sample(files, options.sample))
-    texts = {str(path): (options.tree / path).read_bytes() for path in files}
-    report(options, texts, ctags(options.tree, files))
-
-
-def report(options: argparse.Namespace, texts: dict[str, bytes], listed: dict[str, list[tuple[str, int, int]]]) -> None:
-    start = time.perf_counter()
-    for text in texts.values():
-        outline(text)
-    outlined = time.perf_counter()
-    sources = {path: SourceFile(path, text) for path, text in texts.items()}
-    damaged = [
-        (path, function) for path, source in sources.items() for function in source.functions if function.damaged
-    ]
-    parsed = time.perf_counter()
-    total = sum(len(source.functions) for source in sources.values())
-    rows = missed = 0
-    shown = 0
-    kinds: Counter[str] = Counter()
-    for path, tags in listed.items():
-        spans = {(function.name_line, function.end_line) for function in sources[path].functions}
-        starts = {function.name_line for function in sources[path].functions}
-        for name, line, end in tags:
-            rows += 1
-            if (line, end) in spans:
-                continue
-            missed += 1
-            kinds["other end" if line in starts else "not found"] += 1
-            if shown < options.list:
-                shown += 1
-                print(f"DIFF {path}:{line} {name} ctags end {end}", "found" if line in starts else "absent")
-    for path, function in damaged[: options.list]:
-        print(f"DAMAGED {path}:{function.start_line} {function.name}")
-    size = sum(len(text) for text in texts.values())
+    texts = texts_of(options.tree, files)
+    result = compare(texts, listed_functions(options.tree, texts))
+    for row in result.differences[: options.list]:
+        print("differs:", row)
+    for row in result.damaged[: options.list]:
+        print("unread:", row)
     lines = sum(text.count(b"\n") for text in texts.values())
-    print(f"files {len(texts)}, bytes {size}, lines {lines}")
-    print(
-        f"ctags functions {rows}, same lines {rows - missed} ({100 * (rows - missed) / max(rows, 1):.3f} %), {dict(kinds)}"
-    )
-    print(f"functions {total}, undamaged {total - len(damaged)} ({100 * (total - len(damaged)) / max(total, 1):.3f} %)")
-    print(f"outline {outlined - start:.2f} s, functions parsed {parsed - outlined:.2f} s")
+    print(f"files {len(texts)}, lines {lines}")
+    same, read = 100 * result.same_share, 100 * result.read_share
+    print(f"ctags functions {result.listed}, differing {len(result.differences)}: {same:.3f} % the same")
+    print(f"functions {result.functions}, unread {len(result.damaged)}: {read:.3f} % read")
+    print(f"outline {result.outline_seconds:.2f} s, every function parsed {result.parse_seconds:.2f} s")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from mmlint.source.balance import PARENS, split_arguments
 from mmlint.source.constructs import as_word, at_statement_start
 from mmlint.source.mask import blank
 
+_WORD_TYPE = rb"(\b(?:int|long|char|bool|u8|u16|u32|u64|\w+_t)\s++)"
 _CALL = rb"\b(?!(?:if|for|while|switch|return|sizeof|do|else)\b)([A-Za-z_]\w*+)([ \t]*+)(" + PARENS + rb")"
 _KEYWORD_FIRST = re.compile(rb"[\s;]*+(?:if|for|while|switch|return|sizeof|do|else)\b")
 
@@ -51,6 +52,19 @@ def _semicolon(match: re.Match[bytes]) -> bytes:
     if _KEYWORD_FIRST.match(match[1]) or not at_statement_start(match.string, match.start()):
         return match[0]
     return match[1] + match[2] + b";"
+
+
+def _defined_variable(match: re.Match[bytes]) -> bytes:
+    """`DEFINE_X(struct x, name) = {`: the type and the name."""
+    return blank(match[1]) + match[2] + b" " + match[3] + b" "
+
+
+def _last_statement(match: re.Match[bytes]) -> bytes:
+    """`POSTAMBLE` or `POSTAMBLE(x)` before the last brace, where only its last byte can be the `;`."""
+    lead, found = match.groups()
+    if _KEYWORD_FIRST.match(found) or b"\n" in found or not at_statement_start(match.string, match.start()):
+        return match[0]
+    return lead + as_word(found[:-1]) + b";"
 
 
 def _do_while(match: re.Match[bytes]) -> bytes:
@@ -120,10 +134,14 @@ _STEPS: tuple[_Step, ...] = (
     (re.compile(rb",(?=\s*+\))"), b" "),
     (re.compile(rb"([(,]\s*+)\d(?!" + _NUMBER + rb")(?=\w*+\s*+[,)])"), _digit_name),
     (re.compile(rb"\b([A-Za-z_]\w*+)([ \t]++)(?=[A-Za-z_]\w*+\s*+[\"])"), _prefixes),
+    (re.compile(rb"([(,]\s*+[A-Z_][A-Z0-9_]*+)([ \t]++)(?=[A-Z_][A-Z0-9_]*+\s*+[,)])"), _prefixes),
+    (re.compile(rb"(,)[ \t](?=\s*+[,)])"), rb"\1_"),
+    (re.compile(rb"(\(),(?=[ \t])"), rb"\1 "),
     (re.compile(rb"(\"\s*+)([A-Za-z_]\w*+" + PARENS + rb")"), _string),
     (re.compile(rb"([(,]\s*+)([A-Za-z_]\w*+" + PARENS + rb")(?=\s*+\")"), _string),
-    (re.compile(rb"([(,]\s*+)(==|!=|<=|>=|<<|>>|&&|\|\||[-+|&^/%=<>])(?=\s*+[,)])"), _operator),
+    (re.compile(rb"([(,]\s*+)(<<=|>>=|[-+*/%&|^=!<>]=|<<|>>|&&|\|\||[-+|&^/%=<>])(?=\s*+[,)])"), _operator),
     (re.compile(rb"(?<=[\w*\]])(\s++)(__\w++)(?=\s*+(?:[;=,)]|\[))"), _blank_second),
+    (re.compile(_WORD_TYPE + rb"(__\w++)(?=\s++\w+\s*+[;=,\[])"), _blank_second),
     (re.compile(rb"(\()(__\w++)(?=\s*+\*\s*+\w+\s*+\)\s*+\()"), _blank_second),
     (re.compile(rb"(\w\s++\(\s*+)((?:struct|union|enum)\s++\w++(?:\s*+\*)*+)(?=\s*+,)"), _spread_type),
     (re.compile(rb"^([ \t]*+\}\s*+)(\w*each\w*+)([ \t]*+" + PARENS + rb"\s*+;)", re.M), _do_while),
@@ -132,6 +150,8 @@ _STEPS: tuple[_Step, ...] = (
     (re.compile(rb"([(,]\s*+)\{([^{};]*+)\}(?=\s*+[,)])"), _braced),
     (re.compile(rb"^([ \t]++)([A-Z]\w*+)(" + PARENS + rb")(?=\s*+;)", re.M), _wrapped),
     (re.compile(_CALL), _statements),
+    (re.compile(rb"^([ \t]*+[A-Z]\w*+\()([\w ]++),([ ]*+\w++)\)(?=\s*+=\s*+\{)", re.M), _defined_variable),
+    (re.compile(rb"^([ \t]++)([A-Za-z_]\w*+(?:" + PARENS + rb")?+)(?=\n\})", re.M), _last_statement),
     *_MISSING_SEMICOLONS,
     *_MISSING_SEMICOLONS,  # every second of a run is left by the first pass
 )  # fmt: skip

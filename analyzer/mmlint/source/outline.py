@@ -16,6 +16,7 @@ _STOP = re.compile(rb"[;{}=(]")
 _PARENS = re.compile(PARENS)
 _DESIGNATED = re.compile(rb"\s*+\.\s*+\w++\s*+=")
 _LINKAGE = re.compile(rb"\bextern\s*+\"[^\"]*+\"\s*+\Z")
+_ENDIF = re.compile(rb"\s*+\#[ \t]*+endif\b[^\n]*+")
 _BRACES = re.compile(rb"[{}]")
 _INITIALISER_STOP = re.compile(rb"[;{(]")
 _CLOSE = b"\n}"
@@ -158,13 +159,26 @@ def _body_end(masked: bytes, text: bytes, opening: int) -> int:
     """Just past the last brace of a function body, also where `#if` arms hold braces without partners."""
     counted = _counted_end(text, opening)
     close = text.find(_CLOSE, opening)
-    if counted >= 0 and (counted == close + 2 or b"#" not in masked[opening:counted]):
+    if counted >= 0 and (
+        b"#" not in masked[opening:counted] or (counted == close + 2 and _closed(masked, opening, counted))
+    ):
         return counted
     first = close
     while close >= 0:
-        body = masked[opening : close + 2]
-        read = preproc.resolve(body, everything=True).text
-        if read.count(b"{") <= read.count(b"}") and body.count(b"#if") <= body.count(b"#endif"):
+        read = preproc.resolve(masked[opening : close + 2], everything=True).text
+        if read.count(b"{") <= read.count(b"}") and _closed(masked, opening, close + 2):
             return close + 2
         close = text.find(_CLOSE, close + 1) if close - first < _BODY_LIMIT else -1
     return first + 2 if first >= 0 else len(text)
+
+
+def _closed(masked: bytes, start: int, end: int) -> bool:
+    """Whether every `#if` between the two offsets has its `#endif` there, or right behind."""
+    keywords = [match[1] for match in preproc.DIRECTIVE.finditer(masked, start, end)]
+    left_open = sum(keyword.startswith(b"if") for keyword in keywords) - keywords.count(b"endif")
+    for _ in range(left_open):
+        behind = _ENDIF.match(masked, end)
+        if behind is None:
+            return False
+        end = behind.end()
+    return True

@@ -69,5 +69,7 @@ def _parsed(text: bytes, dropped: tuple[tuple[int, int], ...]) -> Parsed:
     for child in root.named_children:
         if child.type == "function_definition":
             body = child.child_by_field_name("body")
-            return Parsed(child, body, text, dropped, root.has_error or body is None or child.end_byte < len(text))
+            return Parsed(
+                child, body, text, dropped, root.has_error or body is None or bool(text[child.end_byte :].strip())
+            )
     return Parsed(root, None, text, dropped, True)
