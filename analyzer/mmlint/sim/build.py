@@ -50,3 +50,12 @@ def exiting_child(m: Machine, child: Mm) -> Op[None]:
     yield Wait("child is scheduled", lambda: child.alive)
     yield from exit_mm(m, child)
     done(m, "child gone")
+
+
+def monitor(m: Machine, addr: int) -> Op[None]:
+    """A userfaultfd-wp monitor: hears of a write, records it, lifts the protection of that address."""
+    yield Wait("monitor reads its file", lambda: bool(m.events) or bool(m.w.facts.get("no more writes")))
+    if m.events:
+        mm = m.mms["P"]
+        mm.set(addr, mm.pte(addr)._replace(uffd_wp=False))
+        done(m, "monitor heard")

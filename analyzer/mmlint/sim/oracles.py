@@ -38,11 +38,11 @@ MEANING = {
 
 
 def pin_coherence(m: Machine, kinds: tuple[str, ...] = ("pin",)) -> Callable[[], None]:
-    """O1: while a pin is active its address maps that page, or nothing for the moment."""
+    """O1: while a pin is active its address maps that page, or nothing, until its owner unmaps it himself."""
 
     def check() -> None:
         for pin in m.pins:
-            if not pin.active or pin.how not in kinds or not pin.mm.alive or pin.page is None:
+            if not pin.active or pin.unmapped or pin.how not in kinds or not pin.mm.alive or pin.page is None:
                 continue
             pte = pin.mm.pte(pin.addr)
             if pte.present and pte.page is not pin.page and pin.addr in pin.mm.vmas:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmlint.sim.model.machine import Machine
 from mmlint.sim.model.mm import Mm, Pte
 from mmlint.sim.model.page import Page
+from mmlint.sim.model.swap import delete_from_swap_cache, find_in_swap_cache, free_swap_entry, swap_entry_of
 from mmlint.sim.world import Op, Wait
 
 
@@ -15,6 +16,7 @@ def user_write(m: Machine, mm: Mm, addr: int, value: str, slot: str = "a") -> Op
         yield f"{mm.name} writes {value} at {addr}"
         cached = cpu_translation(m, mm, addr)
         if cached is not None and cached[1]:
+            use_translation(m, mm, addr, cached[0])
             cached[0].write(stored, slot)
             m.expect(mm, addr, stored, slot)
             return True
@@ -35,6 +37,7 @@ def user_read(m: Machine, mm: Mm, addr: int, slot: str = "a") -> Op[str | None]:
         yield f"{mm.name} reads at {addr}"
         cached = cpu_translation(m, mm, addr)
         if cached is not None:
+            use_translation(m, mm, addr, cached[0])
             return cached[0].read(slot)
         pte = mm.pte(addr)
         if pte.present and not pte.protnone and pte.page is not None:
@@ -49,9 +52,16 @@ def cpu_translation(m: Machine, mm: Mm, addr: int) -> tuple[Page, bool] | None:
     return None if m.tlb is None else m.tlb.get((m.w.current.name, mm.name, addr))
 
 
+def use_translation(m: Machine, mm: Mm, addr: int, page: Page) -> None:
+    """Oracle O18: a stale translation may be used only until the call that took the mapping away has returned."""
+    if (m.w.current.name, mm.name, addr) in m.removed or page.freed:
+        m.w.fail("O18", f"{m.w.current.name} reaches {page} at {addr} through a translation that was taken away")
+
+
 def fill_translation(m: Machine, mm: Mm, addr: int, pte: Pte) -> None:
     """The hardware walker caches the translation it used."""
     if m.tlb is not None and pte.page is not None:
+        m.removed = [key for key in m.removed if key != (m.w.current.name, mm.name, addr)]
         m.tlb = {**m.tlb, (m.w.current.name, mm.name, addr): (pte.page, pte.write)}
 
 
@@ -62,7 +72,7 @@ def handle_fault(m: Machine, mm: Mm, addr: int, write: bool, break_cow: bool = F
         return False
     pte = mm.pte(addr)
     if pte.kind == "none":
-        return (yield from do_anonymous_page(m, mm, addr, write))
+        return (yield from (do_file_page if vma.file else do_anonymous_page)(m, mm, addr, write))
     if pte.kind == "swap":
         return (yield from do_swap_page(m, mm, addr, pte))
     if pte.kind == "migration":
@@ -91,11 +101,32 @@ def do_anonymous_page(m: Machine, mm: Mm, addr: int, write: bool) -> Op[bool]:
     return True
 
 
+def do_file_page(m: Machine, mm: Mm, addr: int, write: bool) -> Op[bool]:
+    """Page-cache fault: look up or read from disk, map; a private mapping gets it read-only and copies later."""
+    vma = mm.vmas[addr]
+    yield f"look up {vma.file} in the page cache"
+    page = next((p for p in m.w.pages() if p.cached == vma.file and not p.freed), None)
+    if page is None or not page.try_get():
+        page = yield from alloc_page(m, mm, "F", charge=False)
+        if page is None:
+            return False
+        page.cached, page.uptodate, page.lru = vma.file, True, True
+        page.data = dict(m.disk.get(vma.file, {}))
+        page.get()
+    yield from mm.ptl.lock()
+    if mm.pte(addr) != Pte():
+        mm.ptl.unlock()
+        page.put()
+        return True
+    page.mapcount += 1
+    mm.set(addr, Pte("page", page, write=write and vma.shared, dirty=write and vma.shared, young=True))
+    mm.ptl.unlock()
+    return True
+
+
 def do_swap_page(m: Machine, mm: Mm, addr: int, orig: Pte) -> Op[bool]:
     """Swap-in: find or read the folio, lock it, check under the lock that it is still that entry, map it."""
-    page = next(
-        (p for p in m.w.pages() if p.swapcache and p.data is not None and swap_entry_of(m, p) == orig.entry), None
-    )
+    page = find_in_swap_cache(m, orig.entry)
     if page is None:
         page = yield from alloc_page(m, mm, "S")
         if page is None:
@@ -104,9 +135,11 @@ def do_swap_page(m: Machine, mm: Mm, addr: int, orig: Pte) -> Op[bool]:
         page.uptodate = page.anon = page.lru = True
     else:
         page.get()
+    cached = page.swapcache
     yield from page.lock.lock()
+    stale = cached and not (page.swapcache and swap_entry_of(m, page) == orig.entry)
     yield from mm.ptl.lock()
-    if mm.pte(addr) != orig:
+    if mm.pte(addr) != orig or (stale and m.kernel.swap_recheck):
         mm.ptl.unlock()
         page.lock.unlock()
         page.put()
@@ -115,19 +148,12 @@ def do_swap_page(m: Machine, mm: Mm, addr: int, orig: Pte) -> Op[bool]:
     page.mapcount += 1
     page.exclusive = orig.exclusive or page.refcount == 1 + page.swapcache
     mm.set(addr, orig._replace(kind="page", page=page, write=False, entry=0, exclusive=False))
-    m.swap = {key: value for key, value in m.swap.items() if key != orig.entry}
     mm.ptl.unlock()
-    if page.swapcache and not page.writeback:
-        page.swapcache = False
-        page.put()
+    if page.swapcache:
+        delete_from_swap_cache(page)
+    free_swap_entry(m, orig.entry)
     page.lock.unlock()
     return True
-
-
-def swap_entry_of(m: Machine, page: Page) -> int:
-    """The swap entry a swap-cache page stands for (0: none)."""
-    entry: int = m.w.facts.get(f"entry of {page.name}", 0)
-    return entry
 
 
 def do_numa_page(mm: Mm, addr: int, orig: Pte) -> Op[bool]:

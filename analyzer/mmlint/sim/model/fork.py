@@ -6,6 +6,7 @@ from mmlint.sim.model.fault import alloc_page, set_up_anon
 from mmlint.sim.model.machine import Machine
 from mmlint.sim.model.mm import NONE, Mm, Pte
 from mmlint.sim.model.page import Page
+from mmlint.sim.model.swap import free_swap_entry
 from mmlint.sim.world import Op
 
 DONE, AGAIN, ENOMEM, CONSUMED = "done", "again", "enomem", "consumed"
@@ -88,7 +89,7 @@ def copy_one_pte(
     if k.copy_decision == "after-ref":
         page.get()
         page.mapcount += 1
-    if early and src.has_pinned and page.maybe_pinned:
+    if early and (src.has_pinned or not k.gate) and page.maybe_pinned:
         result = yield from _early_copy(m, src, dst, addr, page, prealloc)
         if result != "share":
             return result
@@ -148,6 +149,9 @@ def zap(m: Machine, mm: Mm, addr: int) -> Op[None]:
     pte = mm.pte(addr)
     mm.set(addr, NONE)
     m.forget(mm, addr)
+    for pin in m.pins:
+        if pin.mm is mm and pin.addr == addr:
+            pin.unmapped = True
     if m.tlb is not None:
         m.tlb = {key: value for key, value in m.tlb.items() if key[1:] != (mm.name, addr)}
     page = pte.page
@@ -158,6 +162,8 @@ def zap(m: Machine, mm: Mm, addr: int) -> Op[None]:
         if pte.dirty and not page.anon:
             page.dirty = True
         page.put()
+    elif pte.kind == "swap":
+        free_swap_entry(m, pte.entry)
 
 
 def exit_mm(m: Machine, mm: Mm) -> Op[None]:

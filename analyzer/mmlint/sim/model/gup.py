@@ -55,34 +55,47 @@ def grab(page: Page, how: str) -> bool:
 
 def keep(m: Machine, pin: Pin, page: Page, how: str, write: bool) -> None:
     """The caller stores the page: from now on O1 and O2 speak about it."""
-    pin.page, pin.how, pin.write, pin.active = page, how, write, True
+    pin.page, pin.how, pin.write, pin.active, pin.unmapped = page, how, write, True, False
     for slot in page.data:
         m.expected.setdefault((pin.name, pin.addr, slot), page.data[slot])
 
 
 def gup_slow(
-    m: Machine, pin: Pin, write: bool = True, how: str = "pin", longterm: bool = False, force: bool = False
+    m: Machine,
+    pin: Pin,
+    write: bool = True,
+    how: str = "pin",
+    longterm: bool = False,
+    force: bool = False,
+    lock: bool = True,
 ) -> Op[bool]:
     """pin_user_pages / get_user_pages: under mmap_lock, faulting until the entry permits what was asked."""
     mm, addr = pin.mm, pin.addr
-    yield from mm.mmap_lock.read_lock()
+    if lock:
+        yield from mm.mmap_lock.read_lock()
     set_pin_flag(m, mm, how, longterm)
     need = needs_write(m, mm, addr, how, write, fast=False)
     broken = False
     while True:
+        yield "gup_slow: find_vma"
+        vma = mm.vmas.get(addr)
         yield from mm.ptl.lock()
+        if mm.vmas.get(addr) is not vma:
+            m.w.fail("O5", f"{m.w.current.name} uses the vma at {addr} after munmap freed it")
         pte = mm.pte(addr)
         page = pte.page
         must_write = need and not cow_was_broken(m, pte, broken, need and (force or not write))
         if page is not None and permitted(m, pte, how, must_write) and grab(page, how):
             mm.ptl.unlock()
             keep(m, pin, page, how, write)
-            mm.mmap_lock.read_unlock()
+            if lock:
+                mm.mmap_lock.read_unlock()
             return True
         mm.ptl.unlock()
         unshare = m.kernel.gup_break == "unshare" and pte.present
         if not (yield from handle_fault(m, mm, addr, write, break_cow=need or unshare, force=force)):
-            mm.mmap_lock.read_unlock()
+            if lock:
+                mm.mmap_lock.read_unlock()
             return False
         broken = broken or need
 

@@ -45,8 +45,11 @@ class Kernel(Policy):
     cow_check: bool = True
     foll_cow: str = "dirty-anon"
     exclusive_clear: bool = True
-    wp_drain: bool = True
     pin_anon_only: bool = True
+    gate: bool = True
+    swap_bits: frozenset[str] = frozenset({"soft_dirty", "uffd_wp", "exclusive"})
+    swap_recheck: bool = True
+    unmap_recheck: bool = True
 
     def but(self, name: str = "", **changes: Any) -> Kernel:
         """The same kernel with some choices changed."""

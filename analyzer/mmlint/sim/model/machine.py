@@ -16,21 +16,23 @@ class Machine(Obj):
     """Holds what all operations share. `expected` is the reference memory: what each mm must read at an address."""
 
     __slots__ = (
-        "cgroup",
         "counters",
+        "disk",
         "events",
         "expected",
         "kernel",
         "memory",
         "mms",
+        "pending",
         "pins",
         "rcu",
         "reclaim",
+        "removed",
         "swap",
         "tlb",
         "zero",
     )
-    FIELDS = ("expected", "events", "counters", "swap", "tlb")
+    FIELDS = ("expected", "events", "counters", "swap", "disk", "tlb", "removed", "pending")
 
     def __init__(self, w: World, kernel: Kernel = UPSTREAM) -> None:
         super().__init__(w, "machine")
@@ -40,6 +42,9 @@ class Machine(Obj):
         self.counters: dict[str, int] = {}
         self.swap: dict[int, dict[str, str]] = {}
         self.tlb: dict[tuple[str, str, int], tuple[Page, bool]] | None = None
+        self.disk: dict[str, dict[str, str]] = {}
+        self.removed: list[tuple[str, str, int]] = []
+        self.pending: list[tuple[str, int]] = []
         self.memory = Memory(w, self)
         self.rcu = Rcu(w)
         self.mms: dict[str, Mm] = {}
@@ -83,7 +88,7 @@ class Machine(Obj):
         """Setup: map a page-cache page."""
         page.refcount += 1
         page.mapcount += 1
-        mm.vmas[addr] = Vma(write=write, shared=shared)
+        mm.vmas[addr] = Vma(write=write, shared=shared, file=page.cached or "")
         mm.set(addr, Pte("page", page, write=write, dirty=dirty))
 
     def count(self, what: str, by: int = 1) -> None:

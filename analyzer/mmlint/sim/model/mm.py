@@ -59,6 +59,7 @@ class Vma(NamedTuple):
     wipeonfork: bool = False
     uffd_wp: bool = False
     uffd_missing: bool = False
+    file: str = ""
 
     @property
     def is_cow(self) -> bool:
@@ -103,8 +104,8 @@ class Mm(Obj):
 class Pin(Obj):
     """What a device or kernel user keeps after GUP: the page itself, not the address."""
 
-    __slots__ = ("active", "addr", "how", "mm", "page", "write")
-    FIELDS = ("page", "how", "active")
+    __slots__ = ("active", "addr", "how", "mm", "page", "unmapped", "write")
+    FIELDS = ("page", "how", "active", "unmapped")
 
     def __init__(self, m: Machine, name: str, mm: Mm, addr: int) -> None:
         super().__init__(m.w, name)
@@ -114,3 +115,4 @@ class Pin(Obj):
         self.how = ""
         self.write = False
         self.active = False
+        self.unmapped = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmlint.sim.model.machine import Machine
 from mmlint.sim.model.mm import Mm, Pte
 from mmlint.sim.model.page import Page
+from mmlint.sim.model.swap import delete_from_swap_cache, swap_entry_of
 from mmlint.sim.world import Op
 
 
@@ -28,24 +29,35 @@ def shrink_page(m: Machine, page: Page, skip_pinned: bool = True, keep_dirty: bo
 
 
 def _swap_out(m: Machine, page: Page) -> Op[None]:
-    """add_to_swap and try_to_unmap: every mapping becomes a swap entry."""
-    entry = 1 + len(m.swap)
+    """add_to_swap and try_to_unmap: every mapping becomes a swap entry, or the page leaves the swap cache again."""
+    used = set(m.swap) | {swap_entry_of(m, other) for other in m.w.pages() if other.swapcache}
+    entry = next(n for n in range(1, len(used) + 2) if n not in used)
     yield f"add_to_swap({page.name})"
     page.swapcache = True
     page.get()
     m.w.facts[f"entry of {page.name}"] = entry
-    for mm in m.mms.values():
+    for mm in list(m.mms.values()):
         for addr in mm.maps(page):
-            yield from unmap_one(mm, addr, page, entry)
+            yield from unmap_one(m, mm, addr, page, entry)
+    if page.mapcount:
+        m.w.mark("reclaim backed out")
+        delete_from_swap_cache(page)
 
 
-def unmap_one(mm: Mm, addr: int, page: Page, entry: int) -> Op[None]:
-    """try_to_unmap_one: under the PTL, dirty bit to the page, exclusive marker into the entry."""
+def unmap_one(m: Machine, mm: Mm, addr: int, page: Page, entry: int) -> Op[None]:
+    """try_to_unmap_one: under the PTL, dirty bit to the page, exclusive marker into the entry; not if it is pinned."""
     yield from mm.ptl.lock()
     pte = mm.pte(addr)
-    if pte.present and pte.page is page:
+    if pte.present and pte.page is page and not (m.kernel.unmap_recheck and page.maybe_pinned):
         page.dirty = page.dirty or pte.dirty
-        swap = Pte("swap", entry=entry, exclusive=page.exclusive, soft_dirty=pte.soft_dirty, uffd_wp=pte.uffd_wp)
+        keep = m.kernel.swap_bits
+        swap = Pte(
+            "swap",
+            entry=entry,
+            exclusive=page.exclusive and "exclusive" in keep,
+            soft_dirty=pte.soft_dirty and "soft_dirty" in keep,
+            uffd_wp=pte.uffd_wp and "uffd_wp" in keep,
+        )
         mm.set(addr, swap)
         page.mapcount -= 1
         page.put()
@@ -54,6 +66,8 @@ def unmap_one(mm: Mm, addr: int, page: Page, entry: int) -> Op[None]:
 
 def _free_swapcache(m: Machine, page: Page) -> Op[bool]:
     """Pageout and __remove_mapping: the freeze of 2 (cache and ours) fails when anybody else holds the page."""
+    if not page.swapcache:
+        return False
     yield f"write {page.name} to swap"
     m.swap = {**m.swap, m.w.facts[f"entry of {page.name}"]: dict(page.data)}
     yield f"freeze {page.name}"
@@ -78,7 +92,7 @@ def _drop_file(m: Machine, page: Page, keep_dirty: bool) -> Op[bool]:
             mm.ptl.unlock()
     yield f"write back {page.name} if dirty"
     if page.dirty:
-        m.w.facts["disk"] = dict(page.data)
+        m.disk = {**m.disk, page.cached or "": dict(page.data)}
         page.dirty = False
     yield f"freeze {page.name}"
     if not page.freeze(2):

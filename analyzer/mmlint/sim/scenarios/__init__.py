@@ -13,6 +13,13 @@ MODULES: dict[str, str] = {
         "early_copy": "S12 S13 S14 S15 S16 S17 S18 RT1",
         "reuse": "S10 S11 S35",
         "forced_cow": "S23 S26",
+        "translations": "NOTIF1 BATCH1",
+        "swapping": "SWAP1 UFFD1 SOFT1 EXCL1 PIN1 CW5",
+        "gup_callers": "GUPLOCK1 FORCE1 GATE1",
+        "protection": "CW3",
+        "dax": "DX2 DX3",
+        "locking": "LK1 LK2 LK3 LK4 LK5 NUL1 WALK1",
+        "references": "RAW1 LEAK1 LEAK2 UAF1 PUT1 MIX1 ZERO1 FRZ1 DIRTY1 TAIL1 ERRP1 RETRY1 CHARGE1 ISO1 TRUNC1",
     }.items()
     for name in names.split()
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmlint.sim.build import after, done
+from mmlint.sim.build import after, done, monitor
 from mmlint.sim.model.fault import user_read, user_write
 from mmlint.sim.model.gup import gup_slow, unpin
 from mmlint.sim.model.kernel import K1PIN, Kernel
@@ -10,16 +10,7 @@ from mmlint.sim.model.machine import Machine
 from mmlint.sim.model.mm import Vma
 from mmlint.sim.oracles import watch
 from mmlint.sim.scenario import HOLDS, Scenario, Variant
-from mmlint.sim.world import Op, Wait, World
-
-
-def monitor(m: Machine, addr: int) -> Op[None]:
-    """A userfaultfd-wp monitor: hears of a write, records it, lifts the protection of that address."""
-    yield Wait("monitor reads its file", lambda: bool(m.events) or bool(m.w.facts.get("no more writes")))
-    if m.events:
-        mm = m.mms["P"]
-        mm.set(addr, mm.pte(addr)._replace(uffd_wp=False))
-        done(m, "monitor heard")
+from mmlint.sim.world import Op, World
 
 
 def _s23(w: World, kernel: Kernel) -> None:
