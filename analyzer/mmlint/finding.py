@@ -217,3 +217,11 @@ class Report:
     """The mails of the patches, in order, for the writers that answer them."""
     suppressed: list[Suppressed] = field(default_factory=list)
     """What policy took out of `findings`."""
+
+    def extend(self, other: Report) -> None:
+        """Add everything another report holds."""
+        for name in ("findings", "errors", "notes", "fixed", "ignores", "whole", "mails", "suppressed"):
+            getattr(self, name).extend(getattr(other, name))
+        self.sources.update(other.sources)
+        for name in ("files", "functions", "functions_unread", "seconds"):
+            setattr(self.stats, name, getattr(self.stats, name) + getattr(other.stats, name))

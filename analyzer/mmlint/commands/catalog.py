@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from itertools import groupby
 from typing import Annotated, Any
 
 import typer
 
-from mmlint.commands.run import emit, fail
+from mmlint.commands.run import CLEAN, FOUND, UNUSABLE, emit, fail
 from mmlint.settings import nearest
 
 
@@ -26,7 +27,7 @@ def rules(
     if as_json:
         emit(json.dumps([_object(rule) for rule in wanted], indent=2) + "\n")
         return
-    width = max((len(rule.name) for rule in wanted), default=0)
+    width = max(len(name) for name in [*(rule.name for rule in wanted), *(rule.name for rule in POLICY_RULES)])
     lines = []
     for letters, group in groupby(wanted, key=lambda rule: rule.family):
         lines += [f"{letters}  {FAMILIES[letters]}"]
@@ -49,37 +50,51 @@ def rule(
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
 ) -> None:
     """Explain a rule: what it does, why it matters, bad and good code, limits, sources, proof."""
+    from mmlint.policy.codes import POLICY_RULES
     from mmlint.policy.codes import find as find_policy
     from mmlint.rule import find, load
 
     if every:
-        texts = [json.dumps([_object(item) for item in load()], indent=2) + "\n"] if as_json else map(page, load())
-        emit("\n\n".join(texts))
+        if as_json:
+            emit(json.dumps([_object(item) for item in load()], indent=2) + "\n")
+        else:
+            _show("\n\n".join(map(page, load())))
         return
     if code is None:
         fail("rule: name a code, or use --all; `mmlint rules` lists them")
     found = find(code.upper()) or find(code.lower())
     policy = find_policy(code.upper()) or find_policy(code.lower())
-    if found is not None:
-        emit(json.dumps(_object(found), indent=2) + "\n" if as_json else page(found))
+    if found is not None and as_json:
+        emit(json.dumps(_object(found), indent=2) + "\n")
+    elif found is not None:
+        _show(page(found))
     elif policy is not None:
-        emit(f"{policy.code} {policy.name}: {policy.summary}\n\n{policy.doc}\n")
+        _show(f"# {policy.code} {policy.name}: {policy.summary}\n\n{policy.doc}\n")
     else:
         words = [word for item in load() for word in (item.code, item.name)]
+        words += [word for item in POLICY_RULES for word in (item.code, item.name)]
         fail(f"rule {code}: no such rule{nearest(code, words) or '; `mmlint rules` lists them'}")
 
 
 def page(item: Any) -> str:
-    """The rule's page: head line, docstring, and where the proof is."""
+    """The rule's page in Markdown: its docstring, the levels below the first line, and where the proof is."""
     scenario = item.scenario
-    head = f"{item.code} {item.name}  [{item.severity.value}, {item.confidence.value} confidence, since {item.since}"
-    head += ", preview]" if item.status == "preview" else "]"
-    proof = [
-        f"Proof: scenario {scenario.id} {scenario.name}",
-        f"  replay: {scenario.command}",
-        f"  test:   {scenario.test}",
-    ]
-    return "\n".join([head, "", item.doc, "", *proof]) + "\n"
+    title, _, body = item.doc.partition("\n")
+    level = f"{item.severity.value}, {item.confidence.value} confidence, since {item.since}"
+    level += ", preview" if item.status == "preview" else ""
+    proof = f"Scenario {scenario.id}: {scenario.summary}\n\n    {scenario.command}\n    pytest {scenario.test}\n"
+    return f"# {title}\n\n{level}\n{body}\n\n## Proof\n{proof}"
+
+
+def _show(markdown: str) -> None:
+    """Print Markdown, rendered where a person reads it."""
+    if not sys.stdout.isatty():
+        emit(markdown)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(markdown))
 
 
 def _object(item: Any) -> dict[str, Any]:
@@ -124,10 +139,15 @@ def facts(
 
 
 def doctor(tree: Annotated[str, typer.Argument(metavar="TREE", help="A kernel tree.")]) -> None:
-    """Compare the kernel API tables with a tree: what it lacks, what it has that the tables do not know."""
-    from mmlint.kernel.doctor import examine
+    """Compare the kernel API tables with a tree: what it lacks, what it has that the tables do not know.
 
-    emit(examine(tree))
+    Exits 1 when they differ.
+    """
+    from mmlint.kernel.doctor import examine, report
+
+    found = examine(tree)
+    emit(report(tree, found) + "\n")
+    sys.exit(UNUSABLE if any(item.check == "tree" for item in found) else FOUND if found else CLEAN)
 
 
 def sims(

@@ -4,14 +4,22 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmlint.commands.binding import bind
 from mmlint.commands.options import Options, argument, flag
-from mmlint.commands.run import fail, run
+from mmlint.commands.run import CLEAN, UNUSABLE, complain, fail, run
+from mmlint.finding import Report
+from mmlint.policy.apply import check_selectors
+
+if TYPE_CHECKING:
+    from mmlint import api
+    from mmlint.settings import Settings
 
 app = typer.Typer(help="What git calls.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -48,9 +56,6 @@ def sendemail_validate(options: Send) -> None:
     )
 
 
-app.command("sendemail-validate")(bind(Send, sendemail_validate))
-
-
 def _collect(mail: str) -> list[str] | None:
     """The mails of the series so far once the last one is here, else None.
 
@@ -76,10 +81,78 @@ def _collect(mail: str) -> list[str] | None:
         fail(f"{error.filename}: {error.strerror}")
 
 
+def pre_push(options: Options) -> None:
+    """Check each commit that a push sends; a status other than 0 stops it.
+
+    Install it as `.git/hooks/pre-push`: `exec mmlint hook pre-push`. Under pre-commit it takes the range from its
+    environment.
+    """
+    from mmlint import api
+
+    first, last = os.environ.get("PRE_COMMIT_FROM_REF"), os.environ.get("PRE_COMMIT_TO_REF")
+    ranges = [f"{first}..{last}"] if first and last else _pushed(sys.stdin.read())
+
+    def analyse(settings: Settings, bar: api.Progress | None) -> Report:
+        report = Report()
+        for each in ranges:
+            report.extend(api.check_patches([], settings, tree=".", base=None, git=each, staged=False, progress=bar))
+        return report
+
+    run("patch", options, analyse)
+
+
+def _pushed(lines: str) -> list[str]:
+    """The commit ranges in what git tells a pre-push hook: `local-ref local-id remote-ref remote-id` lines."""
+    ranges = []
+    for line in lines.splitlines():
+        words = line.split()
+        if len(words) != 4:
+            fail("hook pre-push: expected the lines that git gives a pre-push hook on stdin")
+        local, remote = words[1], words[3]
+        if set(local) == {"0"}:  # a branch is deleted
+            continue
+        if set(remote) != {"0"}:
+            ranges.append(f"{remote}..{local}")
+            continue
+        unknown = _git("rev-list", local, "--not", "--remotes").split()
+        if unknown:
+            ranges.append(f"{unknown[-1]}^..{local}")
+    return [each for each in ranges if _git("rev-list", "--max-count=1", each)]
+
+
+def config(files: Annotated[list[str], typer.Argument(metavar="FILE", help="Configuration or suppressions.")]) -> None:
+    """Check configuration and suppression files."""
+    from mmlint.policy import discovery, suppressions
+    from mmlint.settings import SettingsError
+
+    status = CLEAN
+    for name in files:
+        try:
+            if Path(name).name == discovery.SUPPRESSIONS:
+                suppressions.read(name)
+            else:
+                check_selectors(discovery.load({}, [name]))
+        except SettingsError as error:
+            complain(str(error))
+            status = UNUSABLE
+    sys.exit(status)
+
+
+app.command("sendemail-validate")(bind(Send, sendemail_validate))
+app.command("pre-push")(bind(Options, pre_push))
+app.command("config")(config)
+
+
 def _git_dir() -> Path:
+    return Path(_git("rev-parse", "--git-dir").strip())
+
+
+def _git(*words: str) -> str:
     import subprocess
 
-    found = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, text=True, check=False)
-    if found.returncode:
-        fail("hook: not in a git repository; run it as git does, from .git/hooks/sendemail-validate")
-    return Path(found.stdout.strip())
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        fail(
+            f"hook: git {words[0]}: {(done.stderr.splitlines() or ['failed'])[0]}; run it as git does, in a repository"
+        )
+    return done.stdout

@@ -10,45 +10,47 @@ import typer
 
 from mmlint.commands.run import emit, fail
 from mmlint.rule import FAMILIES
+from mmlint.settings import nearest
 
-_MODULE = '''"""{name}: {summary}.
+_MODULE = '''"""{code} {name}: {summary}.
 
-What it does
-    Reports ... at the place where ...
+## What it does
+Says what is reported, at which place, and which path or value makes it so.
 
-Why it matters
-    What breaks at run time, for whom, and how it was found.
+## Why it matters
+Says what breaks at run time, for whom, and why tests do not see it.
 
-Bad
-    The smallest function that shows it.
+## Bad
+```c
+the_function(folio);
+```
 
-Good
-    The same function mended.
+## Good
+```c
+the_other_function(folio);
+```
 
-Limits
-    What is not seen, and what is accepted although it looks the same.
+## Limits
+Says what is not seen, and what looks the same and is accepted.
 
-Sources
-    Commit, document and line, or list message.
+## Sources
+Document and line, commit, or list message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
-from mmlint.sim.scenarios.{scenario_module} import {scenario}
-
-if TYPE_CHECKING:
-    from mmlint.facts.function import Function
+from mmlint.sim.scenarios import {scenario}
 
 
-def _check(function: Function) -> Iterator[Hit]:
-    for call in function.calls:
-        if call.name in {{"the_function"}}:
-            yield Hit(line=call.line, column=call.column, message="`the_function()` ...", anchor=call.text)
+def check(function: Function) -> Iterator[Hit]:
+    """Report each call of `the_function`."""
+    for _, call in function.calls.get("the_function", ()):
+        yield function.hit(call, "`the_function` is called")
 
 
 RULE = Rule(
@@ -58,7 +60,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="{since}",
-    check=_check,
+    check=check,
     tokens=("the_function",),
     scenario={scenario},
     status="preview",
@@ -86,23 +88,21 @@ def new_rule(
     code: Annotated[str, typer.Argument(help="The code, such as PTL130.")],
     name: Annotated[str, typer.Argument(help="The bad pattern in words with hyphens, such as sleep-in-walk.")],
     summary: Annotated[str, typer.Argument(help="One line: what is wrong with it.")],
-    scenario: Annotated[
-        str, typer.Option(metavar="MODULE:NAME", help="The scenario that proves it, in mmlint.sim.scenarios.")
-    ],
+    scenario: Annotated[str, typer.Option(metavar="ID", help="The scenario that proves it; `mmlint sims` lists them.")],
     directory: Annotated[Path, typer.Option(help="The root of the repository.")] = Path(),
 ) -> None:
     """Write the skeletons of a rule, its bad.c and its good.c."""
     from mmlint import __version__
     from mmlint.rule import load
+    from mmlint.sim.scenarios import MODULES
 
     families = ", ".join(FAMILIES)
     if not re.fullmatch(rf"({'|'.join(FAMILIES)})[1-9]\d\d", code):
         fail(f"new-rule {code}: a code is a family and three digits, such as PTL130; families: {families}")
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", name):
         fail(f"new-rule {name}: a name is two or more words in lower case with hyphens, and names the bad pattern")
-    module, _, value = scenario.partition(":")
-    if not (module.isidentifier() and value.isidentifier()):
-        fail(f"new-rule --scenario {scenario}: write MODULE:NAME; `mmlint sims` lists the scenarios")
+    if scenario not in MODULES:
+        fail(f"new-rule --scenario {scenario}: no such scenario{nearest(scenario, MODULES)}; `mmlint sims` lists them")
     taken = next((rule for rule in load() if code == rule.code or name == rule.name), None)
     if taken is not None:
         fail(f"new-rule: {code} {name}: taken by {taken.code} {taken.name} in {taken.module}")
@@ -110,8 +110,7 @@ def new_rule(
         "code": code,
         "name": name,
         "summary": summary.rstrip("."),
-        "scenario_module": module,
-        "scenario": value,
+        "scenario": scenario,
         "since": ".".join(__version__.split(".")[:2]),
     }
     rule_file = directory / "rules" / "mmlint_rules" / code[:3].lower() / f"{name.replace('-', '_')}.py"

@@ -16,7 +16,7 @@ from mmlint.finding import Finding, Mail, PatchRef, Report
 from mmlint.output import Context
 from mmlint.output.hunks import Hunk, hunks
 from mmlint.output.text import counted, plain
-from mmlint.output.witness import turns
+from mmlint.output.witness import witness
 
 WIDTH = 72
 CONTEXT = 8
@@ -124,18 +124,18 @@ def _remark(finding: Finding) -> list[str]:
 
 def _table(finding: Finding) -> list[str]:
     """The witness, a column for each CPU."""
-    played = turns(finding.simulation)
-    cpus = list(dict.fromkeys(turn.cpu for turn in played))
+    played = witness(finding.simulation)
+    cpus = list(dict.fromkeys(turn.cpu for turn in played.turns))
     if not cpus:
         return []
     width = (WIDTH - 2) // len(cpus)
     rows = ["  " + "".join(plain(cpu)[: width - 2].ljust(width) for cpu in cpus).rstrip()]
-    for turn in played[:_MAX_TURNS]:
+    for turn in played.turns[:_MAX_TURNS]:
         indent = "  " + " " * (width * cpus.index(turn.cpu))
         rows += [indent + line for line in textwrap.wrap(plain(turn.text), width - 2)]
-    if len(played) > _MAX_TURNS:
-        rows.append(f"  ... {len(played) - _MAX_TURNS} more")
-    return rows
+    if len(played.turns) > _MAX_TURNS:
+        rows.append(f"  ... {len(played.turns) - _MAX_TURNS} more")
+    return [*rows, *_wrap(plain(played.verdict), "  => ", "     ")]
 
 
 def _wrap(text: str, first: str = "", rest: str = "") -> list[str]:

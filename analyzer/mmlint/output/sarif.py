@@ -11,7 +11,7 @@ from mmlint import __version__
 from mmlint.finding import Finding, Origin, Report, Severity, Suppressed
 from mmlint.output import Context
 from mmlint.output.json_report import clean
-from mmlint.output.witness import Turn, turns
+from mmlint.output.witness import Turn, witness
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -135,7 +135,8 @@ def _steps(finding: Finding) -> dict[str, Any] | None:
 
 def _witness(finding: Finding) -> dict[str, Any] | None:
     cpus: dict[str, list[tuple[int, Turn]]] = {}
-    for order, turn in enumerate(turns(finding.simulation), 1):
+    played = witness(finding.simulation)
+    for order, turn in enumerate(played.turns, 1):
         cpus.setdefault(turn.cpu, []).append((order, turn))
     if not cpus:
         return None
@@ -149,4 +150,5 @@ def _witness(finding: Finding) -> dict[str, Any] | None:
         }
         for cpu, rows in cpus.items()
     ]
-    return {"message": {"text": f"witness: {finding.simulation.command}"}, "threadFlows": threads}
+    text = clean(f"{played.verdict or 'witness'}; replay: {finding.simulation.command}")
+    return {"message": {"text": text}, "threadFlows": threads}

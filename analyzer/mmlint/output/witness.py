@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,17 +16,30 @@ class Turn:
     text: str
 
 
-def turns(simulation: Simulation) -> tuple[Turn, ...]:
-    """The turns of the recorded schedule; none when there is no scenario behind the finding."""
-    return _replay(simulation.scenario, simulation.schedule) if simulation.schedule else ()
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A replayed schedule and what it breaks."""
+
+    turns: tuple[Turn, ...] = ()
+    verdict: str = ""
+
+
+def witness(simulation: Simulation) -> Witness:
+    """The recorded schedule played once more; empty when no scenario stands behind the finding."""
+    return _replay(simulation.scenario, simulation.schedule) if simulation.schedule else Witness()
 
 
 @cache
-def _replay(scenario: str, schedule: str) -> tuple[Turn, ...]:
-    from mmlint.sim import commands
+def _replay(word: str, schedule: str) -> Witness:
+    from mmlint.sim.explore import SimError
+    from mmlint.sim.scenarios import find
+    from mmlint.sim.trace import run_schedule
 
+    scenario = find(word)
+    if scenario is None:
+        return Witness()
     try:
-        trace = json.loads(commands.show(scenario, None, schedule, "json"))
-    except commands.SimError:
-        return ()
-    return tuple(Turn(step["cpu"], step["text"]) for step in trace["steps"])
+        trace = run_schedule(scenario, None, schedule)
+    except SimError:  # the schedule is of another version of the scenario
+        return Witness()
+    return Witness(tuple(Turn(step.task, step.action) for step in trace.steps), trace.verdict)

@@ -1,0 +1,113 @@
+"""`rules`, `rule`, `config`, `new-rule`: what explains the tool."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from mmlint.engine import check_file
+from mmlint.facts.program import Program
+from mmlint.inputs.tree import FolderTree
+from mmlint.rule import Rule, load
+
+from tests.cli.conftest import Run
+
+
+def test_rules_lists_every_rule_below_its_family(run: Run) -> None:
+    rows = run("rules").stdout.splitlines()
+    for rule in load():
+        [row] = [row for row in rows if row.startswith(f"  {rule.code}")]
+        assert rule.name in row
+        assert rule.summary in row
+    assert any(row.startswith("  POL101  useless-suppression") for row in rows)
+
+
+def test_rules_of_a_family_and_as_json(run: Run) -> None:
+    assert "REF101" not in run("rules", "ptl").stdout
+    rows = json.loads(run("rules", "--json").stdout)
+    assert [row["code"] for row in rows] == [rule.code for rule in load()]
+    result = run("rules", "PLT")
+    assert (result.exit_code, result.stderr) == (2, "mmlint: rules PLT: no such family; did you mean `PTL`?\n")
+
+
+@pytest.mark.parametrize("word", ["PTL101", "ptl101", "sleep-under-ptl"])
+def test_rule_page(run: Run, word: str) -> None:
+    page = run("rule", word).stdout
+    [rule] = [rule for rule in load() if rule.code == "PTL101"]
+    title, _, body = rule.doc.partition("\n")
+    assert page.startswith(f"# {title}\n\nerror, high confidence, since 0.1\n")
+    assert body in page
+    assert rule.scenario.command in page
+
+
+def test_rule_of_the_policy_and_unknown_rule(run: Run) -> None:
+    assert run("rule", "POL102").stdout.startswith("# POL102 expired-suppression: ")
+    result = run("rule", "sleep-under-pt")
+    assert result.exit_code == 2
+    assert "did you mean `sleep-under-ptl`?" in result.stderr
+    assert run("rule").exit_code == 2
+
+
+def test_every_rule_at_once(run: Run) -> None:
+    assert run("rule", "--all").stdout.count("\n## Proof\nScenario ") == len(load())
+    assert len(json.loads(run("rule", "--all", "--json").stdout)) == len(load())
+
+
+def test_config_explains_a_key(run: Run) -> None:
+    assert "fail-on" in run("config").stdout
+    assert "one of: error, warning, info" in run("config", "fail-on").stdout
+    result = run("config", "fail-onn")
+    assert (result.exit_code, "did you mean `fail-on`?" in result.stderr) == (2, True)
+
+
+def test_new_rule_writes_a_rule_that_runs_on_its_fixtures(run: Run, tree: Path) -> None:
+    words = ("PTL990", "sleep-in-demo", "sleeps in the demo", "--scenario", "S12")
+    assert run("new-rule", *words).exit_code == 0
+    [rule] = _rules(tree / "rules/mmlint_rules/ptl/sleep_in_demo.py")
+    assert (rule.code, rule.name, rule.scenario.id) == ("PTL990", "sleep-in-demo", "S12")
+    assert rule.doc.startswith("PTL990 sleep-in-demo: sleeps in the demo.\n")
+    program = Program(FolderTree(str(tree / "fixtures/PTL990-sleep-in-demo")))
+    [finding] = check_file(program, "bad.c", [rule])
+    source = (tree / "fixtures/PTL990-sleep-in-demo/bad.c").read_text(encoding="utf-8").splitlines()
+    assert '/* want PTL990 "the_function" */' in source[finding.line - 1]
+    assert check_file(program, "good.c", [rule]) == []
+    again = run("new-rule", *words)
+    assert (again.exit_code, "is there already; nothing is overwritten" in again.stderr) == (2, True)
+
+
+def _rules(path: Path) -> list[Rule]:
+    """The rule in a file, imported as the rules package would."""
+    spec = importlib.util.spec_from_file_location("skeleton", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["skeleton"] = module
+    spec.loader.exec_module(module)
+    return [module.RULE]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("XXX101", "a-b", "s", "--scenario", "S12"), "a code is a family and three digits"),
+        (("PTL101", "a-b", "s", "--scenario", "S12"), "taken by PTL101 sleep-under-ptl"),
+        (("PTL990", "Name", "s", "--scenario", "S12"), "a name is two or more words in lower case"),
+        (("PTL990", "a-b", "s", "--scenario", "S999"), "no such scenario"),
+    ],
+)
+def test_new_rule_refuses(run: Run, tree: Path, words: tuple[str, ...], message: str) -> None:
+    result = run("new-rule", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tree / "rules").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("chek",), ("check", "--nothing"), ("check", "-j", "two")])
+def test_usage_errors_exit_2(words: tuple[str, ...]) -> None:
+    from mmlint.cli import app
+    from typer.testing import CliRunner
+
+    assert CliRunner().invoke(app, list(words)).exit_code == 2

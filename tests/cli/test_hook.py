@@ -1,0 +1,122 @@
+"""The hooks, each as git or pre-commit calls it, in a repository of its own."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import BAD, GOOD, Run
+
+HEADER = (
+    "From: A <a@example.org>\nSubject: [PATCH {n}/{m}] mm: change {n}\nMessage-ID: <{n}@example.org>\n\nWhy.\n---\n"
+)
+
+
+def git(*words: str) -> str:
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    return subprocess.run(["git", *identity, *words], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def repository(tree: Path) -> Path:
+    """The tree as a repository with one commit, in which the bad file is good."""
+    (tree / ".git").rmdir()
+    git("init", "-q", "-b", "main")
+    (tree / "mm/bad.c").write_text(GOOD, encoding="utf-8")
+    git("add", ".")
+    git("commit", "-qm", "mm: start")
+    return tree
+
+
+def change(text: str) -> None:
+    Path("mm/bad.c").write_text(text, encoding="utf-8")
+    git("add", ".")
+
+
+def test_a_staged_bug_is_blocked_and_its_mending_passes(run: Run, repository: Path) -> None:
+    change(BAD)
+    result = run("patch", "--staged")
+    assert result.exit_code == 1
+    assert "error[PTL101]" in result.stdout
+    change(GOOD + "\n")
+    assert run("patch", "--staged").exit_code == 0
+
+
+def test_pre_push_checks_what_is_pushed(run: Run, repository: Path) -> None:
+    start = git("rev-parse", "HEAD").strip()
+    change(BAD)
+    git("commit", "-qm", "mm: a bug")
+    bug = git("rev-parse", "HEAD").strip()
+    zero = "0" * 40
+    select = ("--select", "PTL101")
+    hook = ("hook", "pre-push", *select)
+    assert run(*hook, stdin=f"refs/heads/main {bug} refs/heads/main {start}\n").exit_code == 1
+    assert run(*hook, stdin=f"refs/heads/main {start} refs/heads/main {start}\n").exit_code == 0
+    assert run(*hook, stdin=f"(delete) {zero} refs/heads/main {bug}\n").exit_code == 0
+    git("update-ref", "refs/remotes/origin/main", start)
+    assert run(*hook, stdin=f"refs/heads/new {bug} refs/heads/new {zero}\n").exit_code == 1
+    git("update-ref", "refs/remotes/origin/main", bug)
+    assert run(*hook, stdin=f"refs/heads/new {bug} refs/heads/new {zero}\n").exit_code == 0
+    assert run(*hook, stdin="nonsense\n").exit_code == 2
+
+
+def test_pre_push_under_pre_commit(run: Run, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = git("rev-parse", "HEAD").strip()
+    change(BAD)
+    git("commit", "-qm", "mm: a bug")
+    monkeypatch.setenv("PRE_COMMIT_FROM_REF", start)
+    monkeypatch.setenv("PRE_COMMIT_TO_REF", git("rev-parse", "HEAD").strip())
+    assert run("hook", "pre-push", "--select", "PTL101").exit_code == 1
+
+
+def mails(repository: Path) -> list[Path]:
+    """A cover letter, a harmless patch and one with a bug that builds on it."""
+    cover = repository.parent / "0000.eml"
+    cover.write_text(HEADER.format(n=0, m=2) + " 2 files changed\n", encoding="utf-8")
+    found = [cover]
+    for number, text in ((1, GOOD + "/* one */\n"), (2, BAD + "/* one */\n")):
+        change(text)
+        found.append(repository.parent / f"000{number}.eml")
+        found[-1].write_text(HEADER.format(n=number, m=2) + git("diff", "--cached"), encoding="utf-8")
+        git("commit", "-qm", f"mm: change {number}")
+    git("reset", "-q", "--hard", "HEAD~2")
+    return found
+
+
+def test_sendemail_judges_a_series_when_its_last_mail_comes(
+    run: Run, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = mails(repository)
+    monkeypatch.setenv("GIT_SENDEMAIL_FILE_TOTAL", "3")
+    seen = []
+    for number, mail in enumerate(series, 1):
+        monkeypatch.setenv("GIT_SENDEMAIL_FILE_COUNTER", str(number))
+        seen.append(run("hook", "sendemail-validate", str(mail), "headers", "--select", "PTL101"))
+    assert [result.exit_code for result in seen] == [0, 0, 1]
+    assert seen[2].stdout.count("error[PTL101]") == 1
+    assert "patch: [PATCH 2/2] mm: change 2" in seen[2].stdout
+
+
+def test_sendemail_lets_a_cover_letter_pass_and_needs_a_mail(run: Run, repository: Path) -> None:
+    cover = run("hook", "sendemail-validate", str(mails(repository)[0]), "headers")
+    assert (cover.exit_code, cover.stderr) == (0, "")
+    assert run("hook", "sendemail-validate").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "status"),
+    [
+        ("mmlint.toml", 'select = ["PTL"]', 0),
+        ("mmlint.toml", 'select = ["PTX"]', 2),
+        ("mmlint.toml", "slect = 1", 2),
+        ("mmlint-suppressions.toml", "[[suppression]]\ncode = 'PTL101'\npath = 'mm/'\nreason = 'r'", 0),
+        ("mmlint-suppressions.toml", "[[suppression]]\ncode = 'PTL101'", 2),
+    ],
+)
+def test_config_hook(run: Run, tree: Path, name: str, text: str, status: int) -> None:
+    (tree / name).write_text(text, encoding="utf-8")
+    result = run("hook", "config", name)
+    assert result.exit_code == status
+    assert result.stderr.count("\n") == (status == 2)
