@@ -17,6 +17,7 @@ Facts = Mapping[str, str]
 EMPTY: Facts = {}
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_FIELD = re.compile(r"->(\w+)")
 _ERRNO = re.compile(r"E[A-Z][A-Z0-9]+$")
 _STABLE = re.compile(
     r"(folio_test_(anon|large|hugetlb|ksm|swapbacked|slab|swapcache)|folio_is_\w+|Page(Anon|Ksm|Huge|TransHuge|Compound|Tail|Head|HWPoison)"
@@ -55,6 +56,12 @@ def is_error(value: str | None) -> bool | None:
 def mentioned(key: str) -> frozenset[str]:
     """The words in a key: what an assignment must hit to make the fact stale."""
     return frozenset(_WORD.findall(key))
+
+
+@lru_cache(maxsize=65536)
+def _fields(key: str) -> frozenset[str]:
+    """The field names in a key."""
+    return frozenset(_FIELD.findall(key))
 
 
 def is_stable(expr: Expr) -> bool:
@@ -253,9 +260,10 @@ def without(facts: Facts, keys: list[str]) -> Facts:
 
 def assign(facts: Facts, target: Expr, value: str | None) -> Facts:
     """Facts after `target = value`."""
-    if target.kind == "name" or target.kind == "field":
-        word = target.value
-        facts = without(facts, [k for k in facts if word in mentioned(k)])
+    if target.kind == "name":
+        facts = without(facts, [k for k in facts if target.value in mentioned(k)])
+    elif target.kind == "field":
+        facts = without(facts, [k for k in facts if target.value in _fields(k)])
     else:
         root = target.root
         facts = without(facts, [k for k in facts if k != root and root in mentioned(k)])
