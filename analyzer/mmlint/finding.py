@@ -174,9 +174,13 @@ class Suppressed:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """The mail of a patch as far as a reply needs it. `diff` is its text from the first `diff --git` on, decoded."""
+    """The mail of a patch as far as a reply needs it.
+
+    `subject` is as sent, with its `[PATCH v2 2/3]`. `diff` is the text from the first `diff --git` on, decoded.
+    """
 
     patch: PatchRef
+    subject: str = ""
     author: str = ""
     date: str = ""
     to: tuple[str, ...] = ()

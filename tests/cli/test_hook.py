@@ -96,7 +96,7 @@ def test_sendemail_judges_a_series_when_its_last_mail_comes(
         seen.append(run("hook", "sendemail-validate", str(mail), "headers", "--select", "PTL101"))
     assert [result.exit_code for result in seen] == [0, 0, 1]
     assert seen[2].stdout.count("error[PTL101]") == 1
-    assert "patch: [PATCH 2/2] mm: change 2" in seen[2].stdout
+    assert "patch 2/2: mm: change 2" in seen[2].stdout
 
 
 def test_sendemail_lets_a_cover_letter_pass_and_needs_a_mail(run: Run, repository: Path) -> None:

@@ -34,7 +34,7 @@ static int copy_one(struct mm_struct *dst, struct mm_struct *src, pmd_t *pmd, un
 
 HOSTILE = 'evil\x1b[31m <b>&"]]>\u202e% ::error::\n```\nname'
 
-PATCH = PatchRef(2, 3, "[PATCH v2 2/3] mm: allocate where it hürts", "20261101.2-abc@example.org")
+PATCH = PatchRef(2, 3, "mm: allocate where it hürts", "20261101.2-abc@example.org")
 
 DIFF = """\
 diff --git a/mm/demo.c b/mm/demo.c
@@ -117,6 +117,7 @@ def report() -> Report:
         mails=[
             Mail(
                 PATCH,
+                subject=f"[PATCH v2 2/3] {PATCH.subject}",
                 author="Jörg Tester <joerg@example.org>",
                 date="Sun, 1 Nov 2026 10:00:00 +0100",
                 to=("linux-mm@example.org",),

@@ -172,7 +172,7 @@ def test_mail_is_a_threaded_reply_in_72_columns() -> None:
     message = message_from_string(text.split("\n", 1)[1], policy=policy.default)
     assert message["In-Reply-To"] == f"<{PATCH.message_id}>"
     assert message["References"].split() == ["<cover-letter@example.org>", f"<{PATCH.message_id}>"]
-    assert message["Subject"] == f"Re: {PATCH.subject}"
+    assert message["Subject"] == f"Re: [PATCH v2 2/3] {PATCH.subject}"
     assert "victim" not in str(message["Cc"])
     assert message["Bcc"] is None
     body = message.get_content()

@@ -44,7 +44,7 @@ def remarks(finding: Finding) -> list[str]:
     if finding.origin is Origin.PRE_EXISTING:
         rows.append("was there before the patch")
     if finding.patch is not None and finding.patch.subject:
-        rows.append(f"patch: {plain(finding.patch.subject)}")
+        rows.append(f"patch {finding.patch.index}/{finding.patch.total}: {plain(finding.patch.subject)}")
     rows += [f"note: {plain(note)}" for note in finding.notes]
     if finding.simulation.command:
         rows.append(f"sim: {plain(finding.simulation.scenario)}; replay: {replay(finding)}")

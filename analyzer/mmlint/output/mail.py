@@ -41,7 +41,7 @@ def _message(mail: Mail, findings: Sequence[Finding], report: Report) -> str:
 
 
 def _headers(mail: Mail) -> list[str]:
-    subject = plain(mail.patch.subject) or "mmlint findings"
+    subject = plain(mail.subject or mail.patch.subject) or "mmlint findings"
     headers = [("Subject", subject if subject.lower().startswith("re:") else f"Re: {subject}")]
     if mail.author:
         headers.append(("To", _address(mail.author)))
