@@ -112,8 +112,9 @@ def _resource_at(resource: r.Resource, release: str) -> r.Resource:
 
 
 def _sleeps(store: _Store) -> dict[str, r.Sleep]:
-    """The sleepers of the table, and every taker that may sleep while it waits."""
+    """The sleepers of the table, every taker that may sleep while it waits, and what the allocator macros call."""
     found = _one(store.of("sleep", r.Sleep))
+    found |= {f"{name}_noprof": row for name, row in found.items() if row.when == "gfp"}
     for take in store.of("take", r.Take):
         if take.sleeps and take.name not in found:
             found[take.name] = r.Sleep(name=take.name, source=take.source, since=take.since, until=take.until)

@@ -1,0 +1,144 @@
+"""What a kernel tree's own sources say about a name: where it is defined, with which parameters and which body.
+
+This reads C by its layout (definitions start in column 0), enough to hold a table against a header; it is no parser.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
+_DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(\(([^)]*)\))?((?:[^\n\\]|\\\n|\\.)*)", re.M)
+_COLUMN0 = re.compile(r"^[*A-Za-z_].*\(", re.M)
+_CALL = re.compile(r"\b([A-Za-z_]\w*)[ \t]*\(")
+_MEMBER = re.compile(r"\(\*(\w+)\)[ \t]*\(")
+_CONSTANT = re.compile(r"^[ \t]+([A-Z][A-Z0-9_]+)[ \t]*(?:=|,|$)", re.M)
+_PASTED = re.compile(r"\b(\w*)##\w+(?:##(\w*))?")
+_GUARD = re.compile(r"^(?:DEFINE_GUARD|DEFINE_LOCK_GUARD_[01]|DEFINE_CLASS|DEFINE_FREE)\((\w+)", re.M)
+_GUARD_COND = re.compile(r"^DEFINE_(?:LOCK_)?GUARD(?:_1)?_COND\((\w+),[ \t]*(\w+)", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One definition or declaration: its parameters as written, and the body ("" for a declaration)."""
+
+    name: str
+    parameters: tuple[str, ...]
+    body: str
+    line: int
+    macro: bool = False
+
+    @property
+    def calls(self) -> frozenset[str]:
+        """The names called in the body."""
+        return frozenset(_CALL.findall(self.body))
+
+
+def _blank(match: re.Match[str]) -> str:
+    return "".join(c if c == "\n" else " " for c in match[0])
+
+
+def _closing(text: str, start: int, pair: str) -> int:
+    """The index after the bracket that closes the one at `start`; the end of the text if none does."""
+    depth = 0
+    for match in re.compile(f"[{re.escape(pair)}]").finditer(text, start):
+        depth += 1 if match[0] == pair[0] else -1
+        if depth == 0:
+            return match.end()
+    return len(text)
+
+
+def split_arguments(text: str) -> tuple[str, ...]:
+    """Arguments or parameters apart at their top-level commas."""
+    parts, depth, last = [], 0, 0
+    for at, c in enumerate(text):
+        depth += (c in "([") - (c in ")]")
+        if c == "," and depth == 0:
+            parts.append(text[last:at].strip())
+            last = at + 1
+    rest = text[last:].strip()
+    return tuple([*parts, rest] if rest and rest != "void" else parts)
+
+
+@dataclass
+class Header:
+    """One file of a tree, without its comments."""
+
+    path: str
+    text: str = field(repr=False)
+
+    @cached_property
+    def definitions(self) -> dict[str, tuple[Definition, ...]]:
+        """Functions and macros by name, every one of them (both arms of an #ifdef)."""
+        found: dict[str, list[Definition]] = {}
+        for each in (*self._macros(), *self._functions()):
+            found.setdefault(each.name, []).append(each)
+        return {name: tuple(each) for name, each in found.items()}
+
+    def _macros(self) -> list[Definition]:
+        return [
+            Definition(m[1], split_arguments(m[3] or ""), m[4], self.text.count("\n", 0, m.start()) + 1, True)
+            for m in _DEFINE.finditer(self.text)
+        ]
+
+    def _functions(self) -> list[Definition]:
+        found = []
+        for line in _COLUMN0.finditer(self.text):
+            for call in _CALL.finditer(line[0]):
+                if line[0].count("(", 0, call.start()) == line[0].count(")", 0, call.start()):
+                    found.append(self._function(call[1], line.start() + call.end() - 1))
+        return found
+
+    def _function(self, name: str, opening: int) -> Definition:
+        end = _closing(self.text, opening, "()")
+        rest = re.compile(r"[^;{}()#]*(?:\([^)]*\)[^;{}()#]*)*").match(self.text, end)
+        at = rest.end() if rest else end
+        body = self.text[at : _closing(self.text, at, "{}")] if self.text[at : at + 1] == "{" else ""
+        parameters = split_arguments(self.text[opening + 1 : end - 1])
+        return Definition(name, parameters, body, self.text.count("\n", 0, opening) + 1)
+
+    @cached_property
+    def others(self) -> frozenset[str]:
+        """Function-pointer members, constants of enumerations, classes of cleanup.h."""
+        conditional = {base + ext for base, ext in _GUARD_COND.findall(self.text)}
+        plain = (*_MEMBER.findall(self.text), *_CONSTANT.findall(self.text), *_GUARD.findall(self.text))
+        return frozenset(plain) | conditional
+
+    @cached_property
+    def _pasted(self) -> tuple[tuple[str, str], ...]:
+        return tuple(sorted({(m[1], m[2] or "") for m in _PASTED.finditer(self.text) if len(m[1]) > 3}))
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """All identifiers."""
+        return frozenset(re.findall(r"\w+", self.text))
+
+    def has(self, name: str) -> bool:
+        """Whether the file defines or declares the name, also by token pasting (`folio_test_##name`)."""
+        if name in self.definitions or name in self.others:
+            return True
+        return any(
+            name.startswith(before)
+            and name.endswith(after)
+            and name[len(before) : len(name) - len(after)] in self.words
+            for before, after in self._pasted
+        )
+
+
+class Sources:
+    """The files of a kernel tree, read when they are asked for."""
+
+    def __init__(self, tree: Path) -> None:
+        self.tree = tree
+        self._read: dict[str, Header | None] = {}
+
+    def get(self, path: str) -> Header | None:
+        """A file by its path in the tree; None if the tree does not have it."""
+        if path not in self._read:
+            file = self.tree / path
+            text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
+            self._read[path] = None if text is None else Header(path, _COMMENT.sub(_blank, text))
+        return self._read[path]
