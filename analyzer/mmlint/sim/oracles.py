@@ -111,12 +111,25 @@ def complete(m: Machine) -> Callable[[], None]:
     return check
 
 
+def migration_locked(m: Machine) -> Callable[[], None]:
+    """O13: a migration entry is there only while its page is locked."""
+
+    def check() -> None:
+        for mm in m.mms.values():
+            for addr, pte in mm.ptes.items():
+                if pte.kind == "migration" and pte.page is not None and pte.page.lock.free():
+                    m.w.fail("O13", f"{mm} has a migration entry at {addr} but {pte.page} is not locked")
+
+    return check
+
+
 def watch(m: Machine, *names: str) -> None:
     """Install oracles by name; `O1get` extends O1 to FOLL_GET references."""
     table: dict[str, Callable[[], Callable[[], None]]] = {
         "O1": lambda: pin_coherence(m),
         "O1get": lambda: pin_coherence(m, ("pin", "get")),
         "O2": lambda: isolation(m),
+        "O13": lambda: migration_locked(m),
         "complete": lambda: complete(m),
     }
     for name in names:

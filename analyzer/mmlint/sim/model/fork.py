@@ -152,9 +152,11 @@ def zap(m: Machine, mm: Mm, addr: int) -> Op[None]:
     for pin in m.pins:
         if pin.mm is mm and pin.addr == addr:
             pin.unmapped = True
-    if m.tlb is not None:
+    if m.tlb is not None and pte.present:
         m.tlb = {key: value for key, value in m.tlb.items() if key[1:] != (mm.name, addr)}
     page = pte.page
+    if pte.kind == "migration":
+        m.w.mark("zap met a migration entry")
     mm.ptl.unlock()
     if pte.kind == "page" and page is not None:
         yield f"drop the mapping of {page.name}"

@@ -50,6 +50,7 @@ class Kernel(Policy):
     swap_bits: frozenset[str] = frozenset({"soft_dirty", "uffd_wp", "exclusive"})
     swap_recheck: bool = True
     unmap_recheck: bool = True
+    ipi_flush: bool = True
 
     def but(self, name: str = "", **changes: Any) -> Kernel:
         """The same kernel with some choices changed."""

@@ -10,9 +10,9 @@ from mmlint.sim.world import Obj, Op, Wait
 
 
 def flush_tlb(m: Machine, mm: Mm, addr: int) -> Op[None]:
-    """flush_tlb_range by IPI: done when every CPU has dropped its translation; a CPU with interrupts off delays it."""
+    """flush_tlb_range by IPI: a CPU with interrupts off delays it, unless the architecture broadcasts in hardware."""
     me = m.w.current
-    yield Wait(f"flush_tlb({addr})", lambda: others_irqs_on(m.w, me))
+    yield Wait(f"flush_tlb({addr})", lambda: not m.kernel.ipi_flush or others_irqs_on(m.w, me))
     drop_translations(m, mm, addr)
 
 

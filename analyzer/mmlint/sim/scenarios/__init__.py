@@ -18,6 +18,7 @@ MODULES: dict[str, str] = {
         "gup_callers": "GUPLOCK1 FORCE1 GATE1",
         "protection": "CW3",
         "dax": "DX2 DX3",
+        "hmm": "HM2 HM3 HM4 HM5 HM6 HM8 HM9 HM10",
         "locking": "LK1 LK2 LK3 LK4 LK5 NUL1 WALK1",
         "references": "RAW1 LEAK1 LEAK2 UAF1 PUT1 MIX1 ZERO1 FRZ1 DIRTY1 TAIL1 ERRP1 RETRY1 CHARGE1 ISO1 TRUNC1",
     }.items()

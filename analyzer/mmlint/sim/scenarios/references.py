@@ -7,6 +7,7 @@ from mmlint.sim.model.fault import alloc_page, user_read, user_write
 from mmlint.sim.model.fork import zap
 from mmlint.sim.model.gup import dma_write, gup_fast, gup_slow, unpin
 from mmlint.sim.model.kernel import K2, UPSTREAM
+from mmlint.sim.model.lru import isolate, putback
 from mmlint.sim.model.machine import Machine
 from mmlint.sim.model.mm import Pte
 from mmlint.sim.model.page import Page
@@ -590,25 +591,6 @@ CHARGE1 = Scenario(
     good="once",
     sometimes=("lost the race",),
 )
-
-
-def isolate(page: Page) -> bool:
-    """folio_isolate_lru: takes the page off the LRU with a reference; false when somebody else has it."""
-    if not page.lru:
-        return False
-    page.lru = False
-    page.isolated = page.w.current.name
-    page.get()
-    return True
-
-
-def putback(page: Page) -> None:
-    """folio_putback_lru: only for a page this path isolated."""
-    if page.isolated != page.w.current.name:
-        page.w.fail("O4", f"{page.w.current.name} puts back {page}, which it has not isolated")
-    page.isolated = None
-    page.lru = True
-    page.put()
 
 
 def _iso1(w: World, style: str) -> None:
