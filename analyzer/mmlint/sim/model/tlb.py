@@ -24,7 +24,8 @@ def drop_translations(m: Machine, mm: Mm, addr: int) -> None:
 
 def removal_done(m: Machine, mm: Mm, addr: int) -> None:
     """munmap, madvise or mprotect returns: whatever still translates `addr` the old way is stale from here (O18)."""
-    stale = [key for key in m.tlb or {} if key[1:] == (mm.name, addr)]
+    now = mm.pte(addr).page
+    stale = [key for key, (page, _) in (m.tlb or {}).items() if key[1:] == (mm.name, addr) and page is not now]
     m.removed = [*m.removed, *stale]
 
 
