@@ -85,6 +85,8 @@ BODIES = {
     "brace in arms": "#ifdef CONFIG_FOLD\n\tif (a) {\n#else\n\t{\n#endif\n\t\tfold();\n\t}",
     "case in arms": "switch (a) {\n\tcase 1:\n#ifdef CONFIG_FOLD\n\tcase 2:\n#endif\n\t\tfold();\n\t}",
     "initialiser in arms": "int n[] = {\n\t\t1,\n#ifdef CONFIG_FOLD\n\t\t2,\n#endif\n\t};\n\n\tfold(n);",
+    "iterator at the start of an arm": "#ifdef CONFIG_FOLD\n\tfor_each_node(n) {\n\t\tfold(n);\n\t}\n#endif",
+    "macro of one letter": "F(x) {\n\t\tfold();\n\t}",
     "label before arms": "out:\n#ifdef CONFIG_FOLD\n\tfold();\n#endif\n\treturn;",
     "define inside": "#define FOLD(x) do { \\\n\tfold(x); \\\n} while (0)\n\tFOLD(1);\n#undef FOLD\n\tmore();",
     "field with an annotation's name": "iph.frag.__unused = 0;\n\tp->__unused = 1;",
@@ -147,7 +149,8 @@ C_PIECES = st.lists(
             b"\n#endif\n", b"\n#define X(a) a\\\n", b"static int f(void)", b"for_each_vma(vmi, vma)",
             b"struct page *p", b"__free(kfree)", b"typeof(x)", b"asm goto(",
             b"SYSCALL_DEFINE2(a, int, b, long, c)", b"case 1 ... 2:", b"else", b"do", b"return",
-            b"DECLARE_BITMAP(a, 3)", b"0x5", b"5_A", b"min_t(unsigned long, a, b)", b"__attribute__((x))",
+            b"DECLARE_BITMAP(a, 3)", b"0x5", b"5_A",
+            b"\tF(x) {", b"\tG()\n\tf();", b"min_t(unsigned long, a, b)", b"__attribute__((x))",
             b"DEFINE_PER_CPU(int, x)", b"...", b".a = 1", b"MODULE_X(y)\n",
         ]
     ),

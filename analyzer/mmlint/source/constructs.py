@@ -43,6 +43,7 @@ _DECLARED_ARRAY = re.compile(
     rb"(?=\s*[=;])",
     re.M,
 )
+_SIZED_ARGUMENT = re.compile(rb"^([ \t]++\w++\(\w++\([^;()\n]*\*)[ ](?=sizeof\b)", re.M)
 _OPERATOR_NAME = re.compile(rb"\b(?:__alignof__|__alignof|_Alignof|alignof|offsetof)(?=\s*\()")
 
 
@@ -96,7 +97,9 @@ def at_statement_start(text: bytes, at: int) -> bool:
     before = text[max(0, at - 300) : at].rstrip()
     if before.endswith(b"{"):
         return not before[:-1].rstrip().endswith((b"=", b"(", b","))
-    return not before or before[-1] in b";}:)" or before.endswith((b"else", b"do"))
+    if not before or before[-1] in b";}:)" or before.endswith((b"else", b"do")):
+        return True
+    return before.rpartition(b"\n")[2].lstrip().startswith(b"#")
 
 
 def _statement_macro(match: re.Match[bytes]) -> bytes:
@@ -110,7 +113,7 @@ def _statement_macro(match: re.Match[bytes]) -> bytes:
         return found
     keyword = b"if" if conditional or len(name) < 5 else b"for" if arguments.count(b";") == 2 else b"while"
     if arguments[1:-1].strip():
-        return lead + keyword.ljust(len(name)) + gap + arguments
+        return lead + keyword.ljust(len(name)) + gap + arguments if len(keyword) <= len(name) else found
     whole = len(name) + len(gap) + len(arguments)
     if b"\n" in gap + arguments or whole < len(keyword) + 3:
         return found
@@ -135,6 +138,8 @@ def normal_constructs(text: bytes) -> bytes:
         text = _DECLARED_ARRAY.sub(_declared_array, text)
     text = _OPERATOR_NAME.sub(lambda match: match[0].replace(b"of", b"Of"), text)
     text = _TYPE_ARGUMENT.sub(_type_argument, text)
+    if b"sizeof" in text:
+        text = _SIZED_ARGUMENT.sub(rb"\1+", text)  # else `f(G(n * sizeof(x)));` may be read as a declaration
     text = _STATEMENT_MACRO.sub(_statement_macro, text)
     if b"..." in text:
         text = _CASE_RANGE.sub(rb"\1<= ", text)

@@ -112,7 +112,9 @@ def normal_header(text: bytes, header: Header) -> bytes:
     lead = blank(text[: header.name_at])
     if header.name_end - header.name_at < len(b"int f"):
         whole = blank(text[header.name_at : end])
-        return lead + b"int f()" + whole[7:] + tail if b"\n" not in whole[:7] else text
+        if len(whole) < len(b"int f()") or b"\n" in whole[: len(b"int f()")]:
+            return text
+        return lead + b"int f()" + whole[len(b"int f()") :] + tail
     name = b"int " + text[header.name_at + 4 : header.name_end]
     return lead + name + text[header.name_end : begin] + _macro_parameters(header.macro, text[begin:end]) + tail
 

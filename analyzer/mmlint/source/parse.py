@@ -7,7 +7,6 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mmlint.source import preproc
-from mmlint.source.hard import harder
 from mmlint.source.normalise import normal_function
 
 if TYPE_CHECKING:
@@ -48,6 +47,12 @@ _ATTEMPTS = (
 """Ways to read a function, tried until one leaves no ERROR: (harder normalisation, one arm per group, the other)."""
 
 
+def _harder(text: bytes) -> bytes:
+    from mmlint.source.hard import harder  # its patterns take longer to compile than most runs need them
+
+    return harder(text)
+
+
 def parse_function(masked: bytes, body_at: int) -> Parsed:
     """Parse a function's masked slice, `body_at` being the offset of its `{`; the first attempt counts if all fail."""
     first: Parsed | None = None
@@ -56,7 +61,7 @@ def parse_function(masked: bytes, body_at: int) -> Parsed:
             break
         resolved = preproc.resolve(masked, everything=everything, off=off)
         text = normal_function(resolved.text, body_at)
-        parsed = _parsed(harder(text) if hard else text, resolved.dropped)
+        parsed = _parsed(_harder(text) if hard else text, resolved.dropped)
         if not parsed.damaged:
             return parsed
         first = first or parsed
