@@ -16,13 +16,14 @@ GAP = b"mmlint_not_shown();"
 """Stands for the lines between two hunks of one function."""
 
 _LOOPS = frozenset((b"for", b"while"))
-_DATA = frozenset(("struct", "init"))
+_DATA = frozenset(("struct", "init", "item"))
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """An open bracket: kind func, block, if, loop, switch, do, struct, init or paren; the column of the statement it
-    belongs to; whether it was opened before the piece.
+    """An open bracket: kind func, block, if, loop, switch, do, struct, init, item (a nested init) or paren.
+
+    `indent` is the column of the statement it belongs to; `carried`: it was opened before the piece.
     """
 
     kind: str
@@ -30,13 +31,18 @@ class Block:
     carried: bool = False
 
     @property
+    def plain_closer(self) -> bytes:
+        """The text that closes it between two hunks."""
+        if self.kind == "do":
+            return b"} while (" + HIDDEN + b");"
+        return b"};" if self.kind in ("struct", "init") else b"}"
+
+    @property
     def closer(self) -> bytes:
         """The text that closes it where the hunk ends."""
         if self.kind == "paren":
             return b")"
-        if self.kind == "do":
-            return CUT + b" } while (" + HIDDEN + b");"
-        return b"};" if self.kind in ("struct", "init") else CUT + b" }"
+        return self.plain_closer if self.kind in _DATA else CUT + b" " + self.plain_closer
 
 
 @dataclass(slots=True)
@@ -106,6 +112,14 @@ class _Walker:
             return
         token, line = self.tokens[0]
         depth, stack = indent(self.code[line]), self.out.stack
+        if (
+            stack
+            and stack[-1].carried
+            and stack[-1].kind in _DATA
+            and stack[0].kind == "func"
+            and not self._ends_data(stack[-1].indent)
+        ):
+            self.out.dropped.append(stack.pop())
         while stack and stack[-1].carried and stack[-1].kind not in ("func", "paren") and stack[-1].indent >= depth:
             same = stack[-1].indent == depth
             if same and (token == b"}" or (token in (b"case", b"default") and stack[-1].kind == "switch")):
@@ -113,6 +127,16 @@ class _Walker:
             if not self.code[line][:1].isspace() and token != b"}":
                 break
             self.out.dropped.append(stack.pop())
+
+    def _ends_data(self, depth: int) -> bool:
+        """Whether the first brace that closes is that of an initialiser or struct in this column."""
+        for index, (token, line) in enumerate(self.tokens):
+            if token == b"}":
+                following = self.tokens[index + 1][0] if index + 1 < len(self.tokens) else b""
+                return indent(self.code[line]) == depth and following in (b";", b",")
+            if token == b";":
+                return False
+        return True
 
     def _open(self, line: int) -> None:
         stack, words = self.out.stack, self.statement
@@ -128,14 +152,15 @@ class _Walker:
         elif words and words[0] in (b"struct", b"union", b"enum") and b"(" not in words and b"=" not in words:
             kind = "struct"
         elif previous in (b"=", b",", b"return") or (stack and stack[-1].kind in _DATA) or _is_literal(words):
-            kind = "init"
+            kind = "item" if stack[-1].kind in ("init", "item", "paren") else "init"
         elif words and words[0] == b"switch":
             kind = "switch"
         elif words and (words[0] in _LOOPS or (words[0] not in (b"if", b"else") and previous == b")")):
             kind = "loop"
         else:
             kind = "if" if words and words[0] in (b"if", b"else") else "block"
-        stack.append(Block(kind, indent(self.code[self.begin if words else line])))
+        begin = indent(self.code[self.begin if words else line])
+        stack.append(Block(kind, 0 if kind == "func" else begin))
 
     def _close_paren(self, index: int) -> None:
         stack = self.out.stack
@@ -143,28 +168,26 @@ class _Walker:
             stack.pop()
         elif not any(block.kind == "paren" for block in stack):
             following = self.tokens[index + 1][0] if index + 1 < len(self.tokens) else b";"
-            call = following in (b";", b",", b")") or not (
-                following.isalnum() or following in b"{*(" or b"_" in following
-            )
-            if self.tokens[index][0] == b"]":
-                self.out.parens.insert(0, HIDDEN + b"[")
-            else:
-                self.out.parens.insert(0, (HIDDEN if call else b"if ") + b"(")
+            self.out.parens.insert(0, _paren_opener(self.tokens[index][0], following))
 
     def _close(self, index: int) -> None:
-        stack, depth = self.out.stack, indent(self.code[self.tokens[index][1]])
+        line = self.tokens[index][1]
+        stack, depth = self.out.stack, indent(self.code[line])
+        following, where = self.tokens[index + 1] if index + 1 < len(self.tokens) else (b"", -1)
+        ends_do = following == b"while" and where == line
         while stack and stack[-1].kind == "paren":
             stack.pop()
-        while stack and stack[-1].carried and stack[-1].kind != "func" and stack[-1].indent > depth:
+        while stack and stack[-1].carried and stack[-1].kind != "func":
+            if stack[-1].indent < depth or (stack[-1].indent == depth and _fits(stack[-1], following, ends_do)):
+                break
             self.out.dropped.append(stack.pop())
-        following = [token for token, _ in self.tokens[index + 1 : index + 3]]
-        if stack and (not stack[-1].carried or (stack[-1].indent == depth and _fits(stack[-1], following))):
+        if stack and (not stack[-1].carried or stack[-1].indent == depth):
             if stack.pop().kind == "func":
                 self.out.name = ""
             return
-        if following[:1] == [b"while"]:
+        if ends_do:
             opener = b"do {"
-        elif following[:1] in ([b";"], [b","]):
+        elif following in (b";", b","):
             opener = b"struct " + HIDDEN + b" " + HIDDEN + b" = {"
         elif not any(block.kind == "func" for block in stack):
             opener = b"void " + HIDDEN + b"(void) {"
@@ -196,9 +219,23 @@ class _Walker:
         self.out.openers.append(b"if (" + HIDDEN + b")" + (b"" if index else b" ;"))
 
 
-def _fits(block: Block, following: Sequence[bytes]) -> bool:
+def _paren_opener(closing: bytes, following: bytes) -> bytes:
+    """What a `)` or `]` that nothing opened belongs to, told by what follows it."""
+    if closing == b"]":
+        return HIDDEN + b"["
+    if following == b":":
+        return HIDDEN + b" ? " + HIDDEN + b"("
+    condition = following in (b"{", b"*", b"(") or following[:1].isalpha() or following[:1] == b"_"
+    return b"if (" if condition else HIDDEN + b"("
+
+
+def _fits(block: Block, following: bytes, ends_do: bool) -> bool:
     """Whether what follows a closing brace can follow this block."""
-    return following[:1] != [b"else"] or block.kind in ("if", "block")
+    if ends_do or block.kind == "do":
+        return ends_do and block.kind == "do"
+    if following == b";":
+        return block.kind in _DATA
+    return following != b"else" or block.kind in ("if", "block")
 
 
 def _is_literal(words: Sequence[bytes]) -> bool:
@@ -221,14 +258,29 @@ def _finish(statement: Sequence[bytes], stack: list[Block]) -> bytes:
     if last in (b",", b"=", b"else") or (_OPERATORS.fullmatch(last) and not _ends_whole(statement)):
         data = bool(stack) and stack[-1].kind in _DATA and last == b","
         out += b"" if data or last == b"else" else b" " + operand
-    if statement.count(b"?") > statement.count(b":"):
-        out += b" : " + HIDDEN
+    choices = _open_choices(statement)
     while stack and stack[-1].kind == "paren":
         stack.pop()
-        out += b")"
+        out += b"".join(b" : " + HIDDEN for _ in range(choices.pop() if choices else 0)) + b")"
+    out += b"".join(b" : " + HIDDEN for _ in range(sum(choices)))
     if statement and not (stack and stack[-1].kind in _DATA) and (out or not _ends_whole(statement)):
         out += b";"
     return out
+
+
+def _open_choices(statement: Sequence[bytes]) -> list[int]:
+    """How many `?` without their `:` stand at each depth of open parentheses, outermost first."""
+    open_at = [0]
+    for token in statement:
+        if token in (b"(", b"["):
+            open_at.append(0)
+        elif token in (b")", b"]") and len(open_at) > 1:
+            open_at.pop()
+        elif token == b"?":
+            open_at[-1] += 1
+        elif token == b":" and open_at[-1]:
+            open_at[-1] -= 1
+    return open_at
 
 
 def _ends_whole(statement: Sequence[bytes]) -> bool:

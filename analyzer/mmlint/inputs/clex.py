@@ -17,7 +17,7 @@ _NAME = re.compile(r"([A-Za-z_]\w*)\s*\(\s*(\w*)")
 _NO_FUNCTIONS = frozenset(("if", "while", "for", "switch", "return", "sizeof", "__attribute__", "defined", "else"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Masked:
     """Lines of a piece of code. `code` has comments, literals and directives blanked; `text` is what may be shown:
     directives without partner blanked too. `in_comment`, `open_comment`: it starts and ends inside one; `in_macro`: it

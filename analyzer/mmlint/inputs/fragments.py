@@ -23,6 +23,8 @@ _STATEMENT = re.compile(rb"\)[ \t]*;|\b(?:return|goto|if|for|while|break|continu
 _DESIGNATED = re.compile(rb"^[ \t]*(?:\.\w|\[|\{)|,[ \t]*$")
 _CUT_OPERATOR = re.compile(rb"[ \t]*(?:[?:|=<>/%^,.]|&&|->|\|\||[-+][ \t])")
 _HEADING_MAX = 79
+_HEADING_OPEN = re.compile(r"\([^()]*$")
+_PARAMETER = re.compile(rb"\s*(?:\w+[\s*]+)+\w+(?:\[\w*\])?\s*|\s*\.\.\.\s*")
 _NO_TYPE = re.compile(r"[a-z_]\w*\s*\(")
 
 
@@ -71,6 +73,8 @@ def _regions(hunks: Sequence[Hunk], old: bool) -> list[_Region]:
         regions.append(_Region(max(start, 1), lines, hunk.heading, number))
     for region in regions:
         region.code = masked(region.lines)
+        if _is_macro_tail(region):
+            region.code.in_macro, region.code.code[0] = True, b""
         region.context = _context(region)
         region.end_name = walk(region.code.code, _initial(region), _name(region)).name
     return regions
@@ -98,9 +102,26 @@ def _joined(before: list[_Region], after: list[_Region]) -> frozenset[int]:
     return frozenset(found)
 
 
+def _are_parameters(code: bytes) -> bool:
+    """Whether the text goes on in a parameter list: declarations up to a parenthesis that it did not open."""
+    head, closed, _ = code.partition(b")")
+    return bool(closed) and all(_PARAMETER.fullmatch(piece) for piece in head.split(b","))
+
+
+def _is_macro_tail(region: _Region) -> bool:
+    """Whether the first line closes a parenthesis of a macro whose other lines are not shown."""
+    code = region.code.code
+    if len(code) < 2 or code[0].count(b")") <= code[0].count(b"(") or not code[0][:1].isspace():
+        return False
+    following = next((line for line in code[1:] if line.strip()), b"{")
+    return following[:1].isalpha() and not _LABEL.match(following) and not code[0].rstrip().endswith((b";", b","))
+
+
 def _context(region: _Region) -> str:
     """Where the region begins, told by its first line in column 0, else by its heading and its looks."""
     code = region.code.code
+    if _HEADING_OPEN.search(region.heading) and _are_parameters(b" ".join(code)):
+        return "args"
     depth = lowest = 0
     for line in code:
         if not line.strip():
@@ -193,8 +214,8 @@ def _closed(tail: str, stack: Sequence[Block]) -> bytes:
 def _head(region: _Region, walked: Walk, joins: bool) -> Iterator[bytes]:
     """What stands before a region: blocks the gap closed, the function's header, openings that are not shown."""
     if joins:
-        yield from (b"}" if block.kind != "do" else b"} while (" + HIDDEN + b");" for block in walked.dropped)
-        if walked.entered not in ("struct", "init"):
+        yield from (block.plain_closer for block in walked.dropped)
+        if walked.entered not in ("struct", "init", "item"):
             yield GAP
     else:
         yield from _opening(region)
@@ -202,8 +223,9 @@ def _head(region: _Region, walked: Walk, joins: bool) -> Iterator[bytes]:
     first = next((line for line in region.code.code if line.strip()), b"")
     if region.context == "body":
         yield from walked.parens
-        if not walked.parens and _CUT_OPERATOR.match(first):
-            yield HIDDEN
+        data = walked.entered in ("struct", "init", "item") or (walked.openers and walked.openers[-1].endswith(b"= {"))
+        if not walked.parens and not data and _CUT_OPERATOR.match(first):
+            yield HIDDEN + (b" ? " + HIDDEN if first.lstrip().startswith(b":") else b"")
     if region.code.in_macro:
         yield b"\n#define " + HIDDEN + b"_macro \\"
     elif region.code.in_comment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mmlint.inputs import diff
 from mmlint.inputs.model import Patch
@@ -16,8 +16,7 @@ _PREFIX = ("--src-prefix=a/", "--dst-prefix=b/")
 _MAX_COMMITS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class GitChange:
+class GitChange(NamedTuple):
     """A patch from a repository with the trees on both sides of it."""
 
     patch: Patch

@@ -17,7 +17,10 @@ _HEADER = re.compile(rb"[!-9;-~]{1,80}:")
 
 @dataclass(frozen=True, slots=True)
 class RawMail:
-    """One mail as it stands in an input, `>From ` unquoted. `line` is that of its first header; `oversize` in bytes."""
+    """One mail as it stands in an input, `>From ` unquoted. `line` is that of its first header.
+
+    `oversize` is not 0 when it is beyond the limit; `data` is cut then.
+    """
 
     data: bytes
     line: int

@@ -70,8 +70,9 @@ def _gunzip(data: bytes) -> bytes:
 def _patches(data: bytes, name: str, result: PatchSet) -> Iterator[Patch]:
     first = data.lstrip(b"\xef\xbb\xbf\r\n")
     line = first.split(b"\n", 1)[0]
-    if mbox.is_separator(line) or (_HEADER.match(line) and _MAIL_HEADERS.search(first[:20_000].split(b"\n\n")[0])):
-        for raw in mbox.split(io.BytesIO(data)):
+    separated = mbox.is_separator(line)
+    if separated or (_HEADER.match(line) and _MAIL_HEADERS.search(first[:20_000].split(b"\n\n")[0])):
+        for raw in mbox.split(io.BytesIO(data)) if separated else [_alone(data, first)]:
             one = _mail(raw, name)
             result.mails += 1
             result.notes += one.notes
@@ -89,9 +90,14 @@ def _patches(data: bytes, name: str, result: PatchSet) -> Iterator[Patch]:
     yield from _bare(data, name, result)
 
 
+def _alone(data: bytes, first: bytes) -> mbox.RawMail:
+    """One raw mail; `From ` lines in it divide nothing (it may have a format-patch file attached)."""
+    return mbox.RawMail(first, 1 + data.count(b"\n", 0, len(data) - len(first)), max(0, len(data) - limits.MAX_MAIL))
+
+
 def _mail(raw: mbox.RawMail, name: str) -> mail.MailResult:
     if raw.oversize:
-        text = f"mail of {raw.oversize >> 20} MB is refused: the limit is {limits.MAX_MAIL >> 20} MB"
+        text = f"mail of more than {limits.MAX_MAIL >> 20} MB is refused"
         return mail.MailResult(errors=[InputError(name, text, raw.line)])
     return mail.read(raw.data, name, raw.line)
 
