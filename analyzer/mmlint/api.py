@@ -135,8 +135,7 @@ def _display(file: Path) -> str:
 def _run_files(root: str, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
     jobs = settings.jobs or min(os.cpu_count() or 1, 8)
     if jobs <= 1 or len(names) < _PARALLEL_FROM:
-        for part in _check_chunk(root, names, settings, progress):
-            yield part
+        yield from _check_chunk(root, names, settings, progress)
         return
     ordered = sorted(names, key=lambda n: (-_size(root, n), n))
     chunks = [ordered[i : i + _CHUNK] for i in range(0, len(ordered), _CHUNK)]
@@ -386,7 +385,7 @@ def changed_lines(before: bytes, after: bytes) -> tuple[frozenset[int], frozense
 
 
 def _check_fragments(patch: Patch, rules: Sequence[Rule], report: Report, settings: Settings) -> None:
-    from mmlint.inputs.fragments import fragments
+    from mmlint.inputs.fragments import fragments, shown
     from mmlint.inputs.tree import EmptyTree, OverlayTree
 
     old: dict[str, bytes | None] = {}
@@ -395,18 +394,18 @@ def _check_fragments(patch: Patch, rules: Sequence[Rule], report: Report, settin
     for change in patch.changes:
         if change.kind in ("binary", "mode") or not change.path.endswith(_SOURCES):
             continue
-        shown = fragments(change)
-        old[change.path], new[change.path] = shown.before, shown.after
+        before_text, after_text = fragments(change)
+        old[change.path], new[change.path] = before_text, after_text
         files.append(
             FileText(
                 change.path,
                 change.path if change.old_path else None,
                 change.path if change.new_path else None,
-                shown.before,
-                shown.after,
+                before_text,
+                after_text,
                 change.added_lines(),
                 change.removed_lines(),
-                shown.new_ranges,
+                tuple(shown(change)[1]),
             )
         )
     table = _tables(settings)

@@ -90,7 +90,7 @@ def build(function: FunctionSource) -> Cfg:
     return _Builder(function).build()
 
 
-class _TooLarge(Exception):
+class _TooLargeError(Exception):
     pass
 
 
@@ -120,7 +120,7 @@ class _Builder:
         truncated = False
         try:
             self.statement(self.function.body)
-        except (_TooLarge, RecursionError):
+        except (_TooLargeError, RecursionError):
             truncated = True
         self._connect(self.exit)
         self.exit.id = len(self.nodes)
@@ -130,7 +130,7 @@ class _Builder:
     # ------------------------------------------------------------ plumbing
     def _node(self, kind: str, line: int, expr: Expr | None = None, name: str = "", type_: str = "") -> Node:
         if len(self.nodes) >= _MAX_NODES:
-            raise _TooLarge
+            raise _TooLargeError
         node = Node(len(self.nodes), kind, line, expr, name, type_)
         self.nodes.append(node)
         return node
@@ -193,6 +193,9 @@ class _Builder:
             return
         if expr.kind == "call" and expr.value.startswith("guard:"):
             self.scopes[-1].cleanups.append((expr.value, expr))
+        if expr.kind == "assign" and expr.value == "=" and expr.args[1].kind == "assign" and _splits(expr.args[1].args[1]):
+            self.evaluate(expr.args[1])
+            expr = Expr("assign", "=", (expr.args[0], expr.args[1].args[0]), expr.line, expr.column, expr.end_line)
         if expr.kind == "assign" and expr.value == "=" and _splits(expr.args[1]):
             test, then, other = expr.args[1].args
             self._choose(

@@ -66,7 +66,7 @@ class Function:
     @property
     def cfg(self) -> Cfg:
         """Its control-flow graph."""
-        return cast("Cfg", cfg(self))
+        return cfg(self)
 
     @property
     def calls(self) -> dict[str, list[tuple[Node, Expr]]]:

@@ -6,7 +6,7 @@ knows its place in the file. Two expressions with the same `key` are the same te
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def _pair(low: Lowering, node: TsNode) -> Expr:
     return low.make("init", field, (low.lower(value),), node)
 
 
-_HANDLERS = {
+_HANDLERS: dict[str, Callable[[Lowering, TsNode], Expr]] = {
     "identifier": _name,
     "field_identifier": _name,
     "type_identifier": _name,
@@ -280,5 +280,5 @@ _HANDLERS = {
     "offsetof_expression": _sizeof,
     "initializer_list": _init,
     "initializer_pair": _pair,
-    "compound_literal_expression": lambda low, node: low.lower(node.child_by_field_name("value")),
+    "compound_literal_expression": _cast,
 }

@@ -138,22 +138,28 @@ class _Locks:
         when = takes[0].when
         pointer = any(take.result or take.out is not None for take in takes)
         if when == "nonzero":
-            return [Outcome(locked, "ok" if pointer else "!0"), Outcome(outcome.prop, "0")]
-        if when == "zero":
-            return [Outcome(locked, "0"), Outcome(outcome.prop, "!0")]
-        if when == "notneg":
-            return [Outcome(locked, ">=0"), Outcome(outcome.prop, "<0")]
-        return [Outcome(locked, "ok" if pointer else outcome.value)]
+            ways = [Outcome(locked, "ok" if pointer else "!0"), Outcome(outcome.prop, "0")]
+        elif when == "zero":
+            failed = "!0" if takes[0].mode == "try" else "<0"
+            ways = [Outcome(locked, "0"), Outcome(outcome.prop, failed)]
+        elif when == "notneg":
+            ways = [Outcome(locked, ">=0"), Outcome(outcome.prop, "<0")]
+        elif when == "noterr":
+            ways = [Outcome(locked, "ok"), Outcome(outcome.prop, "bad")]
+        else:
+            return [Outcome(locked, "ok" if pointer else outcome.value)]
+        zero = is_zero(outcome.value)
+        return [way for way in ways if zero is None or is_zero(way.value) is zero]
 
     def _taken(self, take: Take, call: Expr) -> Iterator[Held]:
         target = self.targets.get(id(call))
         key = ""
         if take.out is not None and take.out < len(call.args):
             key = _pointee(call.args[take.out])
-        elif take.result:
-            key = target.key if target is not None else ""
         elif take.arg is not None and take.arg < len(call.args):
             key = call.args[take.arg].key
+        elif take.result:
+            key = target.key if target is not None else ""
         mapped = target.key if target is not None and take.kind in _MAPPED else ""
         yield Held(take.kind, key, call.line, call.value, mapped)
         for kind in take.also:
@@ -165,6 +171,8 @@ class _Locks:
         dropped = self._release(outcome.prop, drop.kind, arg, mapped, call)
         for kind in drop.also:
             dropped = self._release(dropped, kind, "", mapped, call)
+        if call.value in self.tables.takes:
+            dropped = frozenset(h for h in dropped if not h.gone or h in outcome.prop)
         if drop.when == "nonzero":
             return [Outcome(dropped, "!0"), Outcome(outcome.prop, "0")]
         if drop.when == "zero":
@@ -182,7 +190,7 @@ class _Locks:
                 if h.line == found.line and h.name == found.name and h.kind != found.kind and kind in ("ptl", "walk")
             }
             return prop - {found} - also
-        if any(h.gone and _family(h.kind) == _family(kind) and h.key == key for h in prop):
+        if any(h.gone and family(h.kind) == family(kind) and h.key == key for h in prop):
             return prop
         if kind in _CONTEXTS:
             return prop | {Held(kind, "", 0, "", "", True)}
@@ -227,20 +235,21 @@ def _pointee(expr: Expr) -> str:
     return f"*{expr.key}"
 
 
-def _family(kind: str) -> str:
+def family(kind: str) -> str:
+    """The kind under which takers and droppers of one lock meet."""
     return _LOOSE.get(kind, kind)
 
 
 def match(prop: Prop, kind: str, key: str, mapped: str) -> Held | None:
     """The held lock that a release of `key` means: the same name, the mapping's, or the only one of its kind."""
-    mine = [h for h in prop if not h.gone and _family(h.kind) == _family(kind)]
+    mine = [h for h in prop if not h.gone and family(h.kind) == family(kind)]
     for held in sorted(mine, key=lambda h: -h.line):
         if key and held.key == key:
             return held
     for held in mine:
         if mapped and held.map and (held.map == mapped or _same_pointer(held.map, mapped)):
             return held
-    if kind in _CONTEXTS or kind in ("ptl", "walk", "mmap_lock") or _family(kind) == "spin":
+    if kind in _CONTEXTS or kind in ("ptl", "walk", "mmap_lock") or family(kind) == "spin":
         candidates = [h for h in mine if h.kind == kind] or (
             [h for h in mine if "ptl" in (h.kind, kind)] if len(mine) == 1 else []
         )
@@ -357,10 +366,8 @@ def _visible(function: Function, held: Held) -> bool:
     if not held.key or held.kind not in ("ptl", "spin", "raw_spin"):
         return True
     root = _WORD.search(held.key)
-    return (
-        (root is not None
-        and (root.group(0) in function.params or root.group(0) not in _locals(function)))
-        or bool(held.map)
+    return (root is not None and (root.group(0) in function.params or root.group(0) not in _locals(function))) or bool(
+        held.map
     )
 
 
@@ -376,7 +383,6 @@ def is_api(table: Tables, name: str) -> bool:
         or name in table.sleeps
         or name in table.gup
         or name in table.noreturn
-        or name in table.guards
     )
 
 

@@ -19,6 +19,8 @@ from mmlint.facts.values import Facts, evaluate, is_negative, is_zero
 from mmlint.finding import Step
 
 _MAX_SITES = 6
+_USER_COPIES = frozenset({"copy_from_user", "copy_to_user", "__copy_from_user", "__copy_to_user", "clear_user", "get_user", "put_user"})
+"""They do not sleep where page faults are disabled: they come back short."""
 _MAX_DEPTH = 5
 
 
@@ -28,6 +30,11 @@ class Need(NamedTuple):
     param: int
     mask: str
     value: str
+
+
+_UNRESOLVED = -1
+_UNKNOWN = Need(_UNRESOLVED, "", "")
+"""Something else than a parameter must hold, and a caller cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +61,8 @@ def sleeps_at(function: Function, node: Node, call: Expr, facts: Facts) -> list[
     name = call.value
     row = table.sleeps.get(name)
     if row is not None:
-        if row.when == "always" or row.when == "large":
-            return [Sleeper(name, large=row.when == "large")]
+        if row.when in ("always", "large", "depends"):
+            return [Sleeper(name, large=row.when == "large", requires=(_UNKNOWN,) if row.when == "depends" else ())]
         if row.when.startswith("arg:"):
             index = int(row.when[4:])
             zero = is_zero(evaluate(call.args[index], facts)) if index < len(call.args) else None
@@ -85,6 +92,9 @@ def _through(
 ) -> list[Sleeper]:
     requires = []
     for need in inner.requires:
+        if need.param == _UNRESOLVED:
+            requires.append(need)
+            continue
         if need.param >= len(call.args):
             return []
         arg = call.args[need.param]
@@ -93,9 +103,9 @@ def _through(
         if arg.kind == "name" and arg.value in function.params and arg.key not in facts:
             requires.append(need._replace(param=function.params.index(arg.value)))
         elif evaluate(arg, facts) is None and not _spelled_out(arg):
-            requires.append(need._replace(param=_UNRESOLVED))
+            requires.append(_UNKNOWN)
     step = Step(function.path, call.line, f"`{function.name}` calls `{call.value}`")
-    carried = replace(inner, steps=(step, *inner.steps), requires=tuple(requires), gfp_param=None)
+    carried = replace(inner, steps=(step, *inner.steps), requires=tuple(sorted(set(requires))), gfp_param=None)
     if inner.gfp_param is None:
         return [carried]
     if inner.gfp_param >= len(call.args):
@@ -140,14 +150,13 @@ def _needs(params: tuple[str, ...], facts: Facts) -> tuple[Need, ...]:
         match = _MASK.match(key)
         if match is not None and match.group(1) in params:
             found.append(Need(params.index(match.group(1)), match.group(2), value))
-        elif (root := _FIELD.match(key)) is not None and root.group(1) in params:
-            found.append(Need(_UNRESOLVED, "", value))
+        elif value == "0" and (root := _FIELD.match(key)) is not None and root.group(1) in params:
+            found.append(_UNKNOWN)
     return tuple(sorted(set(found)))
 
 
 _MASK = re.compile(r"(\w+) & ([A-Z_][A-Z0-9_]*)$")
 _FIELD = re.compile(r"\*?([A-Za-z_]\w*)(->\w+)*$")
-_UNRESOLVED = -1
 
 
 @fact
@@ -175,7 +184,7 @@ def _sleepers(function: Function) -> tuple[Sleeper, ...]:
             if not states:
                 continue
             for prop, facts in states.items():
-                if any(h.gone and h.kind != "mmap_lock" for h in prop):
+                if any(h.gone and h.kind != "mmap_lock" for h in prop) or _gives_up(function, call):
                     continue
                 requires = _needs(params, facts)
                 for found in sleeps_at(function, node, call, facts):
@@ -231,10 +240,17 @@ def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts:
     if not held:
         return None
     for sleeper in sleeps_at(function, node, call, facts):
+        if sleeper.name in _USER_COPIES and any(h.kind in ("kmap_atomic", "pagefault") for h in held):
+            continue
         if sleeper.gfp_param is None:
             lock = min(held, key=lambda h: (h.kind not in ("ptl",), -h.line))
             return AtomicSleep(node, call, sleeper, lock.key, lock.kind, lock.line, lock.name)
     return None
+
+
+def _gives_up(function: Function, call: Expr) -> bool:
+    """Whether the call releases a lock of its caller's before it sleeps."""
+    return call.value in function.tables.sleeps and call.value in function.tables.drops
 
 
 def _drops(function: Function, call: Expr, held: Held) -> bool:

@@ -8,7 +8,7 @@ pointer), `"!err"`, `"bad"` (NULL or an error pointer). Facts are immutable: eve
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from mmlint.facts.ir import Expr
@@ -20,7 +20,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 _FIELD = re.compile(r"->(\w+)")
 _ERRNO = re.compile(r"E[A-Z][A-Z0-9]+$")
 _STABLE = re.compile(
-    r"(folio_test_(anon|large|hugetlb|ksm|swapbacked|slab|swapcache)|folio_is_\w+|Page(Anon|Ksm|Huge|TransHuge|Compound|Tail|Head|HWPoison)"
+    r"(folio_test_(anon|large|hugetlb|ksm|swapbacked|slab|swapcache)|folio_is_\w+|Page(Anon|Ksm|Huge|TransHuge|Compound|Tail|Head|HWPoison|SwapCache)"
     r"|is_\w+|vma_is_\w+|vma_(wants|has)_\w+|userfaultfd_\w+|IS_ENABLED|mm_\w*pte_lock\w*|thp_\w+|uffd_\w+|ptdesc_\w*shared"
     r"|gfpflags_allow_blocking|in_task|in_interrupt|irqs_disabled|in_atomic|pmd_trans_huge|pmd_devmap|is_swap_pmd|S_ISREG)$"
 )
@@ -102,18 +102,16 @@ def _eval_call(expr: Expr, facts: Facts) -> str | None:
     if known is not None:
         return known
     name, args = expr.value, expr.args
-    if args:
-        inner = lambda: evaluate(args[0], facts)  # noqa: E731
-        if name == "ERR_PTR":
-            return "err"
+    if name == "ERR_PTR":
+        return "err"
+    if args and name in ("IS_ERR", "IS_ERR_VALUE", "IS_ERR_OR_NULL", "PTR_ERR", "PTR_ERR_OR_ZERO"):
+        value = evaluate(args[0], facts)
         if name in ("IS_ERR", "IS_ERR_VALUE"):
-            return _truth(is_error(inner()))
+            return _truth(is_error(value))
         if name == "IS_ERR_OR_NULL":
-            value = inner()
             return "1" if value in ("0", "err", "bad") else "0" if value == "ok" else None
-        if name in ("PTR_ERR", "PTR_ERR_OR_ZERO"):
-            error = is_error(inner())
-            return "<0" if error else "0" if error is False and name == "PTR_ERR_OR_ZERO" else None
+        error = is_error(value)
+        return "<0" if error else "0" if error is False and name == "PTR_ERR_OR_ZERO" else None
     return facts.get(expr.key) if _STABLE.match(name) else None
 
 
@@ -189,7 +187,7 @@ def _eval_cond(expr: Expr, facts: Facts) -> str | None:
     return evaluate(expr.args[2 if zero else 1], facts)
 
 
-_EVALUATE = {
+_EVALUATE: dict[str, Callable[[Expr, Facts], str | None]] = {
     "num": _eval_num,
     "name": _eval_name,
     "str": lambda _expr, _facts: "ok",
@@ -346,7 +344,9 @@ def _refine_binary(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
     if value is not None and target.kind == "call":
         return facts
     if value is not None:
-        return with_fact(facts, target.key, value)
+        facts = with_fact(facts, target.key, value)
+        if constant is not None and constant.lstrip("-").isdigit():
+            return facts
     if is_stable(expr):
         return with_fact(facts, expr.key, "1" if outcome else "0")
     return facts
