@@ -80,6 +80,17 @@ def _levels(levels: tuple[Level, ...]) -> str:
     return "{ " + ", ".join(rows) + " }"
 
 
+def markdown() -> str:
+    """The settings as the table of docs/configuration.md."""
+    rows = ["| key | default | what it does |", "| --- | --- | --- |"]
+    for name, item in keys().items():
+        about = item.metadata["doc"]
+        if item.metadata["kind"] == "choice":
+            about += ": " + ", ".join(f"`{choice}`" for choice in item.metadata["choices"])
+        rows.append(f"| `{name}` | `{_toml(item.default)}` | {about} |")
+    return "\n".join(rows) + "\n"
+
+
 def explain(word: str | None) -> str:
     """The page of one key, or a line for each. Raises `KeyError` when there is no such key."""
     known = keys()
