@@ -39,6 +39,11 @@ def _string(match: re.Match[bytes]) -> bytes:
     return match[1] + b'"' + blank(match[2][1:-1]) + b'"'
 
 
+def _formatted(match: re.Match[bytes]) -> bytes:
+    """`KERN_DEBUG pr_fmt("...")`."""
+    return blank(match[1]) + match[2] + b" "
+
+
 def _operator(match: re.Match[bytes]) -> bytes:
     return match[1] + b"_" * len(match[2])
 
@@ -134,6 +139,7 @@ _STEPS: tuple[_Step, ...] = (
     (re.compile(rb",(?=\s*+\))"), b" "),
     (re.compile(rb"([(,]\s*+)\d(?!" + _NUMBER + rb")(?=\w*+\s*+[,)])"), _digit_name),
     (re.compile(rb"\b([A-Za-z_]\w*+)([ \t]++)(?=[A-Za-z_]\w*+\s*+[\"])"), _prefixes),
+    (re.compile(rb"\b(pr_fmt\()([^()]*+)\)"), _formatted),
     (re.compile(rb"([(,]\s*+[A-Z_][A-Z0-9_]*+)([ \t]++)(?=[A-Z_][A-Z0-9_]*+\s*+[,)])"), _prefixes),
     (re.compile(rb"(,)[ \t](?=\s*+[,)])"), rb"\1_"),
     (re.compile(rb"(\(),(?=[ \t])"), rb"\1 "),
@@ -141,7 +147,7 @@ _STEPS: tuple[_Step, ...] = (
     (re.compile(rb"([(,]\s*+)([A-Za-z_]\w*+" + PARENS + rb")(?=\s*+\")"), _string),
     (re.compile(rb"([(,]\s*+)(<<=|>>=|[-+*/%&|^=!<>]=|<<|>>|&&|\|\||[-+|&^/%=<>])(?=\s*+[,)])"), _operator),
     (re.compile(rb"(?<=[\w*\]])(\s++)(__\w++)(?=\s*+(?:[;=,)]|\[))"), _blank_second),
-    (re.compile(_WORD_TYPE + rb"(__\w++)(?=\s++\w+\s*+[;=,\[])"), _blank_second),
+    (re.compile(_WORD_TYPE + rb"(__\w++)(?=\s++\**+\w+\s*+[;=,\[])"), _blank_second),
     (re.compile(rb"(\()(__\w++)(?=\s*+\*\s*+\w+\s*+\)\s*+\()"), _blank_second),
     (re.compile(rb"(\w\s++\(\s*+)((?:struct|union|enum)\s++\w++(?:\s*+\*)*+)(?=\s*+,)"), _spread_type),
     (re.compile(rb"^([ \t]*+\}\s*+)(\w*each\w*+)([ \t]*+" + PARENS + rb"\s*+;)", re.M), _do_while),

@@ -13,7 +13,7 @@ _GROUP = re.compile(rb"([A-Za-z_]\w*+)\s*+(?:(" + PARENS + rb")\s*+(?=\())?+(" +
 _NOT_FUNCTIONS = frozenset(
     (b"struct", b"union", b"enum", b"if", b"while", b"for", b"switch", b"do", b"else", b"return")
 )
-_TAIL = re.compile(rb"(?:\s++|(?!struct\b|union\b|enum\b)\w++)*+")
+_TAIL = re.compile(rb"(?:\s++|(?!struct\b|union\b|enum\b)\w++(?:\s*+" + PARENS + rb")?+)*+")
 _RETURNS_FUNCTION = re.compile(rb"\(\s*\*+\s*([A-Za-z_]\w*+)\s*(" + PARENS + rb")\s*\)\s*+" + PARENS)
 _DEFINING = re.compile(rb"_DEFINE(?:\d|x)?\d*$|^DEFINE_|^BPF_CALL_\d|^[A-Z][A-Z0-9_]*$")
 _SYSCALL = re.compile(rb"(COMPAT_)?SYSCALL(?:32)?_DEFINE(\d)")
@@ -62,8 +62,12 @@ def read_header(text: bytes, written: bytes) -> Header | None:
     last: re.Match[bytes] | None = None
     start = 0
     for match in _GROUP.finditer(text):
-        if last is not None and b"\n" in text[last.end() : match.start()]:
-            start = last.end()
+        if last is not None:
+            between = text[last.end() : match.start()]
+            if not between.strip() and text[start : last.start()].strip():
+                break  # an annotation behind the parameters
+            if b"\n" in between:
+                start = last.end()
         last = match
     if last is None or last[1] in _NOT_FUNCTIONS or not _TAIL.fullmatch(text, last.end()):
         return None

@@ -159,21 +159,28 @@ def _body_end(masked: bytes, text: bytes, opening: int) -> int:
     """Just past the last brace of a function body, also where `#if` arms hold braces without partners."""
     counted = _counted_end(text, opening)
     close = text.find(_CLOSE, opening)
-    if counted >= 0 and (
-        b"#" not in masked[opening:counted] or (counted == close + 2 and _closed(masked, opening, counted))
-    ):
+    if counted >= 0 and _surplus(masked, opening, counted) == 0 and _closed(masked, opening, counted):
         return counted
     first = close
     while close >= 0:
-        read = preproc.resolve(masked[opening : close + 2], everything=True).text
-        if read.count(b"{") <= read.count(b"}") and _closed(masked, opening, close + 2):
+        if _surplus(masked, opening, close + 2) >= 0 and _closed(masked, opening, close + 2):
             return close + 2
         close = text.find(_CLOSE, close + 1) if close - first < _BODY_LIMIT else -1
     return first + 2 if first >= 0 else len(text)
 
 
+def _surplus(masked: bytes, start: int, end: int) -> int:
+    """Closing braces less opening ones, with one arm of each group."""
+    read = masked[start:end]
+    if b"#" in read:
+        read = preproc.resolve(read, everything=True).text
+    return read.count(b"}") - read.count(b"{")
+
+
 def _closed(masked: bytes, start: int, end: int) -> bool:
     """Whether every `#if` between the two offsets has its `#endif` there, or right behind."""
+    if b"#" not in masked[start:end]:
+        return True
     keywords = [match[1] for match in preproc.DIRECTIVE.finditer(masked, start, end)]
     left_open = sum(keyword.startswith(b"if") for keyword in keywords) - keywords.count(b"endif")
     for _ in range(left_open):
