@@ -1,0 +1,108 @@
+"""Who gives pins and GUP references back: calls of the tables, and functions that make such calls, by how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.function import Function, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.values import Facts, is_error, is_negative, is_zero
+
+RESOURCES = {"pin": "page pin", "get": "GUP page reference", "extract": "page pin"}
+"""The resource of the tables for each kind of GUP entry point."""
+
+
+def all_calls(function: Function) -> list[tuple[Node, Expr]]:
+    """Every reachable call of a function with its node."""
+    return [pair for calls in function.calls.values() for pair in calls]
+
+
+def fails(function: Function, node: Node, value: str | None) -> bool:
+    """Whether a return is known to report a failure: negative, an error pointer, or NULL for a pointer."""
+    if node.kind != "return" or node.expr is None:
+        return False
+    if is_negative(value) or is_error(value) or value == "bad":
+        return True
+    returns = function.source.returns
+    return ("*" in returns or returns == "bool") and is_zero(value) is True
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The resources that a call gives back: in any case, or only where it fails (`failing`)."""
+
+    always: frozenset[str] = frozenset()
+    failing: frozenset[str] = frozenset()
+
+
+_NOTHING = Given()
+
+
+def given_by(function: Function, call: Expr) -> Given:
+    """What a call gives back of pins and GUP references, by the tables or by its own body."""
+    rows = function.tables.gives_resource.get(call.value)
+    if rows is not None:
+        return Given(frozenset(r.resource for r in rows))
+    if not call.value or call.value in function.tables.nosleep or call.value in function.tables.sleeps:
+        return _NOTHING
+    callee = function.program.resolve(call.value, function.path)
+    if callee is None or callee is function or _elsewhere(callee, function):
+        return _NOTHING
+    return gives(callee)
+
+
+def _elsewhere(callee: Function, function: Function) -> bool:
+    """Whether a callee lies in the shared headers or in mm, whose own references are not the caller's."""
+    return callee.path != function.path and (callee.path.endswith(".h") or callee.path.startswith("mm/"))
+
+
+_GIVING: list[tuple[str, str]] = []
+
+
+@fact
+def gives(function: Function) -> Given:
+    """What `function`, or one of its folder that it calls, gives back: also on success, or only where it fails."""
+    key = (function.path, function.name)
+    if key in _GIVING or len(_GIVING) >= 3:
+        return _NOTHING
+    _GIVING.append(key)
+    try:
+        calls = {id(call): given_by(function, call) for _, call in all_calls(function)}
+        found = frozenset[str]().union(*(g.always for g in calls.values())) & frozenset(RESOURCES.values())
+        if not found:
+            return _NOTHING
+        flow = solve(function.cfg, _Gave(calls))
+        ends = [(gave, fails(function, node, value)) for node, gave, _, value in flow.returns]
+        always = frozenset[str]().union(*(gave for gave, failed in ends if not failed)) & found
+        return Given(always, found - always)
+    finally:
+        _GIVING.pop()
+
+
+class _Gave:
+    """Which resources were given back on the way."""
+
+    initial: frozenset[str] = frozenset()
+
+    def __init__(self, calls: dict[int, Given]) -> None:
+        self.calls = calls
+
+    def call(
+        self, call: Expr, prop: frozenset[str], facts: Facts, node: Node
+    ) -> Iterable[Outcome[frozenset[str]]] | None:
+        given = self.calls[id(call)].always if id(call) in self.calls else None
+        return [Outcome(prop | given)] if given else None
+
+    def assigned(
+        self, target: Expr, value: Expr | None, prop: frozenset[str], facts: Facts, node: Node
+    ) -> frozenset[str]:
+        return prop
+
+    def branched(self, node: Node, outcome: bool, prop: frozenset[str], facts: Facts) -> frozenset[str] | None:
+        return prop
+
+    def cleanup(self, node: Node, prop: frozenset[str], facts: Facts) -> frozenset[str]:
+        return prop

@@ -1,0 +1,47 @@
+"""Natural loops of a control-flow graph, for analyses that take a loop over an array as one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function, fact
+
+
+@fact
+def natural_loops(function: Function) -> tuple[tuple[Node, frozenset[int]], ...]:
+    """Each loop as its head and the ids of its nodes (the head's too), smallest first."""
+    order = function.cfg.order
+    rank = {node.id: i for i, node in enumerate(order)}
+    bodies: dict[int, tuple[Node, set[int]]] = {}
+    for tail in order:
+        for head, _ in tail.succ:
+            if rank.get(head.id, len(order)) <= rank[tail.id]:
+                bodies.setdefault(head.id, (head, {head.id}))[1].update(_body(head, tail))
+    return tuple(sorted(((h, frozenset(b)) for h, b in bodies.values()), key=lambda pair: len(pair[1])))
+
+
+def _body(head: Node, tail: Node) -> set[int]:
+    found = {head.id}
+    work = [tail]
+    while work:
+        node = work.pop()
+        if node.id not in found:
+            found.add(node.id)
+            work += node.pred
+    return found
+
+
+def loops_with(function: Function, nodes: Iterable[Node], *, without: Iterable[int] = ()) -> frozenset[int]:
+    """The branches (ids) that leave the innermost loop around each node, but for loops with one of `without`."""
+    banned = set(without)
+    found: set[int] = set()
+    for node in nodes:
+        loop = next((body for _, body in natural_loops(function) if node.id in body), None)
+        if loop is None or loop & banned:
+            continue
+        by_id = {n.id: n for n in function.cfg.order if n.id in loop}
+        found |= {
+            i for i, n in by_id.items() if n.kind in ("branch", "iter") and any(t.id not in loop for t, _ in n.succ)
+        }
+    return frozenset(found)

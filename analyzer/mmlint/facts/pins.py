@@ -1,0 +1,320 @@
+"""How long pages taken by GUP stay: given back in the same call, by a caller, at I/O completion, or at the user's will.
+
+Built on two questions that are answered by flow. Does a successful return of this function leave pages held (then its
+callers are sites too)? And which functions of the file give such pages back, and from where are those reached?
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import reduce
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.giveback import RESOURCES, all_calls, fails, given_by
+from mmlint.facts.gup import GupSite, argument_flags, gup_calls
+from mmlint.facts.ir import Expr
+from mmlint.facts.loops import loops_with
+from mmlint.facts.values import Facts, join_value
+from mmlint.finding import Step
+
+_MAX_DEPTH = 4
+_MAX_CALLERS = 12
+_FAILED = {"ok": "bad", "!0": "0", ">0": "<0", ">=0": "<0", "0": "<0"}
+_COMPLETION = re.compile(r"(complet(e|ion)|done|end_?io|callback|_cb|_irq|_isr|interrupt|tasklet)", re.I)
+_COMPLETION_TYPES = re.compile(r"struct (bio|kiocb|request|dma_async_tx_descriptor|urb) \*")
+_NOTIFIERS = re.compile(
+    rb"\b(mmu_interval_notifier_insert\w*|mmu_notifier_(register|get)\w*|mmu_interval_read_begin)\s*\("
+)
+
+Live = frozenset[int]
+
+
+class Lifetime(StrEnum):
+    """How long the pages of a site are held."""
+
+    CALL = "call"
+    """given back on every successful way through this function, or never asked for"""
+    CALLER = "caller"
+    """given back by every caller before it returns"""
+    IO = "io"
+    """given back when an I/O completes"""
+    NOTIFIER = "notifier"
+    """kept, but an MMU notifier takes them away when the mapping changes"""
+    USER = "user"
+    """kept until somebody asks for the release: an ioctl, a close, a deregistration"""
+    HANDED = "handed"
+    """handed on to code that is not seen"""
+
+
+@dataclass(frozen=True, slots=True)
+class PinSite:
+    """A GUP call or the call of a wrapper, seen from one function. `through` leads from the call to the entry point."""
+
+    site: GupSite
+    through: tuple[Step, ...] = ()
+    flags_param: int | None = None
+
+    @property
+    def call(self) -> Expr:
+        """The call in this function."""
+        return self.site.call
+
+
+@fact
+def pin_sites(function: Function) -> tuple[PinSite, ...]:
+    """The GUP calls of `function` and its calls of wrappers whose flags it decides."""
+    found = [PinSite(site) for site in gup_calls(function)]
+    if len(_BUSY) < _MAX_DEPTH and not found and _may_pin(function):
+        found += _wrapped(function)
+    return tuple(found)
+
+
+_BUSY: list[tuple[str, str]] = []
+
+
+def _wrapped(function: Function) -> list[PinSite]:
+    found = []
+    for name, calls in function.calls.items():
+        callee = _local_callee(function, name)
+        if callee is None:
+            continue
+        for kept in wrapper(callee):
+            param = next(iter(kept.site.flags.params), None)
+            for node, call in calls:
+                if param is None or param >= len(call.args):
+                    continue
+                own = argument_flags(function, node, call.args[param])
+                base = replace(kept.site.flags, params=frozenset())
+                pages = _handed(function, callee, kept, call)
+                site = GupSite(node, call, kept.site.entry, base.union(own), pages)
+                step = Step(
+                    callee.path,
+                    kept.call.line,
+                    f"`{callee.name}` passes its `{callee.params[param]}` to `{kept.call.value}`",
+                )
+                found.append(PinSite(site, (step, *kept.through), param))
+    return sorted(found, key=lambda s: (s.call.line, s.call.column))
+
+
+def _handed(function: Function, callee: Function, kept: PinSite, call: Expr) -> Expr | None:
+    root = kept.site.pages.root if kept.site.pages is not None else ""
+    if root in callee.params and callee.params.index(root) < len(call.args):
+        return call.args[callee.params.index(root)]
+    return call_targets(function).get(id(call))
+
+
+def _local_callee(function: Function, name: str) -> Function | None:
+    callee = next(iter(function.program.named(function.path, name)), None) if name else None
+    if callee is None or callee is function or (callee.path, callee.name) in _BUSY:
+        return None
+    return callee
+
+
+@fact
+def wrapper(function: Function) -> tuple[PinSite, ...]:
+    """The sites of `function` whose flags come from its caller and whose pages outlive it: it pins for its callers."""
+    key = (function.path, function.name)
+    if key in _BUSY or len(_BUSY) >= _MAX_DEPTH or not _may_pin(function):
+        return ()
+    _BUSY.append(key)
+    try:
+        sites = [s for s in pin_sites(function) if s.site.flags.params and not s.site.flags.unknown]
+        if not sites:
+            return ()
+        live = kept(function)
+        return tuple(s for s in sites if id(s.call) in live.sites)
+    finally:
+        _BUSY.pop()
+
+
+@fact
+def _may_pin(function: Function) -> bool:
+    first = function.program.functions(function.path)[0]
+    return not function.words.isdisjoint(function.tables.gup) or not function.words.isdisjoint(_pinning_names(first))
+
+
+@fact
+def _pinning_names(first: Function) -> frozenset[str]:
+    """The functions of the file of `first` whose text names an entry point."""
+    others = first.program.functions(first.path)
+    return frozenset(f.name for f in others if not f.words.isdisjoint(f.tables.gup))
+
+
+# ------------------------------------------------------------------- held at a successful return
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The sites (ids of their calls) whose pages a successful return leaves held, and what is known of its result."""
+
+    sites: frozenset[int] = frozenset()
+    value: str | None = None
+
+
+@fact
+def kept(function: Function) -> Kept:
+    """The sites whose pages are still held at some successful return."""
+    sites = pin_sites(function)
+    if not sites:
+        return Kept()
+    taken = {id(s.call): _taken(function, s.site) for s in sites if s.through or _hands_out(s.site)}
+    return _live_at_success(function, taken, {RESOURCES[s.site.kind] for s in sites})
+
+
+def _hands_out(site: GupSite) -> bool:
+    return site.pages is not None or site.entry.result == "page"
+
+
+def _taken(function: Function, site: GupSite) -> str:
+    """What the result is where pages were taken."""
+    if site.call.value in function.tables.gup:
+        return {"page": "ok", "bool": "!0"}.get(site.entry.result, ">0")
+    callee = _local_callee(function, site.call.value)
+    return _success(callee, kept(callee).value) if callee is not None else ">=0"
+
+
+def _success(callee: Function, value: str | None) -> str:
+    if value is not None:
+        return value
+    returns = callee.source.returns
+    return "ok" if "*" in returns else "!0" if returns == "bool" else ">=0"
+
+
+def _live_at_success(function: Function, taken: dict[int, str], kinds: set[str]) -> Kept:
+    flow = solve(function.cfg, _Held(function, taken, kinds))
+    found: set[int] = set()
+    values: list[str | None] = []
+    for node, live, _, value in flow.returns:
+        if live and not fails(function, node, value):
+            found |= live
+            values.append(value)
+    return Kept(frozenset(found), reduce(join_value, values) if values else None)
+
+
+class _Held:
+    """Which sites' pages are held. A release of the right kind gives back all of them; so does a loop of releases."""
+
+    initial: Live = frozenset()
+
+    def __init__(self, function: Function, taken: dict[int, str], kinds: set[str]) -> None:
+        self.function = function
+        self.taken = taken
+        self.kinds = kinds
+        acquiring = {node.id for node, call in all_calls(function) if id(call) in taken}
+        gives = [node for node, call in all_calls(function) if self._gives(call)]
+        self.loops = loops_with(function, gives, without=acquiring)
+
+    def _gives(self, call: Expr) -> bool:
+        return bool(given_by(self.function, call).always & self.kinds)
+
+    def call(self, call: Expr, prop: Live, facts: Facts, node: Node) -> Iterable[Outcome[Live]] | None:
+        taken = self.taken.get(id(call))
+        if taken is None:
+            return self._given(call, prop) if prop else None
+        return [Outcome(prop | {id(call)}, taken), Outcome(prop, _FAILED.get(taken, "0"))]
+
+    def _given(self, call: Expr, prop: Live) -> list[Outcome[Live]] | None:
+        given = given_by(self.function, call)
+        if given.always & self.kinds:
+            return [Outcome(frozenset())]
+        return [Outcome(frozenset(), "<0"), Outcome(prop)] if given.failing & self.kinds else None
+
+    def assigned(self, target: Expr, value: Expr | None, prop: Live, facts: Facts, node: Node) -> Live:
+        return prop
+
+    def branched(self, node: Node, outcome: bool, prop: Live, facts: Facts) -> Live | None:
+        return frozenset() if node.id in self.loops else prop
+
+    def cleanup(self, node: Node, prop: Live, facts: Facts) -> Live:
+        return prop
+
+
+# ------------------------------------------------------------------- lifetime
+
+
+def lifetime(function: Function, pin: PinSite) -> Lifetime:
+    """How long the pages of a site are held."""
+    site = pin.site
+    if site.pages is None and not pin.through:
+        return Lifetime.CALL
+    if site.kind == "extract":
+        return Lifetime.IO if id(site.call) in kept(function).sites else Lifetime.CALL
+    if id(site.call) not in kept(function).sites:
+        return Lifetime.CALL
+    if _callers_release(function, RESOURCES[site.kind], kept(function).value, 0):
+        return Lifetime.CALLER
+    if _serves_file_io(function, 0):
+        return Lifetime.IO
+    if _NOTIFIERS.search(function.source.file.text):
+        return Lifetime.NOTIFIER
+    givers = releasers(function, pin)
+    if not givers:
+        return Lifetime.HANDED
+    return Lifetime.IO if _at_completion(function, givers) else Lifetime.USER
+
+
+def _callers_release(function: Function, resource: str, value: str | None, depth: int) -> bool:
+    """Whether every caller gives the pages back on its successful ways. `value`: the result that says they are held."""
+    if depth >= 3:
+        return False
+    callers = function.program.callers(function.name, function.path, static=function.source.static)[:_MAX_CALLERS]
+    return bool(callers) and all(_releases_after(caller, function, resource, value, depth) for caller in callers)
+
+
+def _serves_file_io(function: Function, depth: int) -> bool:
+    """Whether all ways into `function` start at a read or write method of a file, at most three calls up."""
+    if any(p.type_text.startswith("loff_t *") for p in function.source.params):
+        return True
+    if depth >= 3:
+        return False
+    callers = function.program.callers(function.name, function.path, static=function.source.static)[:_MAX_CALLERS]
+    return bool(callers) and all(_serves_file_io(caller, depth + 1) for caller in callers)
+
+
+def _releases_after(caller: Function, callee: Function, resource: str, value: str | None, depth: int) -> bool:
+    calls = caller.calls.get(callee.name)
+    if not calls:
+        return False
+    live = _live_at_success(caller, {id(call): _success(callee, value) for _, call in calls}, {resource})
+    return not live.sites or _callers_release(caller, resource, live.value, depth + 1)
+
+
+def releasers(function: Function, pin: PinSite) -> list[Function]:
+    """The other functions of the file, or else of the folder, that give such pages back by a call of their own."""
+    program = function.program
+    resource = RESOURCES[pin.site.kind]
+    names = {n for n, rows in function.tables.gives_resource.items() if any(r.resource == resource for r in rows)}
+    found = [f for f in _calling(program.functions(function.path), names) if f is not function]
+    if not found:
+        folder = function.path.rpartition("/")[0]
+        for name in program.tree.names(folder):
+            text = program.tree.read(f"{folder}/{name}") if name.endswith(".c") else None
+            if text is not None and any(n.encode() in text for n in names):
+                found += _calling(program.functions(f"{folder}/{name}"), names)
+    return [f for f in found if f is not function]
+
+
+def _calling(functions: Iterable[Function], names: set[str]) -> list[Function]:
+    return [f for f in functions if not f.words.isdisjoint(names) and not names.isdisjoint(f.calls)]
+
+
+def _at_completion(function: Function, givers: list[Function]) -> bool:
+    """Whether a release is reached from the completion of an I/O, at most two calls up."""
+    work = [(giver, 0) for giver in givers]
+    seen: set[str] = set()
+    while work:
+        here, depth = work.pop()
+        if here.name in seen or here is function:
+            continue
+        seen.add(here.name)
+        if _COMPLETION.search(here.name) or any(_COMPLETION_TYPES.match(p.type_text) for p in here.source.params):
+            return True
+        if depth < 2:
+            users = [f for f in function.program.functions(function.path) if here.name in f.words and f is not here]
+            work += [(f, depth + 1) for f in users]
+    return False
