@@ -1,0 +1,178 @@
+"""The protocol steps of a function: every call, comparison and test that the step tables may speak of.
+
+An `Act` is one of them at one place. Which acts are steps, which sinks they guard and which of them are worth the same
+is the business of `steps.toml`; here is only what is done, about what, and which branches the result decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.reach import Reach, reach
+
+_COMPARED = frozenset({"==", "!="})
+_FIELDS = frozenset({"mapping", "swap"})
+_VALUES = ("_val", "_pfn")
+_LEVELS = ("pte", "pmd", "pud", "p4d", "pgd")
+_SILENT = ("WARN", "VM_WARN", "BUG", "VM_BUG", "trace_", "pr_", "lockdep_", "dump_", "printk", "pagealloc_")
+_MAX_DEPTH = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Act:
+    """One thing a function does. `word` is how the step tables name it: a callee, `compare:pte_val`, `field:mapping`,
+    `field:null`.
+
+    `use` says what becomes of the result: `test` (it decides a branch), `value` (kept, passed on), `return`, `bare`.
+    `tests` are the branches it decides, itself or through the variable that keeps it.
+    """
+
+    word: str
+    key: str
+    names: frozenset[str]
+    node: Node
+    expr: Expr
+    use: str
+    tests: tuple[Node, ...] = ()
+
+    @property
+    def line(self) -> int:
+        """Where it starts, from 1."""
+        return self.expr.line
+
+    def guards(self, sink: Act, order: Reach) -> bool:
+        """Whether `sink` is reached on one outcome of this test only."""
+        return any(order.chosen(test, sink.node) is not None and not _asserts(test, order) for test in self.tests)
+
+
+def _asserts(test: Node, order: Reach) -> bool:
+    return order.ends(test, True) or order.ends(test, False)
+
+
+@fact
+def acts(function: Function) -> tuple[Act, ...]:
+    """Everything the function does, in reverse postorder; scope ends do what their cleanup does."""
+    return tuple(_Collector(function).collect())
+
+
+class _Collector:
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.tables = function.tables
+        self.targets = call_targets(function)
+        self.nullable = _mapped(function)
+        self.order = reach(function)
+
+    def collect(self) -> Iterator[Act]:
+        for node in self.function.cfg.order:
+            if node.kind == "cleanup":
+                yield from self._cleanup(node)
+            elif node.expr is not None:
+                yield from self._in_node(node, node.expr)
+
+    def _cleanup(self, node: Node) -> Iterator[Act]:
+        kind, _, name = node.name.partition(":")
+        row = self.tables.scope_frees.get(name) if kind == "free" else None
+        if row is not None and node.expr is not None:
+            yield Act(row.call, f"{row.call}({node.expr.key})", node.expr.names(), node, node.expr, "bare")
+
+    def _in_node(self, node: Node, expr: Expr) -> Iterator[Act]:
+        silenced = {
+            id(inner) for e in expr.walk() if e.kind == "call" and e.value.startswith(_SILENT) for inner in e.walk()
+        }
+        for e in expr.walk():
+            if id(e) in silenced:
+                continue
+            for word in self._words(e, node):
+                use, tests = self._use(e, node)
+                yield Act(word, _canonical(e), e.names(), node, e, use, tests)
+
+    def _words(self, e: Expr, node: Node) -> Iterator[str]:
+        if e.kind == "call" and e.value:
+            yield self._scope_take(e.value)
+        elif e.kind == "binary" and e.value in _COMPARED:
+            yield from _compared(e)
+            if node.kind == "branch" and e is node.expr and e.args[1].key == "NULL" and e.args[0].key in self.nullable:
+                yield "field:null"
+        elif e.kind in ("name", "field", "unary") and node.kind == "branch" and e is node.expr:
+            if e.key in self.nullable:
+                yield "field:null"
+            elif e.kind == "field" and e.value in _FIELDS:
+                yield f"field:{e.value}"
+
+    def _scope_take(self, name: str) -> str:
+        row = self.tables.scope_guards.get(name[6:]) if name.startswith("guard:") else None
+        return row.take if row is not None else name
+
+    def _use(self, e: Expr, node: Node) -> tuple[str, tuple[Node, ...]]:
+        if node.kind in ("branch", "switch"):
+            return "test", (node,) if node.kind == "branch" else ()
+        if node.kind == "return":
+            return "return", ()
+        root = node.expr
+        if root is e:
+            return "bare", ()
+        target = root.args[0] if root is not None and root.kind == "assign" else None
+        if target is None:
+            return "value", ()
+        return "value", tuple(self._tests_of(target, node))
+
+    def _tests_of(self, target: Expr, node: Node) -> Iterator[Node]:
+        for other in self.function.cfg.order:
+            if other.kind != "branch" or other.expr is None or not self.order.before(node, other):
+                continue
+            if any(e.key == target.key for e in other.expr.walk()):
+                yield other
+
+
+def _mapped(function: Function) -> frozenset[str]:
+    """The lvalues that hold a mapped page table which may not have been there (NULL)."""
+    takes = function.tables.takes
+    targets = call_targets(function)
+    found: set[str] = set()
+    for name, calls in function.calls.items():
+        rows = takes.get(name, ())
+        if any(row.result and row.when == "nonzero" for row in rows):
+            found.update(targets[id(call)].key for _, call in calls if id(call) in targets)
+    return frozenset(found)
+
+
+def _compared(e: Expr) -> Iterator[str]:
+    for inner in e.walk():
+        if inner.kind == "call" and inner.value.endswith(_VALUES) and inner.value.startswith(_LEVELS):
+            yield f"compare:{inner.value}"
+            return
+    for side in e.args:
+        for inner in side.walk():
+            if inner.kind == "field" and inner.value in _FIELDS:
+                yield f"field:{inner.value}"
+                return
+
+
+def _canonical(e: Expr) -> str:
+    """The text with the operands of a comparison or of a symmetric test in a fixed order."""
+    if e.kind == "binary" or (e.kind == "call" and e.value.endswith("_same")):
+        return f"{e.value}({', '.join(sorted(arg.key for arg in e.args))})"
+    return e.key
+
+
+@fact
+def performed(function: Function) -> frozenset[str]:
+    """The words of everything the function does, with its callees of the same tree, three levels down."""
+    return _performed(function, _MAX_DEPTH)
+
+
+def _performed(function: Function, depth: int) -> frozenset[str]:
+    words = {act.word for act in acts(function)}
+    if depth:
+        for name in list(words):
+            if name in function.tables.guards or ":" in name:
+                continue
+            callee = next(iter(function.program.named(function.path, name)), None)
+            if callee is not None and callee is not function:
+                words |= _performed(callee, depth - 1)
+    return frozenset(words)

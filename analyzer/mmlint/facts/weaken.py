@@ -1,0 +1,114 @@
+"""Primitives that a patch exchanges for weaker ones, and flags that a call loses.
+
+The orders of strength are rows of `steps.toml`. A call and its replacement stand in the same hunk or are about the same
+thing, and the stronger call is not made elsewhere instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.flags import FlagSet, flags_at
+from mmlint.facts.function import Function
+from mmlint.facts.ir import Expr
+from mmlint.facts.locks import atomic, locks
+from mmlint.facts.steps import Act
+from mmlint.kernel.entries import Stronger
+
+NOTHING = "nothing"
+"""The last word of an order of flags: the flag is simply not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weaker:
+    """A call `now` that does less than `step` did; `lost` names a flag that is missing ('' the call itself changed)."""
+
+    row: Stronger
+    step: Act
+    now: Act
+    lost: str = ""
+
+
+def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
+    """The weaker primitives of a change, in the order of the code before; computed once."""
+    compared = comparison(change)
+    if compared is None:
+        return ()
+    key = ("weakened", id(compared.before))
+    kept = compared.after.cache
+    if key not in kept:
+        kept[key] = (*_calls(compared), *_flags(compared))
+    found: tuple[Weaker, ...] = kept[key]
+    return found
+
+
+def _calls(compared: Comparison) -> Iterator[Weaker]:
+    steps = compared.before.tables.steps
+    ranked = {word for row in steps.stronger.values() for word in row.calls}
+    taken: set[int] = set()
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if act.word not in ranked or (now is not None and now.word == act.word):
+            continue
+        candidates = [now] if now is not None else _near(compared, act)
+        for other in candidates:
+            row = steps.weakened(act.word, other.word)
+            if row is None or id(other) in taken or _elsewhere(compared, act, row):
+                continue
+            if row.only == "atomic" and not _in_atomic(compared.after, other.expr):
+                continue
+            taken.add(id(other))
+            yield Weaker(row, act, other)
+            break
+
+
+def _near(compared: Comparison, act: Act) -> list[Act]:
+    """What the patch adds about the same thing, in the same hunk first."""
+    hunk = compared.hunks[id(act)]
+    alike = [a for a in compared.added if a.names & act.names or not act.names]
+    return sorted(alike, key=lambda a: compared.hunks[id(a)] != hunk)
+
+
+def _elsewhere(compared: Comparison, act: Act, row: Stronger) -> bool:
+    """Whether the patch adds a call that is as strong, about the same thing."""
+    place = row.calls.index(act.word)
+    as_strong = frozenset(row.calls[: place + 1]) | compared.before.tables.steps.equals(act.word)
+    return any(a.word in as_strong and (a.names & act.names or not act.names) for a in compared.added)
+
+
+def _in_atomic(function: Function, expr: Expr) -> bool:
+    call = expr if expr.kind == "call" else None
+    return call is not None and any(atomic(function, prop) for prop in locks(function).held(call))
+
+
+def _flags(compared: Comparison) -> Iterator[Weaker]:
+    rows = {row.calls[0]: row for row in compared.before.tables.steps.stronger.values() if row.calls[-1] == NOTHING}
+    if not compared.before.has(*rows):
+        return
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if now is None or act.expr.kind != "call" or now.expr.kind != "call":
+            continue
+        for flag, row in rows.items():
+            if _sets(compared.before, act, flag) and _lacks(compared.after, now, flag):
+                yield Weaker(row, act, now, flag)
+
+
+def _values(function: Function, act: Act) -> Iterator[FlagSet]:
+    return (flags_at(function, act.node, arg) for arg in act.expr.args)
+
+
+def _sets(function: Function, act: Act, flag: str) -> bool:
+    return any(flag in value.must for value in _values(function, act))
+
+
+def _lacks(function: Function, act: Act, flag: str) -> bool:
+    """Whether no argument can hold the flag: all are known, or the function does not speak of it any more."""
+    values = list(_values(function, act))
+    if any(flag in value.may for value in values):
+        return False
+    prefix = flag.split("_")[0]
+    return not function.has(flag) or all(v.exact for v in values if any(f.startswith(prefix) for f in v.may))
