@@ -44,6 +44,16 @@ CASES = {
         [("a", 1, 1, 4), ("c", 5, 5, 7)],
     ),
     "define with a body": ("#define A(x) int x(void) \\\n{ \\\n}\nint b(void)\n{\n}\n", [("b", 4, 4, 6)]),
+    "directive before the brace": ("int a(void)\n#define N 1\n{\n}\n", [("a", 1, 1, 4)]),
+    "arms from the brace on": (
+        "int a(void)\n#ifdef A\n{\n\tb();\n}\n#else\n{\n}\n#endif\nint d(void)\n{\n}\n",
+        [("a", 1, 1, 5), ("d", 10, 10, 12)],
+    ),
+    "annotation with arguments behind": ("void a(int x)\n\t__fold_written(x)\n{\n}\n", [("a", 1, 1, 4)]),
+    "GNU style": (
+        "int a (void)\n  {\n#ifndef A\n    if (b)\n#endif\n      c();\n  }\nint d(void)\n{\n}\n",
+        [("a", 1, 1, 7), ("d", 8, 8, 10)],
+    ),
     "linkage block": ('extern "C" {\nint a(void)\n{\n}\n}\n', [("a", 2, 2, 4)]),
     "system call": ("SYSCALL_DEFINE2(fold, int, a,\n\tunsigned long, b)\n{\n}\n", [("sys_fold", 1, 1, 4)]),
     "compat system call": ("COMPAT_SYSCALL_DEFINE0(fold)\n{\n}\n", [("compat_sys_fold", 1, 1, 3)]),

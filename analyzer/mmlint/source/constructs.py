@@ -21,7 +21,7 @@ _STATEMENT_MACRO = re.compile(
 _ITERATOR_NAME = re.compile(rb"each|loop|while|iter|walk|^list_for|^FOR|_for_|^for_")
 _CONDITIONAL = re.compile(rb"scoped_|^with_|if_|_if\b|^IF|^if|^unless", re.I)
 _TYPE_ARGUMENT = re.compile(
-    rb"[(,](?:(?<=,)|(?<=\w\()(?<!sizeof\()(?<!typeof\())\s*+"
+    rb"[(,](?:(?<=,)|(?<=\w\()(?<!\Wsizeof\()(?<!\Wtypeof\())\s*+"
     rb"((?:const\s+|volatile\s+)?(?:(?:struct|union|enum)\s+\w++"
     rb"|(?:unsigned|signed|long|short)(?:\s+(?:long|int|char|short|unsigned))+"
     rb"|[a-z_]\w*+(?=\s*+\*|\s+const\b)|(?<=const )\w++)(?:\s+const\b)?(?:\s*+\*(?:\s*+const\b)?)*+)(?=\s*+[,)])"

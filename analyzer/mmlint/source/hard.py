@@ -139,6 +139,7 @@ _STEPS: tuple[_Step, ...] = (
     (re.compile(rb",(?=\s*+\))"), b" "),
     (re.compile(rb"([(,]\s*+)\d(?!" + _NUMBER + rb")(?=\w*+\s*+[,)])"), _digit_name),
     (re.compile(rb"\b([A-Za-z_]\w*+)([ \t]++)(?=[A-Za-z_]\w*+\s*+[\"])"), _prefixes),
+    (re.compile(rb"^([ \t]++\w++[ \t]): (?=\d++[ \t]*+;)", re.M), rb"\1_:"),
     (re.compile(rb"\b(pr_fmt\()([^()]*+)\)"), _formatted),
     (re.compile(rb"([(,]\s*+[A-Z_][A-Z0-9_]*+)([ \t]++)(?=[A-Z_][A-Z0-9_]*+\s*+[,)])"), _prefixes),
     (re.compile(rb"(,)[ \t](?=\s*+[,)])"), rb"\1_"),

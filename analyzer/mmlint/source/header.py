@@ -119,7 +119,7 @@ def normal_header(text: bytes, header: Header) -> bytes:
         if len(whole) < len(b"int f()") or b"\n" in whole[: len(b"int f()")]:
             return text
         return lead + b"int f()" + whole[len(b"int f()") :] + tail
-    name = b"int " + text[header.name_at + 4 : header.name_end]
+    name = b"int _" + text[header.name_at + len(b"int _") : header.name_end]
     return lead + name + text[header.name_end : begin] + _macro_parameters(header.macro, text[begin:end]) + tail
 
 

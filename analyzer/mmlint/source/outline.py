@@ -92,8 +92,7 @@ def _definitions(masked: bytes) -> Iterator[tuple[Header, int, int, int]]:
         elif char == b"=":
             start = at = _past_initialiser(text, at)
         elif char == b"{":
-            written = _one_arm(masked, text, start, stop.start())
-            header = read_header(clean_header(written), written)
+            header, written = _header(masked, text, start, stop.start())
             if header is not None and not _DESIGNATED.match(text, at):
                 end = _body_end(masked, text, stop.start())
                 yield header, start, stop.start(), end
@@ -106,6 +105,16 @@ def _definitions(masked: bytes) -> Iterator[tuple[Header, int, int, int]]:
             start = at
 
 
+def _header(masked: bytes, text: bytes, start: int, end: int) -> tuple[Header | None, bytes]:
+    """The header that ends at `end`, and its text, with one arm of an `#if` group inside."""
+    whole = text[start:end]
+    written = _one_arm(masked, text, start, end)
+    header = read_header(clean_header(written), written)
+    if header is None and written != whole:  # an arm may begin between the header and the brace
+        header, written = read_header(clean_header(whole), whole), whole
+    return header, written
+
+
 def _one_arm(masked: bytes, text: bytes, start: int, end: int) -> bytes:
     """A header's text, with one arm of an `#if` group that cuts through it; blank up to a directive left open."""
     if b"#" not in masked[start:end]:
@@ -115,7 +124,8 @@ def _one_arm(masked: bytes, text: bytes, start: int, end: int) -> bytes:
     inside = [(group.arms[0].directive[0], group.endif[1]) for group in whole]
     cut = 0
     for match in preproc.DIRECTIVE.finditer(part):
-        if not any(first <= match.start() < last for first, last in inside):
+        conditional = match[1] == b"endif" or match[1].startswith((b"if", b"el"))
+        if conditional and not any(first <= match.start() < last for first, last in inside):
             cut = match.end()
     return blank(part[:cut]) + preproc.resolve(part[cut:], everything=True).text
 
