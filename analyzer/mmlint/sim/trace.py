@@ -1,12 +1,16 @@
-"""What happened, step by step: who ran, what he did, and which state changed."""
+"""What happened, step by step: who ran, what he did, and which state changed; and the ways to show it."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from mmlint.sim.explore import advance, decode, settle
-from mmlint.sim.scenario import Scenario
+from mmlint.sim.explore import SimError, advance, decode, encode, settle
+from mmlint.sim.scenario import HOLDS, Scenario
 from mmlint.sim.world import Obj, Task, Violation, World
 
 
@@ -53,6 +57,8 @@ def picture(world: World) -> dict[str, str]:
 
 def word(value: Any) -> str:
     """A value as the trace shows it."""
+    if value is None:
+        return "-"
     if isinstance(value, Obj):
         return value.name
     if isinstance(value, (list, set, frozenset)):
@@ -66,6 +72,32 @@ def changes(before: dict[str, str], now: dict[str, str]) -> tuple[tuple[str, str
     """What differs between two pictures, in the order of the state."""
     keys = [*now, *(key for key in before if key not in now)]
     return tuple((key, before.get(key, "-"), now.get(key, "-")) for key in keys if before.get(key) != now.get(key))
+
+
+def shown_schedule(scenario: Scenario, variant: str | None) -> str:
+    """The schedule to show when none is given: the witness for `bad`, the shortest break of a variant that breaks.
+
+    A variant that holds is shown on the order of the witness, as far as its tasks can follow it, and then to the end.
+    """
+    chosen = scenario.variant(variant)
+    if chosen.name == scenario.bad and scenario.schedule:
+        return scenario.schedule
+    outcome = scenario.explore(chosen.name) if chosen.expect != HOLDS else None
+    if outcome is not None and outcome.schedule:
+        return outcome.schedule
+    world = scenario.world(chosen.name)
+    names: list[str] = []
+    try:
+        for name in decode(scenario.schedule):
+            if any(task.name == name and task.ready for task in world.tasks):
+                advance(world, name)
+                names.append(name)
+        while len(names) < 400 and (ready := [task.name for task in world.tasks if task.ready]):
+            advance(world, ready[0])
+            names.append(ready[0])
+    except Violation:
+        names.append(world.current.name)
+    return encode(names)
 
 
 def run_schedule(scenario: Scenario, variant: str | None, schedule: str) -> Trace:
@@ -91,3 +123,69 @@ def run_schedule(scenario: Scenario, variant: str | None, schedule: str) -> Trac
         verdict = str(broken)
     tasks = tuple(task.name for task in world.tasks)
     return Trace(scenario.name, chosen.name, schedule, tasks, tuple(start.items()), tuple(steps), verdict)
+
+
+def writers() -> dict[str, Callable[[Scenario, Trace], str]]:
+    """The output formats by name."""
+    from mmlint.sim.output import html, svg, text
+
+    return {"text": text.table, "json": text.document, "svg": svg.diagram, "html": html.page}
+
+
+def render(scenario: Scenario, variant: str | None, schedule: str | None, format: str) -> str:  # noqa: A002
+    """A replay in one of the formats text, json, svg, html. Raises `SimError` with one line about what is wrong."""
+    try:
+        name = scenario.variant(variant).name
+    except KeyError:
+        known = ", ".join(v.name for v in scenario.variants)
+        raise SimError(f"{scenario.name} has no variant '{variant}' (variants: {known})") from None
+    formats = writers()
+    if format not in formats:
+        raise SimError(f"no format '{format}' (formats: {', '.join(formats)})")
+    order = shown_schedule(scenario, name) if schedule is None else schedule
+    return formats[format](scenario, run_schedule(scenario, name, order))
+
+
+def matrix() -> str:
+    """Every scenario on every variant: what broke, and how many states and schedules were explored."""
+    from mmlint.sim.scenarios import all_scenarios
+
+    lines: list[str] = []
+    states = schedules = 0
+    for scenario in all_scenarios():
+        lines.append(f"{scenario.id:<9}{scenario.name}" + ("  (hypothesis)" if scenario.hypothesis else ""))
+        for variant in scenario.variants:
+            outcome = scenario.explore(variant.name)
+            states += outcome.states
+            schedules += outcome.schedules
+            wrong = "" if outcome.kind == variant.expect else f"   EXPECTED {variant.expect}"
+            size = f"{outcome.states} states" + (f", {outcome.schedules} schedules" if outcome.schedules else "")
+            lines.append(f"         {variant.name:<26}{outcome.kind:<10}{size}{wrong}")
+    lines.append(f"{states} states, {schedules} complete schedules")
+    return "\n".join(lines) + "\n"
+
+
+def load_file(path: str | Path) -> Scenario:
+    """The scenario in a file of one's own: the one `Scenario` in it, or the one named SCENARIO. Raises `SimError`."""
+    file = Path(path)
+    if not file.is_file():
+        raise SimError(f"{file}: no such file")
+    spec = importlib.util.spec_from_file_location("mmlint_own_scenario", file)
+    if spec is None or spec.loader is None:
+        raise SimError(f"{file}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise SimError(f"{file}: {type(error).__name__}: {error}") from error
+    found = [value for value in vars(module).values() if isinstance(value, Scenario)]
+    named = getattr(module, "SCENARIO", None)
+    if isinstance(named, Scenario):
+        return named
+    if len(found) != 1:
+        raise SimError(f"{file}: has {len(found)} scenarios; name the one to run SCENARIO")
+    return found[0]
+
+
+__all__ = ["Trace", "TraceStep", "load_file", "matrix", "render", "run_schedule"]

@@ -29,9 +29,12 @@ def needs_write(m: Machine, mm: Mm, addr: int, how: str, write: bool, fast: bool
 
 def permitted(m: Machine, pte: Pte, how: str, need_write: bool) -> bool:
     """The permission test that fast and slow GUP share; upstream also refuses a read-only pin of a shared anon page."""
-    if not pte.present or pte.kind != "page" or pte.protnone or not pte.user:
+    tests = m.kernel.gup_tests
+    if not pte.present or (pte.kind != "page" and "special" in tests):
         return False
-    if need_write:
+    if ("protnone" in tests and pte.protnone) or ("user" in tests and not pte.user):
+        return False
+    if need_write and "write" in tests:
         return pte.write
     if m.kernel.gup_break == "unshare" and how == "pin" and pte.page is not None and pte.page.anon:
         return pte.write or pte.page.exclusive
@@ -101,13 +104,20 @@ def gup_slow(
 
 
 def gup_fast(
-    m: Machine, pin: Pin, write: bool = True, how: str = "pin", longterm: bool = False, recheck: bool = True
+    m: Machine,
+    pin: Pin,
+    write: bool = True,
+    how: str = "pin",
+    longterm: bool = False,
+    recheck: bool = True,
+    irqs: str = "disable",
 ) -> Op[bool]:
     """pin_user_pages_fast: interrupts off, no locks, speculative reference, recheck, then the slow path if it must."""
     mm, addr = pin.mm, pin.addr
     if m.kernel.flag_fast:
         set_pin_flag(m, mm, how, longterm)
     yield "gup_fast: interrupts off"
+    was_off = m.w.current.irqs_off
     irq_disable(m.w)
     before = mm.seq
     need = needs_write(m, mm, addr, how, write, fast=True)
@@ -118,7 +128,10 @@ def gup_fast(
         m.w.mark("seqcount retry")
         release(page, how)
         page = None
-    irq_enable(m.w)
+    if irqs == "disable" or not was_off:
+        irq_enable(m.w)
+    if page is None and irqs == "save":
+        return False
     if page is None:
         return (yield from gup_slow(m, pin, write, how, longterm))
     keep(m, pin, page, how, write)

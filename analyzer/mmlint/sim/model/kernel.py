@@ -51,6 +51,7 @@ class Kernel(Policy):
     swap_recheck: bool = True
     unmap_recheck: bool = True
     ipi_flush: bool = True
+    gup_tests: frozenset[str] = frozenset({"protnone", "user", "write", "special"})
 
     def but(self, name: str = "", **changes: Any) -> Kernel:
         """The same kernel with some choices changed."""
