@@ -6,7 +6,7 @@ from mmlint.inputs.model import FileChange
 from mmlint.inputs.read import read_patches
 from mmlint.source.file import SourceFile
 
-from tests.inputs.mails import make_diff, shared
+from tests.inputs.mails import make_diff
 
 SOURCE = """// SPDX-License-Identifier: GPL-2.0
 /*
@@ -223,19 +223,3 @@ def test_four_column_indentation_is_readable_too() -> None:
     for line in range(36, 100, 3):
         for text in fragments(change_at([line], 2, rows)):
             assert [f.name for f in SourceFile("x.c", text).functions if f.damaged] == [], text.decode().strip()
-
-
-def test_hunks_of_real_mails_are_readable() -> None:
-    from mmlint.inputs.read import stream
-
-    functions = damaged = 0
-    with shared("lists/nvdimm.mbox.gz").open("rb") as file:
-        for number, found in enumerate(stream(file, "nvdimm")):
-            for change in (c for p in found.patches for c in p.changes) if number % 12 == 0 else ():
-                if change.path.endswith(".c"):
-                    check_lines(change)
-                    units = SourceFile(change.path, fragments(change)[1]).functions
-                    functions += len(units)
-                    damaged += sum(unit.damaged for unit in units)
-    assert functions > 500
-    assert damaged / functions < 0.02

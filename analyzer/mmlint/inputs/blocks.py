@@ -15,6 +15,10 @@ CUT = b"unreachable();"
 GAP = b"mmlint_not_shown();"
 """Stands for the lines between two hunks of one function."""
 
+_MAX_DEPTH = 128
+"""Open brackets at which a piece is no longer followed: no code is nested that deep."""
+_MAX_WORDS = 1000
+"""Words of one statement that are looked at."""
 _LOOPS = frozenset((b"for", b"while"))
 _DATA = frozenset(("struct", "init", "item"))
 
@@ -80,6 +84,8 @@ class _Walker:
         self._settle()
         self.out.entered = self.out.stack[-1].kind if self.out.stack else ""
         for index, (token, line) in enumerate(self.tokens):
+            if len(self.out.stack) > _MAX_DEPTH:
+                break
             if token == b"(" or token == b"[":
                 self.out.stack.append(Block("paren", indent(self.code[line])))
             elif token in b")]":
@@ -99,6 +105,8 @@ class _Walker:
             else:
                 if not self.statement:
                     self.begin = line
+                elif len(self.statement) >= _MAX_WORDS:
+                    self.statement.pop()
                 self.statement.append(token)
         self.out.tail = _finish(self.statement, self.out.stack)
         return self.out

@@ -10,7 +10,7 @@ MAX_PARTS = 200
 """MIME parts of one mail."""
 MAX_DEPTH = 12
 """Nesting of MIME parts and attached mails."""
-MAX_LINE_NUMBER = 10_000_000
+MAX_LINE_NUMBER = 1_000_000
 """Highest line number or count in a hunk header."""
 MAX_FILE = 64 << 20
 """Bytes of one file of a tree."""
