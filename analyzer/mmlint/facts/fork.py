@@ -15,6 +15,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
+from mmlint.facts.reach import reach
 from mmlint.facts.values import Facts
 from mmlint.finding import Step
 
@@ -25,6 +26,8 @@ _PAGE = re.compile(r"struct (page|folio) ?\*$")
 _PAIRED = re.compile(r"(struct (mm_struct|vm_area_struct)|p(te|md|ud)_t) ?\*$")
 _GATE = re.compile(r"\b(has_pinned|MMF_HAS_PINNED)\b")
 """The flag of an mm that GUP sets before its first pin: where it is not set, nothing is pinned."""
+_GAP = "mmlint_not_shown"
+"""The call that stands for the lines which the hunks of a patch leave out: the check may be among them."""
 OPEN, CHECKED, PINNED, CLOSED = "open", "checked", "pinned", "closed"
 _CLOSES = {"anon": False, "cow_mapping": False, "zero_page": True, "swap_kind": True, "writable": False}
 """The result of a test, by its class, after which there is no page that a pin could protect from being shared."""
@@ -43,6 +46,11 @@ class ForkSite:
     level: str
     state: str
     steps: tuple[Step, ...] = ()
+
+    @property
+    def entry(self) -> str:
+        """What is write-protected, as a message says it."""
+        return "hugetlb entry" if self.level == "hugetlb" else self.level.upper()
 
 
 def is_fork_copy(function: Function) -> bool:
@@ -91,7 +99,7 @@ def _sinks(function: Function) -> list[tuple[Node, Expr, str, tuple[Step, ...]]]
                     found.append((node, call, row.level, ()))
                 continue
             if name in table.set_entries:
-                if _sets_protected(function, call):
+                if _sets_protected(function, node, call):
                     found.append((node, call, table.set_entries[name].level, ()))
                 continue
             for callee in function.program.named(function.path, name):
@@ -108,23 +116,33 @@ def _is_source(call: Expr, arg: int, mm: int | None) -> bool:
     return any(_SOURCE.match(op.root) for op in operands) or not any(_TARGET.match(op.root) for op in operands)
 
 
-def _sets_protected(function: Function, call: Expr) -> bool:
+def _sets_protected(function: Function, node: Node, call: Expr) -> bool:
     """Whether the call sets the parent's entry to a value that was made read-only."""
     row = function.tables.set_entries[call.value]
-    if row.op != "set" or row.value is None or row.value >= len(call.args) or not _SOURCE.match(call.args[row.arg].root):
+    if (
+        row.op != "set"
+        or row.value is None
+        or row.value >= len(call.args)
+        or not _SOURCE.match(call.args[row.arg].root)
+    ):
         return False
-    made = function.tables.wrprotects.keys() | _protected(function)
-    return any(inner.kind in ("call", "name") and inner.value in made for inner in call.args[row.value].walk())
+    order = reach(function)
+    made = {name for made_at, name in _protected(function) if order.before(made_at, node)}
+    return any(
+        inner.value in (made if inner.kind == "name" else function.tables.wrprotects)
+        for inner in call.args[row.value].walk()
+        if inner.kind in ("call", "name")
+    )
 
 
 @fact
-def _protected(function: Function) -> frozenset[str]:
-    """The variables that hold an entry's value made read-only."""
+def _protected(function: Function) -> tuple[tuple[Node, str], ...]:
+    """The places at which a variable takes an entry's value made read-only."""
     values = {name for name, row in function.tables.wrprotects.items() if row.arg is None}
-    return frozenset(
-        target.value
-        for name in values & function.calls.keys()
-        for _, call in function.calls[name]
+    return tuple(
+        (node, target.value)
+        for name in sorted(values & function.calls.keys())
+        for node, call in function.calls[name]
         if (target := call_targets(function).get(id(call))) is not None and target.kind == "name"
     )
 
@@ -149,6 +167,8 @@ class _Guarded:
     def call(self, call: Expr, prop: str, facts: Facts, node: Node) -> Iterable[Outcome[str]] | None:
         if id(call) in self.sinks:
             self.reached.setdefault(id(call), set()).add(prop)
+        if call.value == _GAP:
+            return [Outcome(CHECKED)]
         guard = self.guards.get(call.value)
         if guard is not None and guard.class_ == "pinned":
             yes, no = ("0", "!0") if guard.implies == "zero" else ("!0", "0")

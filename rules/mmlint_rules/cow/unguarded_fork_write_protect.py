@@ -26,7 +26,8 @@ ptep_set_wrprotect(src_mm, addr, src_pte);
 
 ## Limits
 Entries without a page, file pages, zero pages, mappings without COW and address spaces in which nothing was ever pinned
-need no check. A helper that is handed the entry, or the entry and its page, is judged in its callers. At PUD level there are no anonymous pages yet, so the missing check is only info.
+need no check. A helper that is handed the entry, or the entry and its page, is judged in its callers. At PUD level
+there are no anonymous pages yet, so the missing check is only info.
 
 ## Sources
 linux-mm thread of August 2020, L4343-4356 and L5335-5366; commit 70e806e4e645; include/linux/rmap.h.
@@ -55,7 +56,7 @@ def check(function: Function) -> Iterator[Hit]:
 
 def _message(site: ForkSite) -> str:
     through = f", through `{site.call.value}`," if site.steps else ""
-    return f"the parent's {site.level.upper()} is write-protected{through} with no check whether the page is pinned"
+    return f"the parent's {site.entry} is write-protected{through} with no check whether the page is pinned"
 
 
 def _has_callers(function: Function) -> bool:
