@@ -115,7 +115,9 @@ def _affected_callers(view: PatchView) -> list[tuple[Function | None, Function]]
     work = [(c.before, c.after, 0) for c in view.changes if c.after is not None]
     while work and len(found) < _MAX_CALLERS:
         before, after, depth = work.pop(0)
-        if depth >= _CALLER_DEPTH or (before is not None and summary(before) == summary(after)):
+        if depth >= _CALLER_DEPTH or (depth == 0 and not _may_matter(before, after)):
+            continue
+        if before is not None and summary(before) == summary(after):
             continue
         if before is None and depth == 0 and not summary(after):
             continue
@@ -125,8 +127,34 @@ def _affected_callers(view: PatchView) -> list[tuple[Function | None, Function]]
                 continue
             old = next(iter(view.before.named(caller.path, caller.name)), None)
             found[key] = (old, caller)
+            view.after.look_again(caller.path)
             work.append((old, caller, depth + 1))
     return list(found.values())
+
+
+_CALLED = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
+_GFP = re.compile(rb"GFP_\w+|gfp")
+
+
+def _may_matter(before: Function | None, after: Function) -> bool:
+    """Whether a change touches calls that callers could notice: takers, droppers, sleepers, masks, or what leads to them."""
+    old = Counter(before.text.splitlines() if before is not None else [])
+    new = Counter(after.text.splitlines())
+    changed = b"\n".join([*(old - new), *(new - old)])
+    if _GFP.search(changed):
+        return True
+    table = after.tables
+    for name in {found.decode() for found in _CALLED.findall(changed)} - table.nosleep:
+        if name in table.sleeps or name in table.takes or name in table.drops:
+            return True
+        if any(_noticed(f, name) for f in (before, after) if f is not None):
+            return True
+    return False
+
+
+def _noticed(function: Function, name: str) -> bool:
+    callee = function.program.resolve(name, function.path)
+    return callee is not None and summary(callee) != ((), ())
 
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?!\w|\s*\()")

@@ -5,16 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from mmlint.kernel.tables import tables
 from mmlint.source.outline import outline
 
 if TYPE_CHECKING:
     from mmlint.inputs.tree import Tree
 
-_FORMAT = 3
-Entries = list[tuple[str, bool]]
+_FORMAT = 4
+Entries = list[tuple[str, bool, bool]]
+_WORD = re.compile(rb"[A-Za-z_]\w*")
+
+
+class Place(NamedTuple):
+    """A definition: its file, whether it is static to it, whether its text names a call that takes or drops a lock."""
+
+    path: str
+    static: bool
+    locks: bool
 
 
 def cache_folder() -> Path:
@@ -44,20 +55,25 @@ class FolderIndex:
                 fresh = False
         if not fresh:
             _store(tree, folder, files)
-        self.where: dict[str, list[tuple[str, bool]]] = {}
+        self.where: dict[str, list[Place]] = {}
         for name, (_, entries) in files.items():
             path = f"{folder}/{name}" if folder else name
-            for function, static in entries:
-                self.where.setdefault(function, []).append((path, static))
+            for function, static, locks in entries:
+                self.where.setdefault(function, []).append(Place(path, static, locks))
 
 
 def _entries(text: bytes, name: str) -> Entries:
     header = name.endswith(".h")
-    found: dict[str, bool] = {}
+    known = tables()
+    lockers = frozenset(word.encode() for word in (*known.takes, *known.drops))
+    found: dict[str, tuple[bool, bool]] = {}
     for entry in outline(text):
         head = text[entry.start_byte : entry.start_byte + 64].split(b"(", 1)[0]
-        found.setdefault(entry.name, not header and b"static" in head.split())
-    return sorted(found.items())
+        words = _WORD.findall(text, entry.start_byte, entry.end_byte)
+        static, locks = found.get(entry.name, (True, False))
+        static &= not header and b"static" in head.split()
+        found[entry.name] = (static, locks or not lockers.isdisjoint(words))
+    return [(function, *flags) for function, flags in sorted(found.items())]
 
 
 def _file(tree: Tree, folder: str) -> Path:
@@ -68,7 +84,10 @@ def _file(tree: Tree, folder: str) -> Path:
 def _load(tree: Tree, folder: str) -> dict[str, tuple[str, Entries]]:
     try:
         data = json.loads(_file(tree, folder).read_bytes())
-        return {name: (stamp, [(n, bool(s)) for n, s in entries]) for name, (stamp, entries) in data.items()}
+        return {
+            name: (stamp, [(n, bool(static), bool(locks)) for n, static, locks in entries])
+            for name, (stamp, entries) in data.items()
+        }
     except (OSError, ValueError, TypeError):
         return {}
 

@@ -24,7 +24,7 @@ _LOOSE = {"ptl": "spin", "raw_spin": "spin", "vma_lock": "vma_lock"}
 _MAPPED = frozenset({"ptl", "pte_map", "rcu", "walk", "kmap", "kmap_atomic"})
 _CONTEXTS = frozenset({"rcu", "preempt", "irq", "bh", "kmap", "kmap_atomic", "pte_map", "lazy_mmu"})
 _MAX_EFFECTS = 8
-_MAX_DEPTH = 6
+_MAX_DEPTH = 25
 
 
 class Held(NamedTuple):
@@ -68,7 +68,7 @@ class Effect(NamedTuple):
 def atomic(function: Function, prop: Prop) -> list[Held]:
     """The held locks and contexts in which nothing may sleep, outermost first."""
     kinds = function.tables.kinds
-    return sorted((h for h in prop if not h.gone and h.kind in kinds and kinds[h.kind].atomic), key=lambda h: h.line)
+    return sorted((h for h in prop if not h.gone and h.kind in kinds and kinds[h.kind].atomic), key=lambda h: (h.line, h.kind))
 
 
 @fact
@@ -136,6 +136,10 @@ class _Locks:
         for held in (h for take in takes for h in self._taken(take, call)):
             locked = _retake(locked, held)
         when = takes[0].when
+        if outcome.value is not None and when in ("nonzero", "zero"):
+            # A drop of the same call (`page_vma_mapped_walk`) has told the results apart already.
+            taken = (outcome.value == "0") == (when == "zero")
+            return [Outcome(locked if taken else outcome.prop, outcome.value)]
         pointer = any(take.result or take.out is not None for take in takes)
         if when == "nonzero":
             ways = [Outcome(locked, "ok" if pointer else "!0"), Outcome(outcome.prop, "0")]
@@ -200,7 +204,11 @@ class _Locks:
     def _callee(self, call: Expr, prop: Prop) -> list[Outcome[Prop]] | None:
         if not call.value or is_api(self.tables, call.value):
             return None
-        callee = self.function.program.resolve(call.value, self.function.path)
+        program, path = self.function.program, self.function.path
+        away = program.elsewhere(call.value, path)
+        if away is not None and not away.locks:
+            return None
+        callee = program.resolve(call.value, path)
         if callee is None or callee is self.function:
             return None
         effects = lock_effects(callee)
@@ -223,7 +231,7 @@ class _Locks:
 
 def _retake(prop: Prop, held: Held) -> Prop:
     """The property with a lock taken: one of the caller's that had been released is then the caller's again."""
-    for gone in prop:
+    for gone in sorted(prop):
         if gone.gone and gone.kind == held.kind and (held.kind in _CONTEXTS or gone.key == held.key):
             return prop - {gone}
     return prop | {held}
@@ -378,12 +386,7 @@ def _locals(function: Function) -> frozenset[str]:
 
 def is_api(table: Tables, name: str) -> bool:
     """Whether the tables say what a call means, so that its body need not be looked at."""
-    return (
-        name in table.nosleep
-        or name in table.sleeps
-        or name in table.gup
-        or name in table.noreturn
-    )
+    return name in table.nosleep or name in table.sleeps or name in table.gup or name in table.noreturn
 
 
 def _summary_value(value: str | None) -> str | None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mmlint.facts.function import Function
-from mmlint.facts.index import FolderIndex
+from mmlint.facts.index import FolderIndex, Place
 from mmlint.kernel.tables import Tables, tables
 from mmlint.source.file import SourceFile
 
@@ -45,6 +45,7 @@ class Program:
         self._by_name: dict[str, dict[str, list[Function]]] = {}
         self._folders: dict[str, FolderIndex] = {}
         self._resolved: dict[tuple[str, str], Function | None] = {}
+        self._own: set[str] = set(changed)
 
     @cached_property
     def tables(self) -> Tables:
@@ -97,8 +98,17 @@ class Program:
         """The definition that a call of `name` in the file `path` means, or None when it is not known."""
         key = (name, path)
         if key not in self._resolved:
-            self._resolved[key] = self._resolve(name, path)
+            found = self._resolve(name, path)
+            if found is not None and self.parent is not None and found.path not in self._own:
+                found = self.parent.resolve(name, path) or found
+            self._resolved[key] = found
         return self._resolved[key]
+
+    def look_again(self, path: str) -> None:
+        """Stop sharing what is known of a file's functions with the parent: a patch elsewhere changes what they do."""
+        if path not in self._own:
+            self._own.add(path)
+            self._resolved = {key: found for key, found in self._resolved.items() if found is None or found.path != path}
 
     def _resolve(self, name: str, path: str) -> Function | None:
         local = self.named(path, name)
@@ -106,10 +116,20 @@ class Program:
             return max(local, key=lambda f: len(f.text))
         folder = path.rpartition("/")[0]
         for place in dict.fromkeys((folder, *_SHARED_FOLDERS)):
-            candidates = [p for p, static in self.folder(place).where.get(name, ()) if not static and p != path]
-            found = [f for p in candidates for f in self.named(p, name)]
+            candidates = [p for p in self.folder(place).where.get(name, ()) if not p.static and p.path != path]
+            found = [f for p in candidates for f in self.named(p.path, name)]
             if found:
                 return max(found, key=lambda f: len(f.text))
+        return None
+
+    def elsewhere(self, name: str, path: str) -> Place | None:
+        """Where a name that the file `path` does not define is defined, without reading that file."""
+        if self.named(path, name):
+            return None
+        for place in dict.fromkeys((path.rpartition("/")[0], *_SHARED_FOLDERS)):
+            for found in self.folder(place).where.get(name, ()):
+                if not found.static and found.path != path:
+                    return found
         return None
 
     def callers(self, name: str, path: str, *, static: bool) -> list[Function]:

@@ -21,7 +21,8 @@ from mmlint.finding import Step
 _MAX_SITES = 6
 _USER_COPIES = frozenset({"copy_from_user", "copy_to_user", "__copy_from_user", "__copy_to_user", "clear_user", "get_user", "put_user"})
 """They do not sleep where page faults are disabled: they come back short."""
-_MAX_DEPTH = 5
+LEVELS = 4
+"""How many calls deep a sleeper is looked for below the call that is made under the lock."""
 
 
 class Need(NamedTuple):
@@ -52,11 +53,11 @@ class Sleeper:
     large: bool = False
 
 
-_BUSY: list[tuple[str, str]] = []
+def sleeps_at(function: Function, node: Node, call: Expr, facts: Facts, level: int = LEVELS) -> list[Sleeper]:
+    """The ways in which one call may sleep, seen from `function`: those it decides itself, and those its caller does.
 
-
-def sleeps_at(function: Function, node: Node, call: Expr, facts: Facts) -> list[Sleeper]:
-    """The ways in which one call may sleep, seen from `function`: those it decides itself, and those its caller does."""
+    `level` is how many calls deep the callee is followed.
+    """
     table = function.tables
     name = call.value
     row = table.sleeps.get(name)
@@ -75,7 +76,7 @@ def sleeps_at(function: Function, node: Node, call: Expr, facts: Facts) -> list[
     callee = function.program.resolve(name, function.path)
     if callee is None or callee is function:
         return []
-    return [s for inner in sleepers(callee) for s in _through(function, node, call, facts, callee, inner)]
+    return [s for inner in sleepers(callee, level) for s in _through(function, node, call, facts, callee, inner)]
 
 
 def _by_gfp(function: Function, sleeper: Sleeper, flags: FlagSet) -> list[Sleeper]:
@@ -159,20 +160,41 @@ _MASK = re.compile(r"(\w+) & ([A-Z_][A-Z0-9_]*)$")
 _FIELD = re.compile(r"\*?([A-Za-z_]\w*)(->\w+)*$")
 
 
-@fact
-def sleepers(function: Function) -> tuple[Sleeper, ...]:
-    """The ways to sleep inside `function` while its caller's locks are still held."""
-    key = (function.path, function.name)
-    if key in _BUSY or len(_BUSY) >= _MAX_DEPTH or function.cfg.truncated:
-        return ()
-    _BUSY.append(key)
-    try:
-        return _sleepers(function)
-    finally:
-        _BUSY.pop()
+def sleepers(function: Function, level: int = LEVELS) -> tuple[Sleeper, ...]:
+    """The ways to sleep inside `function` while its caller's locks are still held, up to `level` calls deep."""
+    key = ("sleepers", level)
+    if key not in function.cache:
+        reachable = level > 0 and not function.cfg.truncated and _can_sleep(function, level)
+        function.cache[key] = _sleepers(function, level) if reachable else ()
+    found: tuple[Sleeper, ...] = function.cache[key]
+    return found
 
 
-def _sleepers(function: Function) -> tuple[Sleeper, ...]:
+def _can_sleep(function: Function, level: int) -> bool:
+    """Whether the text names a sleeper, or a function that does: a cheap look before the flow is followed."""
+    key = ("can sleep", level)
+    if key not in function.cache:
+        function.cache[key] = False
+        table = function.tables
+        called = {name.decode() for name in _CALLED.findall(function.text)}
+        function.cache[key] = not called.isdisjoint(table.sleeps) or (
+            level > 1 and any(_leads_to_sleep(function, name, level - 1) for name in sorted(called - table.nosleep))
+        )
+    return bool(function.cache[key])
+
+
+def _leads_to_sleep(function: Function, name: str, level: int) -> bool:
+    table = function.tables
+    if name in table.takes or name in table.drops or name in table.guards:
+        return False
+    callee = function.program.resolve(name, function.path)
+    return callee is not None and callee is not function and _can_sleep(callee, level)
+
+
+_CALLED = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
+
+
+def _sleepers(function: Function, level: int) -> tuple[Sleeper, ...]:
     lock_facts = locks(function)
     if lock_facts.flow.overflow:
         return ()
@@ -187,7 +209,7 @@ def _sleepers(function: Function) -> tuple[Sleeper, ...]:
                 if any(h.gone and h.kind != "mmap_lock" for h in prop) or _gives_up(function, call):
                     continue
                 requires = _needs(params, facts)
-                for found in sleeps_at(function, node, call, facts):
+                for found in sleeps_at(function, node, call, facts, level - 1):
                     merged = tuple(sorted(set(found.requires) | set(requires)))
                     site = (
                         found
@@ -243,7 +265,7 @@ def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts:
         if sleeper.name in _USER_COPIES and any(h.kind in ("kmap_atomic", "pagefault") for h in held):
             continue
         if sleeper.gfp_param is None:
-            lock = min(held, key=lambda h: (h.kind not in ("ptl",), -h.line))
+            lock = min(held, key=lambda h: (h.kind != "ptl", h.kind in ("rcu", "pte_map"), -h.line, h.kind))
             return AtomicSleep(node, call, sleeper, lock.key, lock.kind, lock.line, lock.name)
     return None
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 from mmlint.facts.function import Function, fact
-from mmlint.facts.locks import lock_effects
+from mmlint.facts.locks import Held, lock_effects
 from mmlint.facts.sleep import sleepers
 
 
 @fact
 def summary(function: Function) -> Hashable:
     """A comparable value of everything that callers' analyses read of this function."""
-    sleeping = frozenset((s.name, s.gfp_param, s.requires, s.large) for s in sleepers(function))
-    locking = frozenset(
-        (frozenset(h._replace(line=0) for h in e.taken), frozenset(h._replace(line=0) for h in e.released), e.value)
-        for e in lock_effects(function)
+    sleeping = tuple(sorted({(s.name, s.gfp_param or -1, s.requires, s.large) for s in sleepers(function)}))
+    locking = tuple(
+        sorted(
+            {
+                (_anywhere(effect.taken), _anywhere(effect.released), effect.value or "")
+                for effect in lock_effects(function)
+            }
+        )
     )
     return (sleeping, locking)
+
+
+def _anywhere(held: Iterable[Held]) -> tuple[Held, ...]:
+    return tuple(sorted({h._replace(line=0) for h in held}))

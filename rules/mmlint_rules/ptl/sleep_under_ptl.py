@@ -47,6 +47,7 @@ _CONTEXT = {
     "ptl": "the page-table lock",
     "rcu": "an RCU read section",
     "pte_map": "a mapped page table (an RCU read section)",
+    "walk": "a page-table walk that holds its lock",
     "preempt": "disabled preemption",
     "irq": "disabled interrupts",
     "lazy_mmu": "lazy MMU mode",
