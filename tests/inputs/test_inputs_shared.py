@@ -5,10 +5,13 @@ from __future__ import annotations
 import resource
 
 import pytest
+from mmlint.inputs.fragments import fragments
 from mmlint.inputs.model import PatchSet
 from mmlint.inputs.read import read_patches, stream
+from mmlint.source.file import SourceFile
 
 from tests.inputs.mails import shared
+from tests.inputs.test_inputs_fragments import check_lines
 
 SEEDS = {
     "000_5e583eaf19bbf35a": [105, 206, 309, 464, 1980, 2830, 3814, 4050, 4536, 5469, 5899],
