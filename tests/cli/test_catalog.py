@@ -111,3 +111,39 @@ def test_usage_errors_exit_2(words: tuple[str, ...]) -> None:
     from typer.testing import CliRunner
 
     assert CliRunner().invoke(app, list(words)).exit_code == 2
+
+
+def test_sims_lists_scenarios_with_the_rules_that_point_at_them(run: Run) -> None:
+    [row] = [row for row in run("sims").stdout.splitlines() if row.startswith("S12 ")]
+    assert "PTL101" in row
+
+
+@pytest.mark.parametrize("word", ["PTL101", "sleep-under-ptl", "S12", "alloc-under-ptl-reclaims-into-it"])
+def test_sim_replays_by_rule_and_by_scenario(run: Run, word: str) -> None:
+    result = run("sim", word)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "may sleep" in result.stdout
+
+
+def test_the_command_in_a_finding_replays(run: Run) -> None:
+    [finding] = json.loads(run("check", "mm/bad.c", "-o", "json").stdout)["findings"]
+    words = finding["simulation"]["command"].split()
+    assert words[0] == "mmlint"
+    trace = json.loads(run(*words[1:], "--format", "json").stdout)
+    assert trace["scenario"] == "S12"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("nope",), "no scenario 'nope'"),
+        (("S12", "--variant", "worse"), "worse"),
+        (("S12", "--schedule", "nobody:3"), "nobody"),
+        (("S12", "--format", "gif"), "gif"),
+    ],
+)
+def test_sim_mistakes(run: Run, words: tuple[str, ...], message: str) -> None:
+    result = run("sim", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -44,6 +44,7 @@ def setting(folder: Path) -> dict[str, str]:
 def replay(text: str, folder: Path) -> str:
     """The document with every block's output as it is now; the commands of all blocks share a folder and its state."""
     environment = setting(folder)
+    here = folder
     rows: list[str] = []
     inside = False
     for row in text.split("\n"):
@@ -52,8 +53,11 @@ def replay(text: str, folder: Path) -> str:
             rows.append(row)
         elif not inside:
             rows.append(row)
+        elif row.startswith("$ cd "):
+            here = here / row[5:]
+            rows.append(row)
         elif row.startswith("$ "):
-            rows += [row, *_output(row[2:], folder, environment)]
+            rows += [row, *(line.replace(str(folder), "/home/ann") for line in _output(row[2:], here, environment))]
     return "\n".join(rows)
 
 
@@ -69,4 +73,4 @@ def _output(command: str, folder: Path, environment: dict[str, str]) -> Iterator
         timeout=60,
         check=False,
     )
-    yield from done.stdout.replace(str(folder), "/home/ann").expandtabs(8).splitlines()
+    yield from done.stdout.expandtabs(8).splitlines()

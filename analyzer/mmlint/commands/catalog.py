@@ -154,24 +154,27 @@ def sims(
     matrix: Annotated[bool, typer.Option("--matrix", help="Which scenario breaks on which kernel variant.")] = False,
 ) -> None:
     """List the simulator's scenarios."""
+    from mmlint.rule import load
     from mmlint.sim import commands
 
-    emit(commands.matrix() if matrix else commands.listing())
+    emit(commands.matrix() if matrix else commands.listing({rule.code: [rule.scenario.id] for rule in load()}))
 
 
 def sim(
-    name: Annotated[str, typer.Argument(help="A scenario's id or name, or a rule's code.")],
+    name: Annotated[
+        str, typer.Argument(help="A scenario's id or name, a rule's code or name, or a Python file with one.")
+    ],
     schedule: Annotated[str | None, typer.Option(metavar="STEPS", help="Replay this interleaving.")] = None,
     variant: Annotated[str | None, typer.Option(metavar="bad|good|NAME", help="The kernel variant.")] = None,
-    form: Annotated[str, typer.Option("--format", help="table, json, svg or html.")] = "table",
+    form: Annotated[str, typer.Option("--format", metavar="text|json|svg|html", help="How to show it.")] = "text",
 ) -> None:
     """Replay a scenario's recorded interleaving, one column for each CPU."""
     from mmlint.rule import find
     from mmlint.sim import commands
 
     known = find(name.upper()) or find(name.lower())
-    word = known.scenario.name if known is not None else name
+    word = known.scenario.id if known is not None else name
     try:
-        emit(commands.show(word, variant, schedule, form))
+        emit(commands.show(word, variant, schedule, form).rstrip("\n") + "\n")
     except commands.SimError as error:
         fail(str(error))
