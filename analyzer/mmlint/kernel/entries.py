@@ -104,6 +104,16 @@ class Callback(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Entered(Row):
+    """A function of the kernel that all its callers enter with locks of the kinds `holds` taken.
+
+    Only for reading hunks, where the callers are not seen: with a tree locks are followed from where they are taken.
+    """
+
+    holds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Plain(Row):
     """A name in a list: nothing is said but that it belongs there."""
 

@@ -67,6 +67,7 @@ class Tables:
     carries: dict[str, e.BitCarry]
     senses: dict[str, e.Sense]
     callbacks: dict[str, tuple[e.Callback, ...]]
+    entered: dict[str, e.Entered]
     noreturn: frozenset[str]
     probes: tuple[e.Probe, ...]
     sections: Mapping[str, tuple[Row, ...]]
@@ -162,6 +163,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         carries=_one(store.of("carry", e.BitCarry)),
         senses=_one(store.of("sense", e.Sense)),
         callbacks=_many(store.of("callback", e.Callback)),
+        entered=_one(store.of("entered", e.Entered)),
         noreturn=frozenset(row.name for row in store.of("noreturn", e.Plain)),
         probes=tuple(store.of("probe", e.Probe)),
         sections=sections,

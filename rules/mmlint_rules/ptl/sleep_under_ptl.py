@@ -25,8 +25,9 @@ if (!pte || !pte_same(ptep_get(pte), orig)) ...
 
 ## Limits
 A mask that is not known, or that differs by path, is not reported. Helpers that take the lock only after allocating
-(`pte_alloc_map_lock`) are known as such. A sleep that only large folios reach is reported at medium confidence, one that
-depends on what the caller passes in and that cannot be told from the call as info.
+(`pte_alloc_map_lock`) are known as such. A sleep that only large folios reach is reported at medium confidence, one
+that depends on what the caller passes in and that cannot be told from the call as info. In hunks without a tree,
+functions that the kernel always calls under a page-table lock are known by name.
 
 ## Sources
 digest of the fork/COW thread of August 2020, L5990 and L6247-6281; Documentation/mm/split_page_table_lock.rst;
@@ -37,6 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.entered import CALLERS, entered_sleeps
 from mmlint.facts.function import Function
 from mmlint.facts.sleep import AtomicSleep, atomic_sleeps
 from mmlint.finding import Confidence, Hit, Severity
@@ -57,15 +59,17 @@ _MAX_HITS = 8
 
 def check(function: Function) -> Iterator[Hit]:
     """Report each call that may sleep in an atomic context of this function, once for each lock."""
-    for found in atomic_sleeps(function)[:_MAX_HITS]:
+    for found in (*atomic_sleeps(function), *entered_sleeps(function))[:_MAX_HITS]:
         sleeper = found.sleeper
         via = "" if sleeper.name == found.call.value else f", through `{sleeper.name}`"
-        steps = (function.step(found.lock_line, f"`{found.lock_name}` enters {_context(found)}"), *sleeper.steps)
+        enters = "is called inside" if found.context == CALLERS else "enters"
+        steps = (function.step(found.lock_line, f"`{found.lock_name}` {enters} {_context(found)}"), *sleeper.steps)
+        origin = f" (from `{found.lock_name}`, line {found.lock_line})"
         severity = Severity.INFO if sleeper.requires else None
         confidence = Confidence.MEDIUM if sleeper.large or sleeper.requires or len(sleeper.steps) > 2 else None
         yield function.hit(
             found.call,
-            f"`{found.call.value}` may sleep{via} inside {_context(found)} (from `{found.lock_name}`, line {found.lock_line})",
+            f"`{found.call.value}` may sleep{via} inside {_context(found)}{origin}",
             steps=steps,
             severity=severity,
             confidence=confidence,
@@ -87,7 +91,7 @@ RULE = Rule(
     severity=Severity.ERROR,
     confidence=Confidence.HIGH,
     since="0.1",
-    needs=(atomic_sleeps,),
+    needs=(atomic_sleeps, entered_sleeps),
     check=check,
     partial=True,
     scenario=S12,
