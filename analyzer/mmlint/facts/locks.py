@@ -173,8 +173,10 @@ class _Locks:
         arg = call.args[drop.arg].key if drop.arg is not None and drop.arg < len(call.args) else ""
         mapped = call.args[drop.map_arg].key if drop.map_arg is not None and drop.map_arg < len(call.args) else ""
         dropped = self._release(outcome.prop, drop.kind, arg, mapped, call)
+        given = {h.kind for h in outcome.prop - dropped}
         for kind in drop.also:
-            dropped = self._release(dropped, kind, "", mapped, call)
+            if kind not in given:
+                dropped = self._release(dropped, kind, "", mapped, call)
         if call.value in self.tables.takes:
             dropped = frozenset(h for h in dropped if not h.gone or h in outcome.prop)
         if drop.when == "nonzero":

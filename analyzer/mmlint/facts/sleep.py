@@ -14,12 +14,14 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.flags import FlagSet, flags_at, reclaims
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import Held, Prop, atomic, locks
+from mmlint.facts.locks import Held, Prop, atomic, locks, may_change_locks
 from mmlint.facts.values import Facts, evaluate, is_negative, is_zero
 from mmlint.finding import Step
 
 _MAX_SITES = 6
-_USER_COPIES = frozenset({"copy_from_user", "copy_to_user", "__copy_from_user", "__copy_to_user", "clear_user", "get_user", "put_user"})
+_USER_COPIES = frozenset(
+    {"copy_from_user", "copy_to_user", "__copy_from_user", "__copy_to_user", "clear_user", "get_user", "put_user"}
+)
 """They do not sleep where page faults are disabled: they come back short."""
 LEVELS = 4
 """How many calls deep a sleeper is looked for below the call that is made under the lock."""
@@ -244,6 +246,8 @@ class AtomicSleep:
 @fact
 def atomic_sleeps(function: Function) -> tuple[AtomicSleep, ...]:
     """Every call of `function` that may sleep in an atomic context which the function itself entered."""
+    if not may_change_locks(function):
+        return ()
     lock_facts = locks(function)
     if lock_facts.flow.overflow:
         return ()
