@@ -220,19 +220,6 @@ def _merge(report: Report, part: Report, shown: Mapping[str, str]) -> None:
     report.stats.functions_unread += part.stats.functions_unread
 
 
-def explain(path: str, function: str | None = None) -> str:
-    """What the analysis believes of a function, or of the functions of a file that have to do with locks.
-
-    Raises LookupError with one line when the file or the function is not there.
-    """
-    from mmlint.facts.explain import explain as explain_facts
-    from mmlint.inputs.tree import FolderTree
-
-    root = _root_of([Path(path)])
-    inside = os.path.relpath(Path(path).resolve(), root.resolve()).replace(os.sep, "/")
-    return explain_facts(Program(FolderTree(root)), inside, function)
-
-
 # ------------------------------------------------------------------- patches
 
 
