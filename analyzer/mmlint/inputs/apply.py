@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,7 +11,7 @@ from mmlint.inputs.model import FileChange, Hunk, Kind, Patch, Tag
 from mmlint.inputs.tree import OverlayTree, Tree
 
 _BUDGET = 20_000_000
-"""Line comparisons spent on one hunk before the search is given up (a hostile patch on a hostile file)."""
+"""Line comparisons that one hunk may cost (a hostile patch on a hostile file)."""
 _REVERSED: dict[Kind, Kind] = {"added": "deleted", "deleted": "added"}
 _FLIP: dict[Tag, Tag] = {"+": "-", "-": "+", " ": " "}
 
@@ -45,30 +45,29 @@ def _find(lines: Sequence[bytes], patched: bytearray, hunk: Hunk, source: list[b
     As git has it, a hunk at line 0 or 1 fits at the beginning only, one without trailing context at the end only, and
     lines that an earlier hunk wrote are not matched again.
     """
+    last = len(lines) - len(source)
     beginning = hunk.source_start <= 1
     at_end = bool(hunk.lines) and hunk.lines[-1][0] != " "
-    last = len(lines) - len(source)
-    budget = _BUDGET
-
-    def fits(at: int) -> bool:
-        nonlocal budget
-        if (beginning and at) or (at_end and at != last) or at > last or patched.find(1, at, at + len(source)) >= 0:
-            return False
-        for index, line in enumerate(source):
-            budget -= 1
-            if lines[at + index] != line:
-                return False
-        return True
-
-    start = 0 if beginning else last if at_end else max(hunk.target_start - 1, 0)
-    start = len(lines) if start < 0 or start > len(lines) else start
-    for distance in range(len(lines) + 1):
-        for at in (start + distance, start - distance) if distance else (start,):
-            if 0 <= at <= last and fits(at):
-                return at
-        if budget < 0:
-            raise ApplyError(f"hunk at line {hunk.source_start} is searched for too long: given up")
+    for at in _candidates(lines, hunk, source, 0 if beginning else last if at_end else None):
+        placed = at == last if at_end else 0 <= at <= last
+        if placed and patched.find(1, at, at + len(source)) < 0 and lines[at : at + len(source)] == source:
+            return at
     raise ApplyError(f"hunk -{hunk.source_start},{hunk.source_length} does not fit anywhere")
+
+
+def _candidates(lines: Sequence[bytes], hunk: Hunk, source: list[bytes], only: int | None) -> Iterable[int]:
+    """Places worth comparing, nearest first: those where the hunk's longest line stands (all, for a hunk without)."""
+    if only is not None:
+        return (only,)
+    start = min(max(hunk.target_start - 1, 0), len(lines))
+    if not source:
+        return (start,)
+    key = max(range(len(source)), key=lambda index: len(source[index]))
+    wanted = source[key]
+    places = [index - key for index, line in enumerate(lines) if line == wanted]
+    if len(places) * len(source) > _BUDGET:
+        raise ApplyError(f"hunk at line {hunk.source_start} fits in too many places: given up")
+    return sorted(places, key=lambda at: (abs(at - start), at < start))
 
 
 def reverse(change: FileChange) -> FileChange:

@@ -47,14 +47,19 @@ def read_patches(data: bytes, name: str) -> PatchSet:
 
 def stream(file: BinaryIO, name: str) -> Iterator[mail.MailResult]:
     """Every mail of an mbox file (gzip too) in turn, in flat memory; series are not assembled."""
+    for raw in mbox.split(opened(file)):
+        yield read_raw(raw, name)
+
+
+def opened(file: BinaryIO) -> BinaryIO:
+    """The file itself, or what is in it when it is a gzip file."""
     head = file.read(2)
     file.seek(0)
-    if head == _GZIP:
-        import gzip
+    if head != _GZIP:
+        return file
+    import gzip
 
-        file = cast(BinaryIO, gzip.GzipFile(fileobj=file))
-    for raw in mbox.split(file):
-        yield _mail(raw, name)
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file))
 
 
 def _gunzip(data: bytes) -> bytes:
@@ -73,7 +78,7 @@ def _patches(data: bytes, name: str, result: PatchSet) -> Iterator[Patch]:
     separated = mbox.is_separator(line)
     if separated or (_HEADER.match(line) and _MAIL_HEADERS.search(first[:20_000].split(b"\n\n")[0])):
         for raw in mbox.split(io.BytesIO(data)) if separated else [_alone(data, first)]:
-            one = _mail(raw, name)
+            one = read_raw(raw, name)
             result.mails += 1
             result.notes += one.notes
             result.errors += one.errors
@@ -95,7 +100,8 @@ def _alone(data: bytes, first: bytes) -> mbox.RawMail:
     return mbox.RawMail(first, 1 + data.count(b"\n", 0, len(data) - len(first)), max(0, len(data) - limits.MAX_MAIL))
 
 
-def _mail(raw: mbox.RawMail, name: str) -> mail.MailResult:
+def read_raw(raw: mbox.RawMail, name: str) -> mail.MailResult:
+    """One mail of an mbox; one beyond the limit is refused by name."""
     if raw.oversize:
         text = f"mail of more than {limits.MAX_MAIL >> 20} MB is refused"
         return mail.MailResult(errors=[InputError(name, text, raw.line)])

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol, cast, runtime_checkable
 
@@ -223,7 +224,8 @@ class GitStore:
             if self._process is not None:
                 for pipe in (self._process.stdin, self._process.stdout):
                     if pipe:
-                        pipe.close()
+                        with suppress(OSError):
+                            pipe.close()
                 self._process.wait(timeout=10)
                 self._process = None
 
