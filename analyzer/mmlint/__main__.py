@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-INTERRUPTED = 130
+UNUSABLE, INTERRUPTED = 2, 130
 
 
 def main() -> None:
@@ -18,11 +18,16 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    from mmlint.rule import RuleError
+
     try:
         if not (words and _fast(words)):
             from mmlint.cli import app
 
             app(prog_name="mmlint")
+    except RuleError as error:
+        print(f"mmlint: {error}", file=sys.stderr)
+        sys.exit(UNUSABLE)
     except KeyboardInterrupt:
         print("mmlint: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -147,3 +147,19 @@ def test_sim_mistakes(run: Run, words: tuple[str, ...], message: str) -> None:
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_facts_of_a_function(run: Run) -> None:
+    result = run("facts", "mm/bad.c:grab")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("grab  mm/bad.c:1-")
+    assert "kmalloc: ptl " in result.stdout
+    for place in ("mm/bad.c:snatch", "mm/none.c"):
+        wrong = run("facts", place)
+        assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
+
+
+def test_doctor_says_what_is_no_kernel_tree(run: Run) -> None:
+    result = run("doctor", ".")
+    assert result.exit_code == 2
+    assert "not a kernel tree" in result.stdout

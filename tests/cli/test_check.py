@@ -137,13 +137,6 @@ def test_ignored_with_a_reason_then_shown(run: Run, tree: Path) -> None:
     assert run("check", "mm", "--no-ignores").exit_code == 1
 
 
-def test_an_ignore_that_does_nothing_is_reported(run: Run, tree: Path) -> None:
-    (tree / "mm/good.c").write_text("/* mmlint: ignore[PTL101] was needed once */\n", encoding="utf-8")
-    result = run("check", "mm/good.c", "--select", "PTL101,POL", "-o", "concise")
-    assert "mm/good.c:1:1: warning[POL101] ignore of PTL101 silences nothing here\n" in result.stdout
-    assert result.exit_code == 0
-
-
 def test_add_ignore_writes_a_file_that_the_next_run_reads(run: Run, tree: Path) -> None:
     first = run("check", "mm", "--add-ignore", "to be mended in 6.20")
     assert first.exit_code == 0

@@ -20,6 +20,7 @@ def test_transcript(name: str, tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert "$ mmlint " in text
     now = replay(text, tmp_path)
+    assert "Traceback" not in now
     if os.environ.get("MMLINT_UPDATE_GOLDENS"):
         path.write_text(now, encoding="utf-8")
     assert path.read_text(encoding="utf-8") == now

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,12 +12,60 @@ ROOT = Path(__file__).parents[2]
 OPEN, CLOSE = "```console", "```"
 
 
+COLLAPSE = """\
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/mm.h>
+
+static int collapse_one(struct vm_area_struct *vma, pmd_t *pmd, unsigned long addr)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	struct folio *folio;
+	spinlock_t *ptl;
+	pte_t *pte;
+
+	folio = vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, vma, addr);
+	if (!folio)
+		return -ENOMEM;
+	pte = pte_offset_map_lock(mm, pmd, addr, &ptl);
+	if (!pte) {
+		folio_put(folio);
+		return -EAGAIN;
+	}
+	collapse_into(folio, pte);
+	pte_unmap_unlock(pte, ptl);
+	return 0;
+}
+"""
+LATE = COLLAPSE.replace(
+    """\
+	folio = vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, vma, addr);
+	if (!folio)
+		return -ENOMEM;
+	pte = pte_offset_map_lock(mm, pmd, addr, &ptl);
+	if (!pte) {
+		folio_put(folio);
+		return -EAGAIN;
+	}
+""",
+    """\
+	pte = pte_offset_map_lock(mm, pmd, addr, &ptl);
+	if (!pte)
+		return -EAGAIN;
+	folio = vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, vma, addr);
+	if (!folio) {
+		pte_unmap_unlock(pte, ptl);
+		return -ENOMEM;
+	}
+""",
+)
+MENDED = LATE.replace("GFP_HIGHUSER_MOVABLE", "GFP_NOWAIT | __GFP_MOVABLE")
+
+
 def setting(folder: Path) -> dict[str, str]:
-    """Lay out what the documents start from: the fixtures, and the mini tree as a repository `linux`.
+    """Lay out what the documents start from: a repository `linux` and two versions of a patch for it.
 
     Returns the environment, in which nothing of this machine shows.
     """
-    shutil.copytree(ROOT / "fixtures", folder / "fixtures")
     home = folder / ".home"
     home.mkdir()
     environment = {
@@ -35,9 +82,24 @@ def setting(folder: Path) -> dict[str, str]:
             f"GIT_{who}_EMAIL": "ann@example.org",
             f"GIT_{who}_DATE": "2026-11-01T12:00:00Z",
         }
-    shutil.copytree(ROOT / "fixtures/trees/mini", folder / "linux")
-    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "mm: mini tree"]):
-        subprocess.run(["git", *words], cwd=folder / "linux", env=environment, check=True)
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=linux, env=environment, check=True, capture_output=True, text=True)
+        return done.stdout
+
+    linux = folder / "linux"
+    (linux / "mm").mkdir(parents=True)
+    git("init", "-q", "-b", "master")
+    for name, text in (("start", COLLAPSE), ("v1", LATE), ("v2", MENDED)):
+        (linux / "mm/collapse.c").write_text(text, encoding="utf-8")
+        git("add", ".")
+        git("commit", "-qm", "mm: collapse one page" if name == "start" else "mm: allocate only where it is needed")
+        if name != "start":
+            mail = git("format-patch", "-1", "--stdout", f"--subject-prefix=PATCH {name}")
+            headers, body = mail.split("\n\n", 1)
+            mail = f"{headers}\nMessage-ID: <collapse-{name}@example.org>\nTo: linux-mm@example.org\n\n{body}"
+            (folder / f"{name}.patch").write_text(mail, encoding="utf-8")
+            git("reset", "-q", "--hard", "HEAD~1")
     return environment
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from itertools import groupby
 from typing import Annotated, Any
@@ -130,12 +131,19 @@ def config(key: Annotated[str | None, typer.Argument(help="One setting.")] = Non
 
 def facts(
     place: Annotated[str, typer.Argument(metavar="PATH[:FUNCTION]", help="A C file, or one function of it.")],
+    root: Annotated[str, typer.Option(metavar="DIR", help="The kernel tree that it belongs to.")] = ".",
 ) -> None:
-    """Show what the analysis knows: locks held, guards, flags, references, by line."""
+    """Show what the analysis knows of a function: locks held at each line, flags, what callers see."""
     from mmlint.facts.explain import explain
+    from mmlint.facts.program import Program
+    from mmlint.inputs.tree import FolderTree
 
     path, _, function = place.partition(":")
-    emit(explain(path, function or None))
+    name = os.path.relpath(path, root)
+    try:
+        emit(explain(Program(FolderTree(root)), name, function or None) + "\n")
+    except LookupError as error:
+        fail(str(error.args[0]))
 
 
 def doctor(tree: Annotated[str, typer.Argument(metavar="TREE", help="A kernel tree.")]) -> None:

@@ -14,6 +14,7 @@ from mmlint.commands.progress import Progress
 from mmlint.finding import Finding, InputError, Report, Suppressed
 from mmlint.output import Context, Writer
 from mmlint.output.text import counted, plain
+from mmlint.rule import RuleError
 from mmlint.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def run(command: str, options: Options, analysis: Analysis) -> None:
             emit(describe(settings))
             sys.exit(CLEAN)
         report = _analyse(settings, options, analysis, human)
-    except SettingsError as error:
+    except (SettingsError, RuleError) as error:
         if human:
             fail(str(error))
         settings, report = Settings(), Report(errors=[InputError("", str(error))])
