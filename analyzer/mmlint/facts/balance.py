@@ -1,0 +1,373 @@
+"""Whether what a function takes is given up on all its ways out: locks, walks, mappings, notifier ranges, modes.
+
+What leaves by contract (`mmlint.facts.contract`) is right. What is left are exits that differ from their siblings for
+no reason that a caller could see, releases of what is not held, and locks taken again while held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmlint.facts import contract, graph
+from mmlint.facts.cfg import Node
+from mmlint.facts.contract import Site
+from mmlint.facts.function import Function, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.locks import Held, LockFacts, lock_effects, locks, match
+
+_ORDER = ("ptl", "walk", "notifier", "spin", "raw_spin", "pte_map", "lazy_mmu", "rcu")
+_EXCLUSIVE = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "walk", "lru_lock", "swap_lock", "bit_spin"})
+_FIRM = _EXCLUSIVE - {"walk", "swap_lock"}
+_OURS = frozenset({"ptl", "walk", "pte_map", "lazy_mmu", "notifier", "mmap_lock", "i_mmap", "anon_vma", "vma_lock"})
+"""Kinds of mm, whose contracts the tables know; for others an unlock that only looks conditional is believed."""
+_BY_RESULT = frozenset(
+    {"folio_lock", "inode_lock", "kmap", "kmap_atomic", "pagefault_off", "migrate_off", "migrate", "seqcount"}
+)
+Exit = tuple[Node, Held, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A lock still held at `exit`. `drops`: lines that give it up on other ways out. `at`: where the way parts.
+
+    `sure`: nothing tells a caller of that exit that the lock is still held.
+    """
+
+    lock: Held
+    exit: Node
+    at: Node
+    drops: tuple[int, ...]
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Twice:
+    """A release (`again`: a taking) at `call` of a lock that is not (still) held there; `taken`: the line it was taken.
+
+    `ours`: a page-table lock, or one that only this function knows: such a finding stands without a look at callers.
+    """
+
+    kind: str
+    key: str
+    call: Expr
+    taken: int
+    again: bool
+    ours: bool
+
+
+@fact
+def left_held(function: Function) -> tuple[Left, ...]:
+    """The locks that a way out keeps for no visible reason, one for each taking call."""
+    facts = locks(function)
+    if facts.flow.overflow or function.cfg.truncated:
+        return ()
+    found = []
+    for site, exits in sorted(_held_exits(facts).items()):
+        left = _judge(function, facts, site, exits)
+        if left is not None:
+            found.append(left)
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A lock that is still held at `exit` after a patch and was given up on all ways out before it."""
+
+    lock: Held
+    exit: Node
+    dropped: int
+
+
+def lost_releases(before: Function, after: Function) -> list[Lost]:
+    """The locks of which a patch takes a release away."""
+    old, new = locks(before), locks(after)
+    if old.flow.overflow or new.flow.overflow or before.cfg.truncated or after.cfg.truncated:
+        return []
+    kept = {(h.kind, h.key) for exits in _held_exits(old).values() for _, h, _ in exits}
+    dropped: dict[tuple[str, str], int] = {}
+    lines = {(h.line, h.name): (h.kind, h.key) for _, h in _takers(before)}
+    for site, nodes in contract.releases(before).items():
+        if site in lines:
+            dropped.setdefault(lines[site], nodes[-1].line)
+    found: dict[tuple[str, str], Lost] = {}
+    for site, exits in sorted(_held_exits(new).items()):
+        held = min((h for _, h, _ in exits), key=_precedence)
+        name = (held.kind, held.key)
+        if name in kept or name not in dropped or name in found or contract.passed_on(after, held):
+            continue
+        drops = contract.releases(after).get(site, [])
+        ways = [e[0] for e in exits if not _bypasses(new, site, e[0], drops, ours=True)]
+        if ways and not contract.caller_releases(after):
+            found[name] = Lost(held, ways[0], dropped[name])
+    return list(found.values())
+
+
+def _held_exits(facts: LockFacts) -> dict[Site, list[Exit]]:
+    found: dict[Site, list[Exit]] = {}
+    owed = _callers_locks(facts)
+    for node, prop, _, value in facts.flow.returns:
+        best: dict[Site, Held] = {}
+        for held in prop:
+            if held.gone or (held.kind, held.key) in owed or (held.kind, "") in owed:
+                continue
+            site = (held.line, held.name)
+            if site not in best or _precedence(held) < _precedence(best[site]):
+                best[site] = held
+        for site, held in best.items():
+            found.setdefault(site, []).append((node, held, value))
+    return found
+
+
+def _callers_locks(facts: LockFacts) -> set[tuple[str, str]]:
+    """Locks that the function is entered with, since it drops them without having taken them."""
+    return {(h.kind, h.key) for states in facts.flow.before.values() for prop in states for h in prop if h.gone}
+
+
+def _precedence(held: Held) -> int:
+    return _ORDER.index(held.kind) if held.kind in _ORDER else len(_ORDER)
+
+
+def _judge(function: Function, facts: LockFacts, site: Site, exits: list[Exit]) -> Left | None:
+    held = min((h for _, h, _ in exits), key=_precedence)
+    if site[1] not in function.tables.takes and not contract.plain_taker(function, site[1]):
+        return None
+    drops = contract.releases(function).get(site, [])
+    ours = held.kind in _OURS or contract.nameless(function, held)
+    if not ours and (facts.uncertain or not drops):
+        return None
+    exits = [e for e in exits if not _bypasses(facts, site, e[0], drops, ours=ours)]
+    if held.kind == "mmap_lock":
+        exits = [e for e in exits if graph.always_through(function.cfg, _sites(function, site), e[0])]
+    if not exits or contract.passed_on(function, held):
+        return None
+    free = _free_exits(function, facts, site, drops)
+    sure = _unexplained(function, held, exits, free)
+    if sure is None or (not sure and (facts.uncertain or not ours)):
+        return None
+    exits.sort(key=lambda e: (contract.outcome(function, e[2]) != "bad", e[0].line))
+    exit_ = exits[0][0]
+    at = _parting(facts, site, exit_, drops) if drops else exit_
+    return Left(held, exit_, at, tuple(sorted({n.line for n in drops})), sure)
+
+
+def _free_exits(function: Function, facts: LockFacts, site: Site, drops: list[Node]) -> list[str | None]:
+    """The results of the exits behind a release, those behind a jump back aside."""
+    reach = graph.after(drops, graph.is_retry(function.cfg))
+    return [
+        value
+        for node, prop, _, value in facts.flow.returns
+        if node.id in reach and not any((h.line, h.name) == site and not h.gone for h in prop)
+    ]
+
+
+def _unexplained(function: Function, held: Held, exits: list[Exit], free: list[str | None]) -> bool | None:
+    """None if a contract may explain it; True if none does, False if it only seems so."""
+    kept = {contract.outcome(function, value) for _, _, value in exits}
+    given = {contract.outcome(function, value) for value in free}
+    is_bool = "bool" in function.source.returns.split()
+    if "bad" in kept and not is_bool and free:
+        if contract.named_taker(function) and "bad" not in given:
+            return None
+        return None if contract.caller_releases(function) else True
+    if held.kind in _BY_RESULT or contract.named_taker(function):
+        return None
+    if contract.visible(function, held, [n for n, _, _ in exits]) or contract.caller_releases(function):
+        return None
+    if free and function.source.returns.strip() == "void":
+        return True
+    if contract.nameless(function, held):
+        return True
+    mixed = {v for _, _, v in exits} & set(free)
+    if mixed:
+        return bool(mixed - {None})
+    return None if contract.twin_releases(function, held) else False
+
+
+def _parting(facts: LockFacts, site: Site, exit_: Node, drops: list[Node]) -> Node:
+    """The last place from which the lock could still have been given up, on a way to `exit_`."""
+    hopeful = graph.before(drops)
+    if all(any((h.line, h.name) == site and not h.gone for h in prop) for prop in facts.flow.states(exit_)):
+        return exit_
+    seen = {exit_.id}
+    work = [exit_]
+    best = exit_
+    while work:
+        node = work.pop(0)
+        for before in node.pred:
+            if before.id in seen or before in drops or not _holds(facts, before, site):
+                continue
+            seen.add(before.id)
+            if before.id in hopeful:
+                return before if before.kind in ("branch", "switch", "iter") else node
+            best = before
+            work.append(before)
+    return best
+
+
+def _holds(facts: LockFacts, node: Node, site: Site) -> bool:
+    return any((h.line, h.name) == site and not h.gone for prop in facts.flow.states(node) for h in prop)
+
+
+def _bypasses(facts: LockFacts, site: Site, exit_: Node, drops: list[Node], *, ours: bool) -> bool:
+    """Whether the way to `exit_` goes round an `if (flag) unlock()`: the flag knows what this analysis does not."""
+    seen = {exit_.id}
+    work = [exit_]
+    ids = {n.id for n in drops}
+    while work and ids:
+        node = work.pop()
+        for before in node.pred:
+            if not _holds(facts, before, site):
+                continue
+            if before.kind in ("branch", "switch") and (
+                graph.skips(before, node, ids)
+                if ours
+                else any(graph.rejoins(t, node, ids) for t, _ in before.succ if t is not node)
+            ):
+                return True
+            if before.id not in seen:
+                seen.add(before.id)
+                work.append(before)
+    return False
+
+
+@fact
+def twice(function: Function) -> tuple[Twice, ...]:
+    """Releases of what the function took and holds no longer, and takings of what it still holds."""
+    facts = locks(function)
+    if facts.flow.overflow or function.cfg.truncated or facts.uncertain:
+        return ()
+    found: dict[tuple[str, str], Twice] = {}
+    for name, calls in function.calls.items():
+        for node, call in calls:
+            hit = _dropped_again(function, facts, node, call) if name in function.tables.drops else None
+            hit = hit or (_taken_again(function, facts, node, call) if name in function.tables.takes else None)
+            if hit is not None:
+                found.setdefault((hit.kind, hit.key), hit)
+    return tuple(found.values())
+
+
+def _dropped_again(function: Function, facts: LockFacts, node: Node, call: Expr) -> Twice | None:
+    if call.value in function.tables.takes or contract.annotated_dropper(function):
+        return None
+    for drop in function.tables.drops[call.value]:
+        if drop.kind not in _FIRM or drop.when != "always" or drop.arg is None:
+            continue
+        key = call.args[drop.arg].key if drop.arg < len(call.args) else ""
+        mapped = call.args[drop.map_arg].key if drop.map_arg is not None and drop.map_arg < len(call.args) else ""
+        if all(match(prop, drop.kind, key, mapped) is not None for prop in facts.at_call.get(id(call), ())):
+            continue
+        if drop.kind in _callee_kinds(function):
+            continue
+        takers = [n for n, held in _takers(function) if held.key == key and key and _for_sure(function, held)]
+        if (
+            not takers
+            or not _same_place(function, takers, key)
+            or _guarded(node)
+            or not graph.always_through(function.cfg, takers, node)
+        ):
+            continue
+        return Twice(drop.kind, key, call, takers[0].line, again=False, ours=_own(function, drop.kind, key))
+    return None
+
+
+def _own(function: Function, kind: str, key: str) -> bool:
+    return kind == "ptl" or key in contract.local_names(function)
+
+
+def _for_sure(function: Function, held: Held) -> bool:
+    """Whether the taking call takes but for rare failures (no trylock)."""
+    return all(take.mode != "try" for take in function.tables.takes.get(held.name, ()))
+
+
+def _same_place(function: Function, takers: list[Node], key: str) -> bool:
+    """Whether nothing that the lock's text names is assigned behind the place where it is first taken."""
+    names = set(contract.words(key))
+    behind = graph.after([t for n in takers for t, _ in n.succ])
+    return not any(n.id in behind and _assigns(n, names) for n in function.cfg.order)
+
+
+@fact
+def _callee_kinds(function: Function) -> frozenset[str]:
+    """The kinds of locks that callees take or release for this function."""
+    kinds: set[str] = set()
+    tables = function.tables
+    for name in function.calls:
+        if not name or name in tables.takes or name in tables.drops:
+            continue
+        callee = function.program.resolve(name, function.path)
+        if callee is not None and callee is not function:
+            kinds |= {h.kind for effect in lock_effects(callee) for h in (*effect.taken, *effect.released)}
+    return frozenset(kinds | ({"ptl", "spin", "raw_spin"} if kinds & {"ptl", "spin", "raw_spin"} else set()))
+
+
+def _guarded(node: Node) -> bool:
+    """Whether it is the body of an `if` that goes on as if nothing was (`if (flag) unlock()`)."""
+    return any(
+        before.kind == "branch" and any(graph.skips(before, t, {node.id}) for t, _ in before.succ if t is not node)
+        for before in node.pred
+    )
+
+
+@fact
+def _takers(function: Function) -> tuple[tuple[Node, Held], ...]:
+    facts = locks(function)
+    found: dict[tuple[int, Held], tuple[Node, Held]] = {}
+    for node in function.cfg.order:
+        for prop in facts.flow.states(node):
+            for held in prop:
+                found.setdefault((held.line, held), (node, held))
+    at_line = {n.line: n for name in function.calls for n, _ in function.calls[name]}
+    calls = {(c.line, c.value): n for each in function.calls.values() for n, c in each}
+    return tuple((calls.get((h.line, h.name), at_line.get(h.line, n)), h) for n, h in found.values() if not h.gone)
+
+
+def _taken_again(function: Function, facts: LockFacts, node: Node, call: Expr) -> Twice | None:
+    for take in function.tables.takes[call.value]:
+        if take.kind not in _FIRM or take.mode in ("read", "try", "relock"):
+            continue
+        place = take.out if take.out is not None else take.arg
+        if place is None or place >= len(call.args):
+            continue
+        key = call.args[place].key
+        if take.out is not None:
+            key = call.args[place].args[0].key if key.startswith("&") else f"*{key}"
+        for prop in facts.at_call.get(id(call), ()):
+            for held in prop:
+                site = (held.line, held.name)
+                drops = contract.releases(function).get(site, [])
+                if (
+                    held.gone
+                    or (held.kind, held.key) != (take.kind, key)
+                    or _bypasses(facts, site, node, drops, ours=False)
+                ):
+                    continue
+                if _same_lock(function, held, node):
+                    return Twice(take.kind, key, call, held.line, again=True, ours=_own(function, take.kind, key))
+    return None
+
+
+def _same_lock(function: Function, held: Held, node: Node) -> bool:
+    """Whether nothing that the lock's text names is assigned on some way from the taking to `node`."""
+    names = set(contract.words(held.key))
+    starts = _sites(function, (held.line, held.name))
+    return any(
+        node.id in graph.after([t for t, _ in start.succ], lambda n: _assigns(n, names)) and not _assigns(start, names)
+        for start in starts
+    )
+
+
+def _sites(function: Function, site: Site) -> list[Node]:
+    return [node for node, held in _takers(function) if (held.line, held.name) == site]
+
+
+def _assigns(node: Node, names: set[str]) -> bool:
+    if node.kind == "decl" and node.name in names:
+        return True
+    if node.expr is None:
+        return False
+    if node.kind == "iter" and any(arg.root in names for arg in node.expr.args):
+        return True
+    return any(
+        (e.kind == "assign" or (e.kind == "unary" and e.value.endswith(("++", "--")))) and e.args[0].root in names
+        for e in node.expr.walk()
+    )

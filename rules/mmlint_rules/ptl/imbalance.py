@@ -1,0 +1,108 @@
+"""PTL104 ptl-imbalance: a way out of the function keeps a lock that its siblings give up, or gives one up twice.
+
+## What it does
+Follows every lock, mapped page table and RCU section that a function takes to all its exits. It reports an exit that
+still holds what the other exits release, an unlock of what is no longer held, and a page-table lock taken again while
+held. What a contract explains is left alone: annotations, a name with "lock" in it, a result that says so, a lock that
+is returned or stored, a caller that releases it.
+
+## Why it matters
+The next fault in the range waits for a page-table lock whose owner is long gone. A missing `pte_unmap()` leaves an RCU
+read section open (since 6.6) or a kmap slot in use, on a path that tests seldom take.
+
+## Bad
+```c
+pte = pte_offset_map_lock(mm, pmd, addr, &ptl);
+if (!pte_present(ptep_get(pte)))
+        return -EFAULT;
+pte_unmap_unlock(pte, ptl);
+```
+
+## Good
+```c
+if (!pte_present(ptep_get(pte))) {
+        pte_unmap_unlock(pte, ptl);
+        return -EFAULT;
+}
+```
+
+## Limits
+Folio locks count only on error returns. Of spinlocks and mutexes that are not mm's own only exits that other exits
+contradict are reported; that a patch takes the only release away is PTL117. Where a callee changes locks in a way that
+its result does not tell, the rule is silent. On mm/ of 6.12 and 6.1 it reports nothing.
+
+## Sources
+Documentation/mm/split_page_table_lock.rst; review practice RR-4, RR-5, RR-8, RF-3, RF-8 to RF-10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.balance import Left, Twice, left_held, twice
+from mmlint.facts.function import Function
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import LK1
+
+_OTHERS = frozenset({"walk", "notifier", "lazy_mmu"})
+"""Kinds with a rule of their own."""
+
+
+def check(function: Function) -> Iterator[Hit]:
+    """Report each taking call whose lock stays behind on an exit, and each release or taking that comes twice."""
+    for left in left_held(function):
+        if left.lock.kind not in _OTHERS:
+            yield _left(function, left)
+    for found in twice(function):
+        if found.ours:
+            yield _twice(function, found)
+
+
+def _left(function: Function, left: Left) -> Hit:
+    lock = left.lock
+    steps = [function.step(lock.line, f"`{lock.name}` takes {describe(lock.kind, lock.key)}")]
+    steps += [function.step(line, "released here on another way out") for line in left.drops[:3]]
+    steps.append(function.step(left.exit.line, "leaves the function with it"))
+    return function.hit(
+        left.at,
+        f"{describe(lock.kind, lock.key)} from `{lock.name}` (line {lock.line}) is still held when it returns",
+        steps=tuple(steps),
+        confidence=None if left.sure else Confidence.MEDIUM,
+        anchor=f"left {lock.kind} {lock.key} {lock.name}",
+    )
+
+
+def _twice(function: Function, found: Twice) -> Hit:
+    what = describe(found.kind, found.key)
+    text = (
+        f"`{found.call.value}` takes {what} again"
+        if found.again
+        else f"`{found.call.value}` releases {what}, not held here"
+    )
+    return function.hit(
+        found.call,
+        f"{text} (taken in line {found.taken})",
+        steps=(function.step(found.taken, f"takes {what}"),),
+        confidence=Confidence.MEDIUM,
+        anchor=f"{'again' if found.again else 'twice'} {found.call.key}",
+    )
+
+
+def describe(kind: str, key: str) -> str:
+    """A lock in words."""
+    named = {"ptl": "the page-table lock", "pte_map": "the mapped page table", "rcu": "the RCU read section"}.get(kind)
+    return f"{named} `{key}`" if named and key else named or (f"`{key}`" if key else f"the {kind}")
+
+
+RULE = Rule(
+    code="PTL104",
+    name="ptl-imbalance",
+    summary="a way out of the function keeps a lock that its siblings give up, or gives one up twice",
+    severity=Severity.ERROR,
+    confidence=Confidence.HIGH,
+    since="0.1",
+    needs=(left_held, twice),
+    check=check,
+    scenario=LK1,
+)

@@ -1,0 +1,93 @@
+"""PTL117 lock-release-removed: a patch takes away the release of a lock that the function still takes.
+
+## What it does
+Compares a function before and after a patch. Every way out gave the lock up before; after the patch one way keeps it,
+and no caller, callee or twin function releases it. Also reports a lock that the patch makes the function take or
+release twice. Covers every lock that the tables know: page-table locks, spinlocks, RCU, mutexes, rwsems, mmap_lock,
+MMU notifier ranges, lazy MMU mode.
+
+## Why it matters
+An early return added inside a locked section, a `goto` to a label below the unlock, a dropped unlock line: the function
+worked, and after the patch it hangs the next user of the lock.
+
+## Bad
+```c
+        spin_lock(&pool->lock);
++	if (!pool->nr)
++		return 0;
+        spin_unlock(&pool->lock);
+```
+
+## Good
+```c
++	if (!pool->nr) {
++		spin_unlock(&pool->lock);
++		return 0;
++	}
+```
+
+## Limits
+A patch that moves a release to the caller is recognised if the caller is in the same folder. Folio locks, whose
+release often belongs to a callee, are left to PTL104.
+
+## Sources
+Review practice RR-8, RR-24; reviewer-found bugs on the lists: "a lock left held on one exit of a function whose other
+exits are right".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.balance import left_held, lost_releases, twice
+from mmlint.facts.change import FunctionChange
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import LK1
+
+from mmlint_rules.ptl.imbalance import describe
+
+_BY_CALLEE = frozenset({"folio_lock", "kmap", "pagefault_off", "migrate_off", "migrate", "seqcount"})
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report locks that the patched function keeps, takes or releases once too often, and the old one did not."""
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return
+    said = {(left.lock.kind, left.lock.key) for left in left_held(after)}
+    for lost in lost_releases(before, after):
+        lock = lost.lock
+        if lock.kind in _BY_CALLEE or (lock.kind, lock.key) in said:
+            continue
+        what = describe(lock.kind, lock.key)
+        yield after.hit(
+            lost.exit,
+            f"{what} from `{lock.name}` (line {lock.line}) is held at this exit; before the patch it was released",
+            steps=(after.step(lock.line, f"`{lock.name}` takes {what}"), after.step(lost.exit.line, "leaves with it")),
+            anchor=f"lost {lock.kind} {lock.key}",
+        )
+    old = {(found.kind, found.key, found.again) for found in twice(before)}
+    for found in twice(after):
+        if not found.ours and (found.kind, found.key, found.again) not in old:
+            verb = "takes" if found.again else "releases"
+            yield after.hit(
+                found.call,
+                f"`{found.call.value}` {verb} {describe(found.kind, found.key)} once more than the function should",
+                steps=(after.step(found.taken, "taken here"),),
+                confidence=Confidence.MEDIUM,
+                anchor=f"{verb} twice {found.call.key}",
+            )
+
+
+RULE = Rule(
+    code="PTL117",
+    name="lock-release-removed",
+    summary="a patch takes away the release of a lock that the function still takes",
+    severity=Severity.ERROR,
+    confidence=Confidence.HIGH,
+    since="0.1",
+    needs=(left_held, twice),
+    compare=compare,
+    scenario=LK1,
+)
