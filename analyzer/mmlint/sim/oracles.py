@@ -31,6 +31,7 @@ MEANING = {
     "O17": "permission bits of an entry are respected",
     "O18": "no access through a translation that was taken away",
     "O19": "the call answers the same whatever else runs",
+    "O20": "nobody waits for a lock that his work does not need",
     "deadlock": "tasks wait for each other for ever",
     "livelock": "tasks run for ever without getting on",
     "holds": "nothing breaks in any interleaving",

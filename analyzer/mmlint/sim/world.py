@@ -7,6 +7,8 @@ once. The yielded text names the action that *follows*; a `Wait` names it too an
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from gc import get_referents
+from operator import length_hint
 from types import FrameType
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
@@ -176,6 +178,7 @@ class World:
                     parts.append(frame.f_code.co_name)
                     parts.append(frame.f_lasti)
                     parts.extend(_locals(frame))
+                    parts.extend(_loops(gen))
                 gen = getattr(gen, "gi_yieldfrom", None)
         return tuple(parts)
 
@@ -194,6 +197,30 @@ def _locals(frame: FrameType) -> Iterable[Any]:
         if cls is World or isinstance(value, Policy):
             continue
         yield (name, value if cls in _PLAIN else freeze(value))
+
+
+def _loops(gen: Any) -> Iterable[Any]:
+    """How far the `for` loops of a suspended generator are.
+
+    Their iterators are on the value stack of the frame, not among its locals; CPython shows them to the collector.
+    Without them two turns of a loop over equal items would look like one state.
+    """
+    for held in get_referents(gen):
+        if held.__class__ not in _PLAIN and hasattr(held, "__next__") and not isinstance(held, Generator):
+            yield _progress(held)
+
+
+def _progress(iterator: Any) -> Any:
+    left = length_hint(iterator, -1)
+    if left >= 0:
+        return left
+    if isinstance(iterator, (enumerate, zip, map, filter, reversed)):
+        return tuple(
+            _progress(part) if hasattr(part, "__next__") else part
+            for part in iterator.__reduce__()[1]
+            if part.__class__ in _PLAIN or hasattr(part, "__next__")
+        )
+    raise TypeError(f"cannot take a loop over {iterator.__class__.__name__} into the state key: use a list or range")
 
 
 def freeze(value: Any) -> Any:

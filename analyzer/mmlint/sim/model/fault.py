@@ -231,6 +231,15 @@ def may_reuse(m: Machine, mm: Mm, addr: int, orig: Pte, page: Page) -> Op[bool]:
         return page.lock.trylock()
     if page.ksm and k.ksm_check:
         return False
+    if k.wp_drain:
+        m.drain(page)
+    if k.reuse == "wait":
+        mm.ptl.unlock()
+        yield Wait("wait for the references to go", lambda: page.refcount == 1)
+        yield from mm.ptl.lock()
+        if mm.pte(addr) != orig or page.refcount != 1:
+            mm.ptl.unlock()
+            return False
     spare = 1 if page.swapcache else 0
     pinned_too = k.reuse == "refcount-or-pinned" and page.maybe_pinned
     if page.refcount != 1 + spare and not pinned_too:
@@ -243,6 +252,9 @@ def may_reuse(m: Machine, mm: Mm, addr: int, orig: Pte, page: Page) -> Op[bool]:
         page.exclusive = k.reuse == "exclusive" or page.exclusive
         return True
     page.lock.unlock()
+    if k.cow_needed == "unlocks":
+        yield "do_wp_page unlocks as well"
+        page.lock.unlock()
     return False
 
 
@@ -264,6 +276,7 @@ def _reuse_by_mapcount(m: Machine, mm: Mm, addr: int, orig: Pte, page: Page) -> 
     if page.ksm:
         sole = yield from _reuse_ksm(m, page)
     else:
+        yield "reuse_swap_page: count the mappings"
         sole = page.mapcount == 1
     if not sole:
         page.lock.unlock()

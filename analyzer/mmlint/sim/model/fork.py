@@ -85,11 +85,14 @@ def copy_one_pte(
             dst.set(addr, pte)
         return DONE
     vma = src.vmas[addr]
+    if k.fork == "skip" and src.has_pinned and page.maybe_pinned:
+        dst.vmas = {at: area for at, area in dst.vmas.items() if at != addr}
+        return DONE
     early = k.fork != "share" and level in k.levels and vma.is_cow and (page.anon or not k.pin_anon_only)
     if k.copy_decision == "after-ref":
         page.get()
         page.mapcount += 1
-    if early and (src.has_pinned or not k.gate) and page.maybe_pinned:
+    if early and (src.has_pinned or not k.gate) and looks_pinned(m, page):
         result = yield from _early_copy(m, src, dst, addr, page, prealloc)
         if result != "share":
             return result
@@ -98,6 +101,11 @@ def copy_one_pte(
         page.mapcount += 1
     yield from _share(m, src, dst, addr, pte, page)
     return DONE
+
+
+def looks_pinned(m: Machine, page: Page) -> bool:
+    """The pinned test of fork: the bias, or (rule (d) of 002) any second reference of an unshared page."""
+    return page.maybe_pinned if m.kernel.pin_test == "bias" else page.refcount > page.mapcount
 
 
 def _copy_nonpresent(m: Machine, src: Mm, dst: Mm, addr: int, pte: Pte) -> str:

@@ -18,7 +18,8 @@ class Kernel(Policy):
 
     reuse: how do_wp_page decides to write in place (mapcount, refcount, refcount-or-pinned, exclusive).
     gup_break: which GUP breaks COW for a read (none, all, pin, unshare); gup_break_fast: also the fast path.
-    fork: share, early-copy (draft: allocation under the lock), prealloc (drop, allocate, retake, retry).
+    fork: share, skip (leave pinned pages out of the child), early-copy (draft: allocation under the lock), prealloc
+    (drop, allocate, retake, retry).
     pin_flag: which pins set mm->has_pinned (none, any, longterm); flag_fast: the fast path sets it too.
     """
 
@@ -51,6 +52,9 @@ class Kernel(Policy):
     swap_recheck: bool = True
     unmap_recheck: bool = True
     ipi_flush: bool = True
+    wp_drain: bool = False
+    pin_test: str = "bias"
+    cow_needed: str = "keeps-lock"
     gup_tests: frozenset[str] = frozenset({"protnone", "user", "write", "special"})
 
     def but(self, name: str = "", **changes: Any) -> Kernel:

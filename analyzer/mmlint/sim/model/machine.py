@@ -23,6 +23,7 @@ class Machine(Obj):
         "kernel",
         "memory",
         "mms",
+        "pagevec",
         "pending",
         "pins",
         "rcu",
@@ -32,7 +33,7 @@ class Machine(Obj):
         "tlb",
         "zero",
     )
-    FIELDS = ("expected", "events", "counters", "swap", "disk", "tlb", "removed", "pending")
+    FIELDS = ("expected", "events", "counters", "swap", "disk", "tlb", "removed", "pending", "pagevec")
 
     def __init__(self, w: World, kernel: Kernel = UPSTREAM) -> None:
         super().__init__(w, "machine")
@@ -45,6 +46,7 @@ class Machine(Obj):
         self.disk: dict[str, dict[str, str]] = {}
         self.removed: list[tuple[str, str, int]] = []
         self.pending: list[tuple[str, int]] = []
+        self.pagevec: list[Page] = []
         self.memory = Memory(w, self)
         self.rcu = Rcu(w)
         self.mms: dict[str, Mm] = {}
@@ -108,6 +110,17 @@ class Machine(Obj):
         for (name, at, slot), value in list(self.expected.items()):
             if name == src.name and at == addr:
                 self.expect(dst, addr, value, slot)
+
+    def batch(self, page: Page) -> None:
+        """folio_add_lru: the page waits in a per-cpu batch, which holds a reference."""
+        page.get()
+        self.pagevec = [*self.pagevec, page]
+
+    def drain(self, page: Page) -> None:
+        """lru_add_drain: batched references go."""
+        for waiting in [waiting for waiting in self.pagevec if waiting is page]:
+            self.pagevec = [other for other in self.pagevec if other is not waiting]
+            page.put()
 
     def forget(self, mm: Mm, addr: int | None = None) -> None:
         """Reference memory after an unmap or exit."""

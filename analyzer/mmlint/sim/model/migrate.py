@@ -35,6 +35,7 @@ class Migration(Policy):
     bits: bool = True
     unlock: str = "after-entry"
     zone_test: bool = True
+    own_reference: bool = True
 
     def but(self, **changes: Any) -> Migration:
         """The same with some choices changed."""
@@ -91,7 +92,8 @@ def collect(m: Machine, mm: Mm, addrs: list[int], h: Migration) -> Op[list[Work]
         page = pte.page
         if not pte.present or page is None:
             continue
-        page.get()
+        if h.own_reference:
+            page.get()
         item = Work(page, mm, addr)
         work.append(item)
         if h.collect_lock == "sleep":

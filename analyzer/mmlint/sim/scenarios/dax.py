@@ -113,3 +113,193 @@ DX3 = Scenario(
     good="pfn",
     sometimes=("backed out", "block was there"),
 )
+
+
+def _dx1(w: World, check: str) -> None:
+    """A read fault arrives in insert_pfn when a write fault of the same private mapping has already put its copy there.
+
+    The entry is not none: -EBUSY, and both use the copy. An insert that looks at nothing throws the written copy
+    away. Either order may come.
+
+    Digest 001-004: Ross Zwisler 001:L572-587.
+    """
+    m = Machine(w)
+    watch(m, "O2")
+    mm = m.mm("P")
+    block = pfn_page(m)
+    mm.vmas[0] = Vma()
+
+    def read_fault() -> Op[None]:
+        yield from insert_pfn(m, mm, 0, block, mkwrite=False, check=check)
+
+    w.task("write", user_write(m, mm, 0, "1"))
+    w.task("read", read_fault())
+
+
+DX1 = Scenario(
+    "DX1",
+    "read-fault-against-write-fault",
+    "insert_pfn replaces the entry that another fault has installed",
+    _dx1,
+    choices(overwrite="O14", pfn=HOLDS),
+    bad="overwrite",
+    good="pfn",
+)
+
+
+def _dx4(w: World, check: str) -> None:
+    """The same pfn is upgraded: young and dirty, but writable only if the vma is (maybe_mkwrite).
+
+    mprotect takes VM_WRITE away while the fault is on its way.
+
+    Digest 001-004: DX4, R-PI4.
+    """
+    m = Machine(w)
+    mm = m.mm("P")
+    block = pfn_page(m)
+    mm.vmas[0] = Vma(shared=True)
+    mm.set(0, Pte("special", block))
+
+    def protect() -> Op[None]:
+        yield from mm.ptl.lock()
+        mm.vmas = {0: mm.vmas[0]._replace(write=False)}
+        mm.set(0, mm.pte(0)._replace(write=False))
+        mm.ptl.unlock()
+
+    def allowed() -> None:
+        if mm.pte(0).write and not mm.vmas[0].write:
+            w.fail("O17", "an entry is writable in a vma that is not")
+
+    w.checks.append(allowed)
+    w.task("fault", insert_pfn(m, mm, 0, block, mkwrite=True, check=check))
+    w.task("mprotect", protect())
+
+
+DX4 = Scenario(
+    "DX4",
+    "mkwrite-without-vma-permission",
+    "an upgraded entry is writable though its vma is not",
+    _dx4,
+    choices(mkwrite="O17", pfn=HOLDS),
+    bad="mkwrite",
+    good="pfn",
+)
+
+
+def _dx5(w: World, how: str) -> None:
+    """No special bit on this architecture: a valid pfn goes in without a reference, and zap takes it for a normal page.
+
+    The count goes below what the owner holds. Such pfns have to go in by insert_page.
+
+    Digest 001-004: comment of the patch 001:L793-807, J25.
+    """
+    m = Machine(w)
+    mm = m.mm("P")
+    page = m.file("F")
+    mm.vmas[0] = Vma(shared=True)
+
+    def install() -> Op[None]:
+        yield from mm.ptl.lock()
+        page.mapcount += 1
+        if how == "insert-page":
+            page.get()
+        mm.set(0, Pte("page", page))
+        mm.ptl.unlock()
+        yield from zap(m, mm, 0)
+
+    def owner() -> Op[None]:
+        yield "the owner uses its page"
+        page.touch("use")
+
+    w.task("fault", install())
+    w.task("owner", owner())
+
+
+DX5 = Scenario(
+    "DX5",
+    "pfn-inserted-without-reference",
+    "zap puts a page that was inserted without a reference",
+    _dx5,
+    choices(insert_pfn="O5", insert_page=HOLDS),
+    bad="insert-pfn",
+    good="insert-page",
+)
+
+
+def _dx6(w: World, check: str) -> None:
+    """The entry is a migration or swap entry: neither none nor present, and its pfn field means something else.
+
+    Bits are flipped in the entry; when the page comes back the mapping is writable though it was read-only.
+
+    Digest 001-004: DX6, R-PI2 (our observation).
+    """
+    m = Machine(w)
+    mm = m.mm("P")
+    block = pfn_page(m)
+    mm.vmas[0] = Vma(shared=True)
+    mm.set(0, Pte("special", block))
+
+    def migration() -> Op[None]:
+        yield from mm.ptl.lock()
+        if mm.pte(0).write:
+            mm.ptl.unlock()
+            return
+        mm.set(0, Pte("migration", block))
+        mm.ptl.unlock()
+        yield from mm.ptl.lock()
+        if mm.pte(0).write:
+            w.fail("O17", "a read-only mapping comes back from migration writable")
+        mm.set(0, Pte("special", block))
+        mm.ptl.unlock()
+
+    w.task("migration", migration())
+    w.task("fault", insert_pfn(m, mm, 0, block, mkwrite=True, check=check))
+
+
+DX6 = Scenario(
+    "DX6",
+    "pfn-of-non-present-entry",
+    "the pfn of an entry that is not present is compared",
+    _dx6,
+    choices(no_present_test="O17", pfn=HOLDS),
+    bad="no-present-test",
+    good="pfn",
+    sometimes=("backed out",),
+)
+
+
+def _dx7(w: World, check: str) -> None:
+    """WARN_ON_ONCE on a pfn mismatch that another fault can legally cause.
+
+    Digest 001-004: 001:L131-134, generic/437 at L200-207, withdrawn at L572-587.
+    """
+    m = Machine(w)
+    mm = m.mm("P")
+    block, other = pfn_page(m), pfn_page(m, "A")
+    mm.vmas[0] = Vma(shared=True)
+
+    def quiet() -> None:
+        if m.events:
+            w.fail("O19", f"{m.events[0]} in a legal interleaving")
+
+    def first() -> Op[None]:
+        yield from mm.ptl.lock()
+        if mm.pte(0).kind == "none":
+            mm.set(0, Pte("special", other))
+        mm.ptl.unlock()
+
+    w.checks.append(quiet)
+    w.task("copy", first())
+    w.task("fault", insert_pfn(m, mm, 0, block, mkwrite=True, check=check))
+
+
+DX7 = Scenario(
+    "DX7",
+    "warning-on-a-legal-race",
+    "a fault path warns about what another fault may do",
+    _dx7,
+    choices(warn="O19", pfn=HOLDS),
+    bad="warn",
+    good="pfn",
+    sometimes=("backed out",),
+)

@@ -98,3 +98,43 @@ S26 = Scenario(
     bad="no-cow-test",
     good="is-cow-mapping",
 )
+
+
+def _s24(w: World, kernel: Kernel) -> None:
+    """A read that only has to break COW raises a userfaultfd write event, and the reader is the monitor itself.
+
+    It waits for itself. The event is for real writes only (FAULT_FLAG_WRITE).
+
+    Digest 000: PA (L1934-2194), cover letter L25-60.
+    """
+    m = Machine(w, kernel)
+    watch(m, "O4")
+    mm = m.mm("P")
+    m.anon(mm, 0, write=False, vma=Vma(uffd_wp=True), uffd_wp=True)
+    pin = m.pin("dump", mm, 0)
+
+    def monitor_that_reads() -> Op[None]:
+        if (yield from gup_slow(m, pin, write=False)):
+            yield from unpin(m, pin)
+        yield from monitor(m, 0)
+
+    def writer() -> Op[None]:
+        yield from user_write(m, mm, 0, "1")
+        done(m, "no more writes")
+
+    w.task("monitor", monitor_that_reads())
+    w.task("writer", writer())
+
+
+S24 = Scenario(
+    "S24",
+    "uffd-event-for-a-read",
+    "a read that breaks COW is reported as a write",
+    _s24,
+    (
+        Variant("all-faults", K1PIN.but("event for all", uffd_event="all"), "deadlock"),
+        Variant("writes-only", K1PIN, HOLDS),
+    ),
+    bad="all-faults",
+    good="writes-only",
+)

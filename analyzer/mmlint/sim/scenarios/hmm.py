@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmlint.sim.build import after, choices, done
 from mmlint.sim.model.fault import user_read, user_write
 from mmlint.sim.model.fork import zap
 from mmlint.sim.model.gup import dma_write, gup_fast, unpin
@@ -340,4 +341,145 @@ HM10 = Scenario(
     (Variant("dropped", CORRECT.but(bits=False), "O16"), Variant("carried", CORRECT, HOLDS)),
     bad="dropped",
     good="carried",
+)
+
+
+def _hm1(w: World, h: Migration) -> None:
+    """The happy path with exact counts: collect takes a reference of its own before the mapping's one goes.
+
+    Without it the page is freed in the middle of the pass.
+
+    Digest 001-004: 003:L27 and L42, J35, HM1.
+    """
+    m = Machine(w)
+    watch(m, "O2", "O4", "O13")
+    mm = m.mm("P")
+    m.anon(mm, 0)
+    w.task("migrate", migrate(m, mm, [0], h))
+    w.task("writer", user_write(m, mm, 0, "1"))
+
+
+HM1 = Scenario(
+    "HM1",
+    "collect-without-own-reference",
+    "the mapping's reference is dropped while no other is held",
+    _hm1,
+    (Variant("no-own-reference", CORRECT.but(own_reference=False), "O5"), Variant("own-reference", CORRECT, HOLDS)),
+    bad="no-own-reference",
+    good="own-reference",
+)
+
+
+def _hm7(w: World, h: Migration) -> None:
+    """The page is copied while a second address space still maps it writable: that one's write is lost.
+
+    An entry in one mm stops nobody in another. (The look for extra references would stop this case too, so the bad
+    variant lacks both.) Copy only when the page is locked and mapped nowhere.
+
+    Digest 001-004: 003:L202-211, J33, HM7.
+    """
+    m = Machine(w)
+    watch(m, "O13", "O4")
+    first, second = m.mm("P"), m.mm("Q")
+    page = m.file("F")
+    m.map_file(first, 0, page, write=True)
+    m.map_file(second, 0, page, write=True)
+
+    def writer() -> Op[None]:
+        yield from user_write(m, second, 0, "1")
+        done(m, "written")
+
+    def mover() -> Op[None]:
+        yield from migrate(m, first, [0], h)
+        yield after(m, "written")
+        seen = yield from user_read(m, first, 0)
+        if seen != "Q:1":
+            w.fail("O14", f"P reads {seen} from shared memory where Q wrote 1")
+
+    w.task("migrate", mover())
+    w.task("writer", writer())
+
+
+HM7 = Scenario(
+    "HM7",
+    "copy-before-unmapped-everywhere",
+    "the page is copied while another process still writes it",
+    _hm7,
+    (Variant("one-mm", CORRECT.but(unmap="one", check_pins=False), "O14"), Variant("all-mms", CORRECT, HOLDS)),
+    bad="one-mm",
+    good="all-mms",
+)
+
+
+def _hm11(w: World, h: Migration) -> None:
+    """A device page goes through the LRU steps of migration (ZD13 in this code).
+
+    Digest 001-004: 003:L132, HM11.
+    """
+    m = Machine(w)
+    mm = m.mm("P")
+    page = m.anon(mm, 0)
+    page.zone, page.lru = "device", False
+    w.task("migrate", migrate(m, mm, [0], h))
+    w.task("thread", user_write(m, mm, 0, "1"))
+
+
+HM11 = Scenario(
+    "HM11",
+    "device-page-in-lru-steps",
+    "migration isolates a device page from an LRU it is not on",
+    _hm11,
+    (Variant("no-zone-test", CORRECT.but(zone_test=False), "O10"), Variant("zone-test", CORRECT, HOLDS)),
+    bad="no-zone-test",
+    good="zone-test",
+)
+
+
+def _hm12(w: World, retry: str) -> None:
+    """The page is still in a per-cpu batch: drain all of them once and try the same page again, without locking again.
+
+    Digest 001-004: HM12; 003:L92-159.
+    """
+    m = Machine(w)
+    watch(m, "O4")
+    mm = m.mm("P")
+    page = m.anon(mm, 0)
+    page.lru = False
+    m.batch(page)
+
+    def drain() -> Op[None]:
+        yield "lru_add_drain_all"
+        m.drain(page)
+        page.lru = True
+
+    def run() -> Op[None]:
+        locked = drained = False
+        while True:
+            if not locked or retry == "lock-again":
+                yield from page.lock.lock()
+                locked = True
+            yield "folio_isolate_lru"
+            if isolate(page):
+                putback(page)
+                break
+            if drained:
+                break
+            w.mark("page was in a batch")
+            yield from drain()
+            drained = True
+        page.lock.unlock()
+
+    w.task("migrate", run())
+    w.task("cpu1", drain())
+
+
+HM12 = Scenario(
+    "HM12",
+    "drain-retry-locks-again",
+    "the retry after a drain locks a page that is locked already",
+    _hm12,
+    choices(lock_again="deadlock", keep_lock=HOLDS),
+    bad="lock-again",
+    good="keep-lock",
+    sometimes=("page was in a batch",),
 )
