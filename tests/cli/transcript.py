@@ -12,53 +12,51 @@ ROOT = Path(__file__).parents[2]
 OPEN, CLOSE = "```console", "```"
 
 
-COLLAPSE = """\
+START = """\
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/mm.h>
 
-static int collapse_one(struct vm_area_struct *vma, pmd_t *pmd, unsigned long addr)
+static int fill_one(struct vm_area_struct *vma, pmd_t *pmd, unsigned long addr)
 {
-	struct mm_struct *mm = vma->vm_mm;
-	struct folio *folio;
 	spinlock_t *ptl;
 	pte_t *pte;
 
-	folio = vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, vma, addr);
-	if (!folio)
-		return -ENOMEM;
-	pte = pte_offset_map_lock(mm, pmd, addr, &ptl);
-	if (!pte) {
-		folio_put(folio);
+	pte = pte_offset_map_lock(vma->vm_mm, pmd, addr, &ptl);
+	if (!pte)
 		return -EAGAIN;
-	}
-	collapse_into(folio, pte);
+	if (pte_none(ptep_get(pte)))
+		fill_zero(vma, addr, pte);
 	pte_unmap_unlock(pte, ptl);
 	return 0;
 }
 """
-LATE = COLLAPSE.replace(
-    """\
+DECLARED = START.replace("\tspinlock_t *ptl;\n", "\tstruct folio *folio;\n\tspinlock_t *ptl;\n")
+BELOW = """\
+	folio = vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, vma, addr);
+	if (folio && pte_none(ptep_get(pte)))
+		fill_folio(vma, addr, pte, folio);
+"""
+ABOVE = """\
 	folio = vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, vma, addr);
 	if (!folio)
 		return -ENOMEM;
-	pte = pte_offset_map_lock(mm, pmd, addr, &ptl);
+	pte = pte_offset_map_lock(vma->vm_mm, pmd, addr, &ptl);
 	if (!pte) {
 		folio_put(folio);
 		return -EAGAIN;
 	}
-""",
-    """\
-	pte = pte_offset_map_lock(mm, pmd, addr, &ptl);
-	if (!pte)
-		return -EAGAIN;
-	folio = vma_alloc_folio(GFP_HIGHUSER_MOVABLE, 0, vma, addr);
-	if (!folio) {
-		pte_unmap_unlock(pte, ptl);
-		return -ENOMEM;
-	}
-""",
-)
-MENDED = LATE.replace("GFP_HIGHUSER_MOVABLE", "GFP_NOWAIT | __GFP_MOVABLE")
+	if (pte_none(ptep_get(pte)))
+		fill_folio(vma, addr, pte, folio);
+	else
+		folio_put(folio);
+"""
+_FILL = START[START.index("\tif (pte_none") : START.index("\tpte_unmap")]
+_LOCK = START[START.index("\tpte = pte_offset") : START.index("\tif (pte_none")]
+VERSIONS = {
+    "start": START,
+    "v1": DECLARED.replace(_FILL, BELOW),
+    "v2": DECLARED.replace(_LOCK + _FILL, ABOVE),
+}
 
 
 def setting(folder: Path) -> dict[str, str]:
@@ -90,14 +88,14 @@ def setting(folder: Path) -> dict[str, str]:
     linux = folder / "linux"
     (linux / "mm").mkdir(parents=True)
     git("init", "-q", "-b", "master")
-    for name, text in (("start", COLLAPSE), ("v1", LATE), ("v2", MENDED)):
-        (linux / "mm/collapse.c").write_text(text, encoding="utf-8")
+    for name, text in VERSIONS.items():
+        (linux / "mm/fill.c").write_text(text, encoding="utf-8")
         git("add", ".")
-        git("commit", "-qm", "mm: collapse one page" if name == "start" else "mm: allocate only where it is needed")
+        git("commit", "-qm", "mm: fill one entry" if name == "start" else "mm: fill with a folio of its own")
         if name != "start":
             mail = git("format-patch", "-1", "--stdout", f"--subject-prefix=PATCH {name}")
             headers, body = mail.split("\n\n", 1)
-            mail = f"{headers}\nMessage-ID: <collapse-{name}@example.org>\nTo: linux-mm@example.org\n\n{body}"
+            mail = f"{headers}\nMessage-ID: <fill-{name}@example.org>\nTo: linux-mm@example.org\n\n{body}"
             (folder / f"{name}.patch").write_text(mail, encoding="utf-8")
             git("reset", "-q", "--hard", "HEAD~1")
     return environment

@@ -99,5 +99,5 @@ def append(path: str, findings: list[Finding], reason: str) -> int:
     )
     if blocks:
         with Path(path).open("a", encoding="utf-8") as stream:
-            stream.write("".join("\n" + block for block in blocks))
+            stream.write(("\n" if stream.tell() else "") + "\n".join(blocks))
     return len(blocks)
