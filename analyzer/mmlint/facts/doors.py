@@ -1,0 +1,191 @@
+"""By which door pages came in and by which they go out: pin and unpin, get and put, followed through a file.
+
+Pages are known by where they are kept: a local, a parameter, a struct field, a scatterlist. What is stored into what is
+read off every assignment of a function, without order; a field is the same field in every function of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.gup import gup_calls
+from mmlint.facts.ir import Expr
+
+PIN, GET, EXTRACT, OTHER = "pin", "get", "extract", "other"
+_SAME = frozenset({"page_folio", "compound_head", "folio_page", "nth_page", "page_pool_page", "virt_to_head_page"})
+_SG_READ = frozenset({"sg_page", "sg_page_iter_page"})
+_SG_STORE = frozenset(
+    {"sg_set_page", "sg_set_folio", "sg_alloc_table_from_pages", "sg_alloc_table_from_pages_segment"}
+    | {"sg_alloc_append_table_from_pages"}
+)
+_REFERENCE, _GOT, _PIN_RESOURCE = "folio reference", "GUP page reference", "page pin"
+
+Tokens = frozenset[str]
+NONE: Tokens = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A page going out: `kind` is pin (unpin_*) or get (put_page and its kin), `tokens` where it was kept."""
+
+    call: Expr
+    kind: str
+    tokens: Tokens
+
+
+@fact
+def _env(function: Function) -> dict[str, Tokens]:
+    """What each variable may hold or be stored into."""
+    env: dict[str, Tokens] = {name: frozenset((f"param:{i}",)) for i, name in enumerate(function.params) if name}
+    pairs = [
+        e.args
+        for n in function.cfg.order
+        if n.expr is not None
+        for e in n.expr.walk()
+        if e.kind == "assign" and e.value == "="
+    ]
+    for _ in range(3):
+        for target, source in pairs:
+            held = _tokens(function, source, env)
+            if target.kind == "name":
+                env[target.value] = env.get(target.value, NONE) | held
+            elif target.kind in ("field", "index", "unary") and source.root and not _is_number(source):
+                env[source.root] = env.get(source.root, NONE) | frozenset(
+                    t for t in _tokens(function, target, env) if t.startswith("field:")
+                )
+        for name in _SG_STORE:
+            for _, call in function.calls.get(name, ()):
+                if len(call.args) > 1 and call.args[1].root:
+                    root = call.args[1].root
+                    env[root] = env.get(root, NONE) | {"sg"}
+    return env
+
+
+def _is_number(expr: Expr) -> bool:
+    return expr.kind == "field" and expr.value.startswith(("nr", "num", "n", "count", "len", "size", "flags"))
+
+
+def _tokens(function: Function, expr: Expr, env: dict[str, Tokens]) -> Tokens:
+    kind = expr.kind
+    if kind == "name":
+        if expr.value in ("NULL", "true", "false"):
+            return NONE
+        own = NONE if expr.value in function.params else frozenset((f"local:{function.name}:{expr.value}",))
+        return own | env.get(expr.value, NONE)
+    if kind == "field":
+        return frozenset((f"field:{expr.value}",))
+    if kind == "index" or (kind == "unary" and expr.value in "*&"):
+        return _tokens(function, expr.args[0], env)
+    if kind == "binary" and expr.value in "+-":
+        return _tokens(function, expr.args[0], env)
+    if kind == "call":
+        if expr.value in _SG_READ:
+            return frozenset(("sg",))
+        if expr.value in _SAME and expr.args:
+            return _tokens(function, expr.args[0], env)
+        callee = next(iter(function.program.named(function.path, expr.value)), None) if expr.value else None
+        return _accessed(callee) if callee is not None and callee is not function else NONE
+    return NONE
+
+
+@fact
+def _accessed(function: Function) -> Tokens:
+    """The fields that an accessor returns."""
+    if len(function.text) > 600:
+        return NONE
+    found = {
+        n.expr.value for n in function.cfg.order if n.kind == "return" and n.expr is not None and n.expr.kind == "field"
+    }
+    return frozenset(f"field:{name}" for name in found)
+
+
+def tokens(function: Function, expr: Expr) -> Tokens:
+    """Where the pages that `expr` denotes are kept."""
+    return _tokens(function, expr, _env(function))
+
+
+@fact
+def releases(function: Function) -> tuple[Door, ...]:
+    """The pages that `function` gives back by calls of the tables."""
+    table = function.tables.gives_resource
+    found = []
+    for name, calls in function.calls.items():
+        kinds = {row.resource for row in table.get(name, ())} & {_REFERENCE, _PIN_RESOURCE}
+        if len(kinds) != 1:
+            continue
+        kind = PIN if _PIN_RESOURCE in kinds else GET
+        index = next(int(row.holder.rpartition(":")[2]) for row in table[name] if row.resource in kinds)
+        for _, call in calls:
+            if index < len(call.args):
+                found.append(Door(call, kind, tokens(function, call.args[index])))
+    return tuple(sorted(found, key=lambda d: (d.call.line, d.call.column)))
+
+
+def _entries(function: Function) -> Iterator[tuple[str, Tokens]]:
+    for site in gup_calls(function):
+        if site.pages is not None:
+            yield site.kind, tokens(function, site.pages)
+    targets = call_targets(function)
+    for name, calls in function.calls.items():
+        if name in function.tables.gup:
+            continue
+        rows = [r for r in function.tables.takes_resource.get(name, ()) if r.resource in (_REFERENCE, _GOT)]
+        for _, call in calls if rows else ():
+            holder = rows[0].holder.lstrip("*")
+            if holder.startswith("arg:") and int(holder[4:]) < len(call.args):
+                yield OTHER, tokens(function, call.args[int(holder[4:])])
+            elif holder == "result" and id(call) in targets:
+                yield OTHER, tokens(function, targets[id(call)])
+
+
+def entries(function: Function) -> dict[str, frozenset[str]]:
+    """For each place in the file of `function`: by which doors pages come into it."""
+    first = function.program.functions(function.path)[0]
+    return _file_entries(first)
+
+
+@fact
+def _file_entries(first: Function) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    program = first.program
+    for function in program.functions(first.path):
+        words = function.words
+        if words.isdisjoint(first.tables.gup) and words.isdisjoint(first.tables.takes_resource):
+            continue
+        for kind, places in _entries(function):
+            for token in places:
+                found.setdefault(token, set()).add(kind)
+                if token.startswith("param:"):
+                    for passed in _passed(function, int(token[6:])):
+                        found.setdefault(passed, set()).add(kind)
+    return {token: frozenset(kinds) for token, kinds in found.items() if not token.startswith("param:")}
+
+
+def _passed(function: Function, index: int) -> Tokens:
+    """Where the callers in the file keep what they pass as parameter `index`."""
+    found: set[str] = set()
+    for caller in function.program.functions(function.path):
+        if caller is function or function.name not in caller.words:
+            continue
+        for _, call in caller.calls.get(function.name, ()):
+            if index < len(call.args):
+                found |= {t for t in tokens(caller, call.args[index]) if not t.startswith("param:")}
+    return frozenset(found)
+
+
+def came_by(function: Function, door: Door) -> frozenset[str]:
+    """The doors by which the pages of a release may have come in, as far as the file shows."""
+    known = entries(function)
+    places = {t for t in door.tokens if not t.startswith("param:")}
+    for token in door.tokens - places:
+        places |= _passed(function, int(token[6:]))
+    return frozenset[str]().union(*(known.get(t, NONE) for t in places))
+
+
+@fact
+def mixed(function: Function) -> tuple[Door, ...]:
+    """The releases by the wrong door: everything known of the pages says that they came in by the other one."""
+    wrong = {PIN: frozenset((GET,)), GET: frozenset((PIN,))}
+    return tuple(door for door in releases(function) if came_by(function, door) == wrong[door.kind])

@@ -1,0 +1,91 @@
+"""REF116 release-door-changed: a patch turns an unpin into a put (or back) and leaves the pin as it was.
+
+## What it does
+Compares a function before and after a patch: the pages of one place (a field, a local, a parameter, a scatterlist) were
+released by `unpin_*` and now by `put_page` and its kin, or the other way round, while no GUP call of the file changed.
+
+## Why it matters
+As REF106: a pin has to be given back as a pin. This rule sees it where the pin was taken in another file.
+
+## Bad
+```c
+-	unpin_folio(folio);
++	folio_put(folio);
+```
+
+## Good
+```c
+-	pin_user_pages(addr, nr, flags, pages);
++	get_user_pages(addr, nr, flags, pages);
+...
+-	unpin_user_pages(pages, nr);
++	release_pages(pages, nr);
+```
+
+## Limits
+Silent where the patch also changes how the pages of that file are taken, or drops a GUP call.
+
+## Sources
+commit 96e1fac162cc and its reverse; Documentation/core-api/pin_user_pages.rst.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.doors import PIN, Door, mixed, releases
+from mmlint.facts.function import Function
+from mmlint.facts.gup import gup_calls
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import MIX1
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report each release of the after side whose pages went out by the other door before."""
+    before, after = change.before, change.after
+    if before is None or after is None or _takes_differ(change):
+        return
+    old, new = releases(before), releases(after)
+    for door in new:
+        twin = next((d for d in old if d.kind != door.kind and _same_place(d, door)), None)
+        if twin is None or any(d.kind == door.kind and _same_place(d, door) for d in old):
+            continue
+        if any(d.call.key == twin.call.key for d in new) or any(d.call is door.call for d in mixed(after)):
+            continue
+        was = "unpinned" if twin.kind == PIN else "put"
+        message = (
+            f"`{door.call.value}` releases pages that were {was} by `{twin.call.value}`; the taking did not change"
+        )
+        yield after.hit(door.call, message, anchor=f"{door.call.value} for {twin.call.value}")
+
+
+def _same_place(a: Door, b: Door) -> bool:
+    return bool(a.tokens & b.tokens) or a.call.args[0].root == b.call.args[0].root
+
+
+def _takes_differ(change: FunctionChange) -> bool:
+    file, view = change.file, change.patch
+    old = view.before.functions(file.old_path) if file.old_path else ()
+    new = view.after.functions(file.new_path) if file.new_path else ()
+    return _takes(old) != _takes(new)
+
+
+def _takes(functions: tuple[Function, ...]) -> Counter[str]:
+    return Counter(site.call.value for function in functions for site in gup_calls(function))
+
+
+RULE = Rule(
+    code="REF116",
+    name="release-door-changed",
+    summary="a patch turns an unpin into a put, or back, and leaves the pin as it was",
+    severity=Severity.WARNING,
+    confidence=Confidence.HIGH,
+    since="0.1",
+    needs=(releases,),
+    compare=compare,
+    partial=True,
+    scenario=MIX1,
+)
