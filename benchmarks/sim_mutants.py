@@ -33,7 +33,7 @@ def patched(module: str, old: str, new: str) -> None:
             raise SystemExit(f"{module}: mutant text not found: {old!r}")
         return compile(source.replace(old, new, 1), self.path, "exec")
 
-    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign, assignment]
 
 
 def first_difference() -> str:

@@ -110,3 +110,14 @@ def test_matrix_shows_no_surprise() -> None:
     text = matrix()
     assert "EXPECTED" not in text
     assert re.search(r"\d+ states, \d+ complete schedules", text)
+
+
+def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text()
+    example = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert example is not None
+    file = tmp_path / "own.py"
+    file.write_text(example.group(1))
+    scenario = load_file(file)
+    assert [scenario.explore(name).kind for name in ("bad", "good")] == ["O5", "holds"]
+    assert "BROKEN  O5" in commands.show(str(file))

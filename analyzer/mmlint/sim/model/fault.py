@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmlint.sim.model.machine import Machine
 from mmlint.sim.model.mm import Mm, Pte
 from mmlint.sim.model.page import Page
-from mmlint.sim.model.swap import delete_from_swap_cache, find_in_swap_cache, free_swap_entry, swap_entry_of
+from mmlint.sim.model.swap import find_in_swap_cache, free_swap_entry, swap_entry_of
 from mmlint.sim.world import Op, Wait
 
 
@@ -146,12 +146,10 @@ def do_swap_page(m: Machine, mm: Mm, addr: int, orig: Pte) -> Op[bool]:
         return True
     page.anon = True
     page.mapcount += 1
-    page.exclusive = orig.exclusive or page.refcount == 1 + page.swapcache
     mm.set(addr, orig._replace(kind="page", page=page, write=False, entry=0, exclusive=False))
-    mm.ptl.unlock()
-    if page.swapcache:
-        delete_from_swap_cache(page)
     free_swap_entry(m, orig.entry)
+    page.exclusive = orig.exclusive or page.refcount == 1
+    mm.ptl.unlock()
     page.lock.unlock()
     return True
 
@@ -223,12 +221,15 @@ def do_wp_page(m: Machine, mm: Mm, addr: int, orig: Pte, write: bool) -> Op[bool
 
 
 def may_reuse(m: Machine, mm: Mm, addr: int, orig: Pte, page: Page) -> Op[bool]:
-    """The contested decision. True: page locked, PTL held. False: PTL held, or dropped because the fault must retry."""
+    """The contested decision. True: reuse under the PTL; the page is locked too unless it is exclusive. False: copy.
+
+    False may come with the PTL dropped: the fault has to be tried again.
+    """
     k = m.kernel
     if k.reuse == "mapcount":
         return (yield from _reuse_by_mapcount(m, mm, addr, orig, page))
     if k.reuse == "exclusive" and page.exclusive:
-        return page.lock.trylock()
+        return True
     if page.ksm and k.ksm_check:
         return False
     if k.wp_drain:
@@ -305,7 +306,9 @@ def wp_page_reuse(m: Machine, mm: Mm, addr: int, orig: Pte, page: Page) -> Op[No
     if page.refcount > 1 and not page.exclusive:
         m.w.mark("reused with references")
     mm.set(addr, orig._replace(write=True, dirty=True, young=True))
-    if m.kernel.unlock_page == "before-ptl":
+    if page.lock.owner is not m.w.current:
+        mm.ptl.unlock()
+    elif m.kernel.unlock_page == "before-ptl":
         page.lock.unlock()
         mm.ptl.unlock()
     else:

@@ -163,14 +163,14 @@ def zap(m: Machine, mm: Mm, addr: int) -> Op[None]:
     if m.tlb is not None and pte.present:
         m.tlb = {key: value for key, value in m.tlb.items() if key[1:] != (mm.name, addr)}
     page = pte.page
+    if pte.kind == "page" and page is not None and pte.dirty and not page.anon and m.kernel.zap_dirty:
+        page.dirty = True
     if pte.kind == "migration":
         m.w.mark("zap met a migration entry")
     mm.ptl.unlock()
     if pte.kind == "page" and page is not None:
         yield f"drop the mapping of {page.name}"
         page.mapcount -= 1
-        if pte.dirty and not page.anon:
-            page.dirty = True
         page.put()
     elif pte.kind == "swap":
         free_swap_entry(m, pte.entry)

@@ -52,6 +52,7 @@ class Kernel(Policy):
     swap_recheck: bool = True
     unmap_recheck: bool = True
     ipi_flush: bool = True
+    zap_dirty: bool = True
     wp_drain: bool = False
     pin_test: str = "bias"
     cow_needed: str = "keeps-lock"

@@ -79,7 +79,7 @@ def _free_swapcache(m: Machine, page: Page) -> Op[bool]:
 
 
 def _drop_file(m: Machine, page: Page, keep_dirty: bool) -> Op[bool]:
-    """A clean page-cache page is dropped; a dirty one is written back first."""
+    """A clean page-cache page is dropped; a dirty one is written back first, and kept if dirtied again meanwhile."""
     for mm in m.mms.values():
         for addr in mm.maps(page):
             yield from mm.ptl.lock()
@@ -96,6 +96,9 @@ def _drop_file(m: Machine, page: Page, keep_dirty: bool) -> Op[bool]:
         page.dirty = False
     yield f"freeze {page.name}"
     if not page.freeze(2):
+        return False
+    if page.dirty:
+        page.unfreeze(2)
         return False
     page.cached = None
     page.unfreeze(1)

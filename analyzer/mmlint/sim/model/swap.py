@@ -29,5 +29,5 @@ def free_swap_entry(m: Machine, entry: int) -> None:
         return
     m.swap = {key: value for key, value in m.swap.items() if key != entry}
     page = find_in_swap_cache(m, entry)
-    if page is not None and page.lock.free():
+    if page is not None and page.lock.owner in (None, m.w.current):
         delete_from_swap_cache(page)

@@ -6,14 +6,14 @@ from mmlint.sim.build import after, choices, done
 from mmlint.sim.model.fault import alloc_page, user_read, user_write
 from mmlint.sim.model.fork import zap
 from mmlint.sim.model.gup import dma_write, gup_fast, gup_slow, unpin
-from mmlint.sim.model.kernel import K2, UPSTREAM
+from mmlint.sim.model.kernel import K2, UPSTREAM, Kernel
 from mmlint.sim.model.lru import isolate, putback
 from mmlint.sim.model.machine import Machine
 from mmlint.sim.model.mm import Pte
 from mmlint.sim.model.page import Page
 from mmlint.sim.model.reclaim import shrink_page
 from mmlint.sim.oracles import watch
-from mmlint.sim.scenario import HOLDS, Scenario
+from mmlint.sim.scenario import HOLDS, Scenario, Variant
 from mmlint.sim.world import Op, World
 
 
@@ -408,6 +408,48 @@ DIRTY1 = Scenario(
     choices(plain="O14", dirty_lock=HOLDS),
     bad="plain",
     good="dirty-lock",
+    sometimes=(("the page was dropped", lambda w: any(p.freed for p in w.pages())),),
+)
+
+
+def _dirty2(w: World, kernel: Kernel) -> None:
+    """Munmap of a shared file mapping drops the dirty bit of the entry instead of moving it to the page.
+
+    Reclaim takes the page for clean and drops it; the next reader gets the old content from disk.
+
+    Digest 001-004: J42; zap_present_folio_ptes in mm/memory.c marks the folio dirty.
+    """
+    m = Machine(w, kernel)
+    watch(m, "O4")
+    mm, later = m.mm("P"), m.mm("Q")
+    page = m.file("F")
+    m.map_file(mm, 0, page, write=True)
+    later.vmas[0] = mm.vmas[0]
+
+    def process() -> Op[None]:
+        yield from user_write(m, mm, 0, "data")
+        yield from zap(m, mm, 0)
+        done(m, "unmapped")
+
+    def reader() -> Op[None]:
+        yield after(m, "unmapped")
+        seen = yield from user_read(m, later, 0)
+        if seen != "P:data":
+            w.fail("O14", f"Q reads {seen} from the file, P had written data")
+
+    w.task("process", process())
+    w.task("reader", reader())
+    w.task("kswapd", shrink_page(m, page))
+
+
+DIRTY2 = Scenario(
+    "DIRTY2",
+    "dirty-bit-dropped-at-unmap",
+    "an unmapped entry was dirty and its page is not told",
+    _dirty2,
+    (Variant("dropped", UPSTREAM.but("dropped", zap_dirty=False), "O14"), Variant("moved", UPSTREAM, HOLDS)),
+    bad="dropped",
+    good="moved",
     sometimes=(("the page was dropped", lambda w: any(p.freed for p in w.pages())),),
 )
 
