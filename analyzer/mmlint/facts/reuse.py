@@ -47,8 +47,8 @@ class Reuse:
 def _counted(function: Function, expr: Expr) -> tuple[str, Expr] | None:
     """The kind of count that an expression is, with the call that reads it, also through a variable set once."""
     if expr.kind == "name":
-        values = [value for value in _values(function).get(expr.value, ()) if value.kind == "call"]
-        return _counted(function, values[0]) if len(values) == 1 else None
+        values = assigned_values(function).get(expr.value, [])
+        return _counted(function, values[0]) if len(values) == 1 and values[0].kind == "call" else None
     guard = function.tables.guards.get(expr.value) if expr.kind == "call" else None
     if guard is None or guard.class_ not in ("count", "mapcount"):
         return None
@@ -56,8 +56,8 @@ def _counted(function: Function, expr: Expr) -> tuple[str, Expr] | None:
 
 
 @fact
-def _values(function: Function) -> dict[str, list[Expr]]:
-    """What is assigned to each variable."""
+def assigned_values(function: Function) -> dict[str, list[Expr]]:
+    """What is assigned to each variable, in order of control flow."""
     found: dict[str, list[Expr]] = {}
     for node in function.cfg.order:
         if node.expr is not None and node.expr.kind == "assign" and node.expr.args[0].kind == "name":
@@ -65,13 +65,13 @@ def _values(function: Function) -> dict[str, list[Expr]]:
     return found
 
 
-def _single(function: Function, expr: Expr) -> tuple[str, Expr, bool] | None:
-    """(kind, call, outcome that means "only one") of a comparison."""
+def _single(function: Function, expr: Expr, named: bool = True) -> tuple[str, Expr, bool] | None:
+    """(kind, call, outcome that means "only one") of a comparison, or (`named`) of a variable that keeps one."""
     if expr.kind == "name":
-        values = _values(function).get(expr.value, [])
-        return _single(function, values[0]) if len(values) == 1 and values[0].kind in ("binary", "unary") else None
+        values = assigned_values(function).get(expr.value, []) if named else []
+        return _single(function, values[0], False) if len(values) == 1 else None
     if expr.kind == "unary" and expr.value == "!":
-        inner = _single(function, expr.args[0])
+        inner = _single(function, expr.args[0], named)
         return (inner[0], inner[1], not inner[2]) if inner is not None else None
     if expr.kind == "call" and "shared" in expr.value and (counted := _counted(function, expr)) is not None:
         return (*counted, False)
@@ -90,7 +90,9 @@ def _single(function: Function, expr: Expr) -> tuple[str, Expr, bool] | None:
 @fact
 def count_tests(function: Function) -> tuple[CountTest, ...]:
     """The branches on whether a count is one."""
-    found = []
+    found: list[CountTest] = []
+    if not _may_count(function):
+        return ()
     for node in function.cfg.order:
         if node.kind == "branch" and node.expr is not None:
             test = _single(function, node.expr)
@@ -98,6 +100,11 @@ def count_tests(function: Function) -> tuple[CountTest, ...]:
                 kind, call, single = test
                 found.append(CountTest(node, call, kind, single, _locked(function, call)))
     return tuple(found)
+
+
+def _may_count(function: Function) -> bool:
+    tables = function.tables
+    return not function.words.isdisjoint(tables.with_class("count") | tables.with_class("mapcount"))
 
 
 def _locked(function: Function, call: Expr) -> bool:
@@ -116,6 +123,8 @@ def _holds(function: Function, call: Expr) -> bool:
 @fact
 def reuses(function: Function) -> tuple[Reuse, ...]:
     """The places that one count test or several decide, one for each set of tests."""
+    if not _may_count(function):
+        return ()
     tests = count_tests(function)
     found: dict[tuple[int, ...], Reuse] = {}
     for node, sink in _sinks(function):
