@@ -147,6 +147,10 @@ def _eval_binary(expr: Expr, facts: Facts) -> str | None:
     if op in ("==", "!="):
         same = _same(left, right)
         return None if same is None else _truth(same == (op == "=="))
+    if right == "1" and op in ("<", ">="):
+        op, right = ("<=", "0") if op == "<" else (">", "0")
+    if op == "<=" and right == "0" and left == ">0":
+        return "0"
     if op == "<" and right == "0":
         return _truth(is_negative(left))
     if op == ">=" and right == "0":
@@ -335,6 +339,8 @@ def _refine_binary(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
     if constant is None and evaluate(left, facts) is not None:
         left, right, op = right, left, _MIRROR[op]
         constant = evaluate(right, facts)
+    if constant == "1" and op in ("<", ">="):
+        op, constant = ("<=", "0") if op == "<" else (">", "0")
     if not outcome:
         op = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}[op]
     target = left.args[0] if left.kind == "assign" else left
