@@ -85,10 +85,11 @@ def lost_releases(before: Function, after: Function) -> list[Lost]:
         return []
     kept = {(h.kind, h.key) for exits in _held_exits(old).values() for _, h, _ in exits}
     dropped: dict[tuple[str, str], int] = {}
-    lines = {(h.line, h.name): (h.kind, h.key) for _, h in _takers(before)}
-    for site, nodes in contract.releases(before).items():
-        if site in lines:
-            dropped.setdefault(lines[site], nodes[-1].line)
+    releases = contract.releases(before)
+    for _, held in _takers(before):
+        nodes = releases.get((held.line, held.name))
+        if nodes:
+            dropped.setdefault((held.kind, held.key), nodes[-1].line)
     found: dict[tuple[str, str], Lost] = {}
     for site, exits in sorted(_held_exits(new).items()):
         held = min((h for _, h, _ in exits), key=_precedence)
@@ -96,7 +97,7 @@ def lost_releases(before: Function, after: Function) -> list[Lost]:
         if name in kept or name not in dropped or name in found or contract.passed_on(after, held):
             continue
         drops = contract.releases(after).get(site, [])
-        ways = [e[0] for e in exits if not _bypasses(new, site, e[0], drops, ours=True)]
+        ways = [e[0] for e in exits if not _bypasses(after, new, site, e[0], drops, ours=True)]
         if ways and not contract.caller_releases(after):
             found[name] = Lost(held, ways[0], dropped[name])
     return list(found.values())
@@ -135,7 +136,7 @@ def _judge(function: Function, facts: LockFacts, site: Site, exits: list[Exit]) 
     ours = held.kind in _OURS or contract.nameless(function, held)
     if not ours and (facts.uncertain or not drops):
         return None
-    exits = [e for e in exits if not _bypasses(facts, site, e[0], drops, ours=ours)]
+    exits = [e for e in exits if not _bypasses(function, facts, site, e[0], drops, ours=ours)]
     if held.kind == "mmap_lock":
         exits = [e for e in exits if graph.always_through(function.cfg, _sites(function, site), e[0])]
     if not exits or contract.passed_on(function, held):
@@ -171,7 +172,9 @@ def _unexplained(function: Function, held: Held, exits: list[Exit], free: list[s
         return None if contract.caller_releases(function) else True
     if held.kind in _BY_RESULT or contract.named_taker(function):
         return None
-    if contract.visible(function, held, [n for n, _, _ in exits]) or contract.caller_releases(function):
+    if contract.visible(function, held, [n for n, _, _ in exits], dropped=bool(free)) or contract.caller_releases(
+        function
+    ):
         return None
     if free and function.source.returns.strip() == "void":
         return True
@@ -208,7 +211,7 @@ def _holds(facts: LockFacts, node: Node, site: Site) -> bool:
     return any((h.line, h.name) == site and not h.gone for prop in facts.flow.states(node) for h in prop)
 
 
-def _bypasses(facts: LockFacts, site: Site, exit_: Node, drops: list[Node], *, ours: bool) -> bool:
+def _bypasses(function: Function, facts: LockFacts, site: Site, exit_: Node, drops: list[Node], *, ours: bool) -> bool:
     """Whether the way to `exit_` goes round an `if (flag) unlock()`: the flag knows what this analysis does not."""
     seen = {exit_.id}
     work = [exit_]
@@ -218,16 +221,30 @@ def _bypasses(facts: LockFacts, site: Site, exit_: Node, drops: list[Node], *, o
         for before in node.pred:
             if not _holds(facts, before, site):
                 continue
-            if before.kind in ("branch", "switch") and (
-                graph.skips(before, node, ids)
-                if ours
-                else any(graph.rejoins(t, node, ids) for t, _ in before.succ if t is not node)
+            if (
+                before.kind in ("branch", "switch")
+                and not _jumps(function, before, node)
+                and (
+                    graph.skips(before, node, ids)
+                    if ours
+                    else any(graph.rejoins(t, node, ids) for t, _ in before.succ if t is not node)
+                )
             ):
                 return True
             if before.id not in seen:
                 seen.add(before.id)
                 work.append(before)
     return False
+
+
+def _jumps(function: Function, branch: Node, target: Node) -> bool:
+    """Whether the way from `branch` to the label `target` is a goto: such a way leaves its siblings on purpose."""
+    if target.kind != "nop" or not target.name:
+        return False
+    others = [t.line for t, _ in branch.succ if t is not target]
+    first = function.source.start_line
+    lines = function.text.split(b"\n")[branch.line - first : min(others, default=branch.line) - first + 1]
+    return any(b"goto " in line for line in lines)
 
 
 @fact
@@ -338,7 +355,7 @@ def _taken_again(function: Function, facts: LockFacts, node: Node, call: Expr) -
                 if (
                     held.gone
                     or (held.kind, held.key) != (take.kind, key)
-                    or _bypasses(facts, site, node, drops, ours=False)
+                    or _bypasses(function, facts, site, node, drops, ours=False)
                 ):
                     continue
                 if _same_lock(function, held, node):

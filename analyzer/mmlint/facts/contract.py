@@ -22,6 +22,8 @@ _LOOKS = re.compile(
     r"lockdep_|assert_|spin_is_|rwsem_is_|mutex_is_|VM_BUG|VM_WARN|WARN|BUG|trace_|pr_|mmap_assert|need|spin_need"
 )
 _ON_FOLIO = re.compile(r"_*(folio|page|Page|Set|Clear|put|get)_?")
+_OBJECTS = frozenset({"pte_map", "notifier", "walk"})
+"""Kinds whose object many calls get that have nothing to do with holding it."""
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -75,23 +77,23 @@ def plain_taker(function: Function, name: str) -> bool:
     return len(effects) == 1 and not effects[0].uncertain and not effects[0].released
 
 
-def visible(function: Function, held: Held, exits: list[Node]) -> bool:
-    """Whether a caller can find the lock through what is returned, stored, or was its own pointer."""
+def visible(function: Function, held: Held, exits: list[Node], *, dropped: bool) -> bool:
+    """Whether a caller can find the lock through what is returned, stored, or is its own pointer that none drops."""
     if held.key.startswith("&"):
         return False
     names = {root(held.key), root(held.map)} - {""}
     for node in exits:
         if node.expr is not None and node.expr.kind != "call" and names & node.expr.names():
             return True
-    if "->" in held.key and not held.key.startswith("&") and held.kind in ("ptl", "spin", "pte_map"):
+    if not dropped and "->" in held.key and not held.key.startswith("&") and held.kind in ("ptl", "spin", "pte_map"):
         return True
     return bool(names & (stored_away(function) - set(function.params)))
 
 
 def nameless(function: Function, held: Held) -> bool:
-    """Whether the lock is known by a pointer in a local variable of this function only (`ptl`)."""
-    if held.kind == "ptl":
-        return held.key in local_names(function)
+    """Whether the lock is known by a local variable of this function only (`ptl`, `&range`)."""
+    if held.kind in ("ptl", "walk", "notifier"):
+        return held.key.removeprefix("&") in local_names(function)
     return held.kind == "spin" and held.key in _lock_pointers(function)
 
 
@@ -148,7 +150,7 @@ def passed_on(function: Function, held: Held) -> bool:
         if any(arg.key == held.key for _, call in calls for arg in call.args):
             callee = function.program.resolve(name, function.path) if name else None
             if (
-                (callee is None and held.kind != "pte_map")
+                (callee is None and held.kind not in _OBJECTS)
                 or (callee is not None and lock_effects(callee))
                 or (folio and not _ON_FOLIO.match(name))
             ):

@@ -53,13 +53,14 @@ def check(function: Function) -> Iterator[Hit]:
     """Report each taking call whose lock stays behind on an exit, and each release or taking that comes twice."""
     for left in left_held(function):
         if left.lock.kind not in _OTHERS:
-            yield _left(function, left)
+            yield report(function, left)
     for found in twice(function):
         if found.ours:
             yield _twice(function, found)
 
 
-def _left(function: Function, left: Left) -> Hit:
+def report(function: Function, left: Left) -> Hit:
+    """A lock left behind, with the places that take it, release it elsewhere, and leave with it."""
     lock = left.lock
     steps = [function.step(lock.line, f"`{lock.name}` takes {describe(lock.kind, lock.key)}")]
     steps += [function.step(line, "released here on another way out") for line in left.drops[:3]]
@@ -91,7 +92,14 @@ def _twice(function: Function, found: Twice) -> Hit:
 
 def describe(kind: str, key: str) -> str:
     """A lock in words."""
-    named = {"ptl": "the page-table lock", "pte_map": "the mapped page table", "rcu": "the RCU read section"}.get(kind)
+    named = {
+        "ptl": "the page-table lock",
+        "pte_map": "the mapped page table",
+        "rcu": "the RCU read section",
+        "walk": "the page-table walk",
+        "notifier": "the invalidation range",
+        "lazy_mmu": "lazy MMU mode",
+    }.get(kind)
     return f"{named} `{key}`" if named and key else named or (f"`{key}`" if key else f"the {kind}")
 
 
