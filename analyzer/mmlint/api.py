@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -47,12 +48,12 @@ def selected(settings: Settings) -> list[Rule]:
     return [rule for rule in load() if settings.selects(rule)]
 
 
-def _tables(settings: Settings) -> Tables | None:
-    if not settings.tables:
+def _tables(extra: tuple[str, ...]) -> Tables | None:
+    if not extra:
         return None
     from mmlint.kernel.tables import extend
 
-    return extend(settings.tables[0])
+    return extend(extra[0])
 
 
 # --------------------------------------------------------------------- files
@@ -171,14 +172,20 @@ def _check_chunk_list(root: str, names: list[str], settings: Settings) -> list[R
 
 
 def _check_chunk(root: str, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
-    from mmlint.inputs.tree import FolderTree
-
-    program = Program(FolderTree(root), table=_tables(settings))
+    program = _program(root, settings.tables)
     rules = selected(settings)
     for name in names:
         yield _check_one(program, name, rules)
         if progress is not None:
             progress.advance()
+
+
+@lru_cache(maxsize=1)
+def _program(root: str, extra: tuple[str, ...]) -> Program:
+    """The tree as one worker sees it: kept between its chunks, so that what callees do is worked out once."""
+    from mmlint.inputs.tree import FolderTree
+
+    return Program(FolderTree(root), table=_tables(extra))
 
 
 def _check_one(program: Program, name: str, rules: Sequence[Rule]) -> Report:
@@ -336,7 +343,7 @@ def check_states(
     patch: Patch, before: Tree, after: Tree, rules: Sequence[Rule], settings: Settings, report: Report
 ) -> None:
     """Check what a patch makes of a tree, given both states."""
-    table = _tables(settings)
+    table = _tables(settings.tables)
     files = tuple(_file_texts(patch, before, after))
     old = Program(before, table=table)
     new = Program(
@@ -408,7 +415,7 @@ def _check_fragments(patch: Patch, rules: Sequence[Rule], report: Report, settin
                 tuple(shown(change)[1]),
             )
         )
-    table = _tables(settings)
+    table = _tables(settings.tables)
     before = Program(OverlayTree(EmptyTree(), old), table=table, partial=True)
     after = Program(OverlayTree(EmptyTree(), new), table=table, partial=True)
     report.notes.append(f"{patch.subject}: no tree, so only the lines that its hunks show were analysed")

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.finding import Step
+from mmlint.source.file import SourceFile
 
 FIELDS = frozenset({"_refcount", "__page_refcount", "_mapcount"})
 _CORE_FOLDERS = ("mm/", "include/linux/")
@@ -47,9 +49,14 @@ class RawAccess:
 @fact
 def raw_accesses(function: Function) -> tuple[RawAccess, ...]:
     """Every access of `function` to the counters, none where it is itself a helper of the counter's own header."""
-    if is_home(function) or not _MENTIONED.search(function.source.file.masked):
+    if not _mentioned(function.source.file) or is_home(function):
         return ()
     return tuple(_accesses(function, _aliases(function), 0))
+
+
+@lru_cache(maxsize=8)
+def _mentioned(file: SourceFile) -> bool:
+    return _MENTIONED.search(file.masked) is not None
 
 
 def is_home(function: Function) -> bool:

@@ -35,8 +35,9 @@ def _maps_frame(function: Function) -> bool:
     """Whether it is handed a page frame: as a number, or as a page that it writes into an entry."""
     if any(_FRAME.search(p.name) or _FRAME.search(p.type_text) for p in function.source.params):
         return True
-    sets = any(row.op == "set" and name in function.calls for name, row in function.tables.set_entries.items())
-    return sets and any(_PAGE.search(p.type_text) for p in function.source.params)
+    if not any(_PAGE.search(p.type_text) for p in function.source.params):
+        return False
+    return any(row.op == "set" and name in function.words for name, row in function.tables.set_entries.items())
 
 
 class _Upgrades:
