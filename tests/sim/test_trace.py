@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,9 +107,12 @@ def test_listing_names_the_rules() -> None:
     assert len(text.splitlines()) == len(all_scenarios())
 
 
-def test_matrix_shows_no_surprise() -> None:
+def test_matrix_shows_outcomes_sizes_and_surprises(monkeypatch: pytest.MonkeyPatch) -> None:
+    surprise = replace(S35, variants=tuple(replace(v, expect="O9") for v in S35.variants))
+    monkeypatch.setattr("mmlint.sim.scenarios.all_scenarios", lambda: (S1, surprise))
     text = matrix()
-    assert "EXPECTED" not in text
+    assert re.search(r"K2 +holds +\d+ states, \d+ schedules\n", text)
+    assert text.count("EXPECTED O9") == len(S35.variants)
     assert re.search(r"\d+ states, \d+ complete schedules", text)
 
 
