@@ -136,7 +136,7 @@ def _display(file: Path) -> str:
 def _run_files(root: str, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
     jobs = settings.jobs or min(os.cpu_count() or 1, 8)
     if jobs <= 1 or len(names) < _PARALLEL_FROM:
-        yield from _check_chunk(root, names, settings, progress)
+        yield from _check_names(_program(root, settings.tables), names, settings, progress)
         return
     ordered = sorted(names, key=lambda n: (-_size(root, n), n))
     chunks = [ordered[i : i + _CHUNK] for i in range(0, len(ordered), _CHUNK)]
@@ -148,7 +148,7 @@ def run_chunks(
     pool: Executor, root: str, chunks: Sequence[list[str]], settings: Settings, progress: Progress | None
 ) -> Iterator[Report]:
     """Check chunks of files on any executor; results come in the order of the chunks."""
-    futures = [pool.submit(_check_chunk_list, root, chunk, settings) for chunk in chunks]
+    futures = [pool.submit(_check_in_worker, root, chunk, settings) for chunk in chunks]
     try:
         for future, chunk in zip(futures, chunks, strict=True):
             yield from future.result()
@@ -167,25 +167,28 @@ def _size(root: str, name: str) -> int:
         return 0
 
 
-def _check_chunk_list(root: str, names: list[str], settings: Settings) -> list[Report]:
-    return list(_check_chunk(root, names, settings, None))
+def _check_in_worker(root: str, names: list[str], settings: Settings) -> list[Report]:
+    return list(_check_names(_kept_program(root, settings.tables), names, settings, None))
 
 
-def _check_chunk(root: str, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
-    program = _program(root, settings.tables)
+@lru_cache(maxsize=1)
+def _kept_program(root: str, extra: tuple[str, ...]) -> Program:
+    """The tree as one worker process sees it: kept between its chunks, so that what callees do is worked out once."""
+    return _program(root, extra)
+
+
+def _program(root: str, extra: tuple[str, ...]) -> Program:
+    from mmlint.inputs.tree import FolderTree
+
+    return Program(FolderTree(root), table=_tables(extra))
+
+
+def _check_names(program: Program, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
     rules = selected(settings)
     for name in names:
         yield _check_one(program, name, rules)
         if progress is not None:
             progress.advance()
-
-
-@lru_cache(maxsize=1)
-def _program(root: str, extra: tuple[str, ...]) -> Program:
-    """The tree as one worker sees it: kept between its chunks, so that what callees do is worked out once."""
-    from mmlint.inputs.tree import FolderTree
-
-    return Program(FolderTree(root), table=_tables(extra))
 
 
 def _check_one(program: Program, name: str, rules: Sequence[Rule]) -> Report:
@@ -240,7 +243,7 @@ def check_patches(
     staged: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Check what patches introduce: mails, mboxes and diffs on a tree (or hunks alone), commits of a range, the index."""
+    """Check what patches introduce: mails and diffs on a tree or by hunks alone, commits of a range, the index."""
     started = time.monotonic()
     report = Report()
     rules = selected(settings)
