@@ -45,3 +45,8 @@ def loops_with(function: Function, nodes: Iterable[Node], *, without: Iterable[i
             i for i, n in by_id.items() if n.kind in ("branch", "iter") and any(t.id not in loop for t, _ in n.succ)
         }
     return frozenset(found)
+
+
+def in_loop(function: Function, node: Node) -> bool:
+    """Whether a node can be reached from itself."""
+    return any(node.id in body for _, body in natural_loops(function))

@@ -1,0 +1,149 @@
+"""Exits that keep what their siblings give back, and uses of what was given back, read off the ownership facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function, fact
+from mmlint.facts.giveback import fails
+from mmlint.facts.ir import Expr
+from mmlint.facts.resources import GIVEN, HELD, MOVED, Own, canon, held_at, mentions_bare, ownership
+from mmlint.facts.values import Facts, is_error, is_zero
+from mmlint.kernel.rows import Taking
+
+_POINTER_ONLY = frozenset(
+    {"page_to_pfn", "folio_pfn", "page_to_phys", "IS_ERR", "PTR_ERR", "ERR_PTR", "IS_ERR_OR_NULL"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A thing still owned at `exit` though other exits give it back (`given`) or pass it on. `fails`: an error exit."""
+
+    resource: str
+    take: Expr
+    row: Taking
+    exit: Node
+    fails: bool
+    given: tuple[Node, ...]
+    moved: bool
+
+
+@fact
+def leaks(function: Function) -> tuple[Leak, ...]:
+    """The exits on which a thing is kept that another exit of the same function gives back or passes on."""
+    owned = ownership(function)
+    flow = owned.flow
+    if flow.overflow or function.cfg.truncated:
+        return ()
+    ends: dict[tuple[int, str], list[tuple[Node, str, bool]]] = {}
+    for node, prop, facts, value in flow.returns:
+        failed = fails(function, node, value)
+        for own in prop:
+            ends.setdefault((own.take, own.resource), []).append((node, _status(node, own, facts), failed))
+    found = []
+    for key, exits in ends.items():
+        _, take, row = owned.takes[key]
+        given = tuple({n.id: n for n, state, _ in exits if state == GIVEN}.values())
+        moved = any(state == MOVED and not failed for _, state, failed in exits)
+        for node, failed in dict.fromkeys((n, failed) for n, state, failed in exits if state == HELD):
+            if given or moved:
+                found.append(Leak(key[1], take, row, node, failed, given, moved))
+    return tuple(sorted(found, key=lambda leak: (leak.take.line, leak.exit.line)))
+
+
+def _status(node: Node, own: Own, facts: Facts) -> str:
+    """What became of a thing at an exit: returned is moved, and a holder known to be NULL or an error holds nothing."""
+    if own.state != HELD:
+        return own.state
+    if node.kind == "return" and node.expr is not None and any(mentions_bare(node.expr, n) for n in own.names):
+        return MOVED
+    values = [facts.get(name) for name in own.names]
+    return "none" if any(is_zero(v) or is_error(v) for v in values) else HELD
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """A use (`again` False) or a second release of a thing whose only reference was given back."""
+
+    node: Node
+    at: Expr
+    own: Own
+    take: Expr
+    again: bool
+
+
+@fact
+def afters(function: Function) -> tuple[After, ...]:
+    """Uses and second releases, on some path, of what the function took and has given back."""
+    owned = ownership(function)
+    if owned.flow.overflow or not owned.takes:
+        return ()
+    found: dict[int, After] = {}
+    for node in function.cfg.order:
+        if node.expr is None:
+            continue
+        for prop in owned.flow.states(node):
+            kept = {name for o in prop if o.state != GIVEN for name in o.names}
+            for own in prop:
+                names = own.names - kept
+                if own.state == GIVEN and names and _last(owned.take(own)[2]):
+                    for at, again in _touches(function, node.expr, own, names):
+                        found.setdefault(id(at), After(node, at, own, owned.take(own)[1], again))
+    return tuple(sorted(found.values(), key=lambda a: (a.at.line, a.at.column)))
+
+
+def _last(row: Taking) -> bool:
+    """Whether the reference taken may be the only one its taker has: it came with a look-up or an allocation."""
+    return row.resource == "folio reference" and row.holder == "result"
+
+
+def _touches(function: Function, expr: Expr, own: Own, names: frozenset[str]) -> Iterator[tuple[Expr, bool]]:
+    if expr.kind == "assign" and expr.args[0].key in names:
+        expr = expr.args[1]
+    for each in expr.walk():
+        if each.kind == "field" and each.args[0].key in names:
+            yield each, False
+        elif each.kind == "call" and each.value not in _POINTER_ONLY:
+            rows = function.tables.gives_resource.get(each.value, ())
+            if any(r.resource == own.resource and held_at(each, r.holder, None) in names for r in rows):
+                yield each, True
+            elif any(canon(arg) in names for arg in each.args) and each.value in _readers(function):
+                yield each, False
+
+
+def _readers(function: Function) -> frozenset[str]:
+    t = function.tables
+    return (
+        frozenset(t.marks)
+        | frozenset(t.ref_helpers)
+        | {n for n in t.guards if n not in _POINTER_ONLY}
+        | frozenset(t.takes_resource)
+    )
+
+
+def _reset(function: Function, key: str) -> bool:
+    """Whether a variable is set to NULL somewhere: then its tests are flags, and paths to be told apart by more."""
+    exprs = (node.expr for node in function.cfg.order if node.expr is not None)
+    return any(
+        e.kind == "assign" and e.args[0].key == key and e.args[1].value == "NULL" for x in exprs for e in x.walk()
+    )
+
+
+@fact
+def bad_puts(function: Function) -> tuple[tuple[Expr, str, str], ...]:
+    """Puts of a page that some path reaches with an error pointer or NULL: the call, the variable, what it holds."""
+    owned = ownership(function)
+    found: dict[int, tuple[Expr, str, str]] = {}
+    for name, rows in function.tables.gives_resource.items():
+        row = next((r for r in rows if r.resource == "folio reference" and r.holder == "arg:0"), None)
+        for node, call in function.calls.get(name, ()) if row is not None else ():
+            key = canon(call.args[0]) if call.args else ""
+            for facts in owned.flow.states(node).values():
+                known = facts.get(key)
+                if known == "err" or (known == "0" and not _reset(function, key)):
+                    what = "NULL" if known == "0" else "an error pointer"
+                    found.setdefault(id(call), (call, key, what))
+    return tuple(sorted(found.values(), key=lambda f: (f[0].line, f[0].column)))

@@ -1,0 +1,338 @@
+"""Who owns what on each path: references, pins, folio locks and everything else that the tables pair as take and give.
+
+A flow client over `tables.resources`. An owned thing is known by the variables that hold it; a store into memory, a
+return, and a callee that gives or keeps it end the ownership (`moved`), a call of the tables that gives it back ends it
+too (`given`). What is handed to a function that is not known counts as moved: unknown is no finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.flow import Flow, Outcome, is_pure, solve
+from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.giveback import given_by
+from mmlint.facts.ir import Expr
+from mmlint.facts.loops import loops_with
+from mmlint.facts.values import Facts
+from mmlint.kernel.rows import Giving, Moving, Taking, Transfer
+
+HELD, GIVEN, MOVED = "held", "given", "moved"
+_SAME = {"page_folio": 0, "compound_head": 0, "folio_page": 0, "virt_to_head_page": 0, "folio_file_page": 0}
+_TAKEN = {"nonzero": "ok", "noterr": "ok", "zero": "0", "positive": ">0", "notneg": ">=0"}
+_REFUSED = {"nonzero": ("0",), "noterr": ("err",), "zero": ("!0",), "positive": ("0", "<0"), "notneg": ("<0",)}
+_PAGES_OF_USER = frozenset({"page pin", "GUP page reference"})
+_MAX_DEPTH = 3
+
+
+class Own(NamedTuple):
+    """One thing taken: which resource, the variables that hold it, the call that took it and what became of it."""
+
+    resource: str
+    names: frozenset[str]
+    take: int
+    state: str = HELD
+
+
+Prop = frozenset[Own]
+
+
+@dataclass(slots=True)
+class Ownership:
+    """The flow, and for each taking call (by id) its node, expression, resource and row."""
+
+    flow: Flow[Prop]
+    takes: dict[tuple[int, str], tuple[Node, Expr, Taking]] = field(default_factory=dict)
+
+    def take(self, own: Own) -> tuple[Node, Expr, Taking]:
+        """The call that took a thing."""
+        return self.takes[own.take, own.resource]
+
+
+def canon(expr: Expr) -> str:
+    """The variable or lvalue behind a page or folio expression: conversions between the two mean the same thing."""
+    while True:
+        if expr.kind == "call" and expr.value in _SAME and expr.args:
+            expr = expr.args[0]
+        elif (
+            expr.kind == "unary" and expr.value == "&" and expr.args[0].kind == "field" and expr.args[0].value == "page"
+        ):
+            expr = expr.args[0].args[0]
+        elif expr.kind == "assign" and expr.value == "=":
+            expr = expr.args[0]
+        else:
+            return expr.key
+
+
+def held_at(expr: Expr, holder: str, target: Expr | None) -> str:
+    """The key of a holder of a call, or the empty string: `result`, `arg:N`, `*arg:N`."""
+    if holder == "result":
+        return canon(target) if target is not None else ""
+    if holder == "-":
+        return "-"
+    pointee, _, index = holder.partition("arg:")
+    if int(index) >= len(expr.args):
+        return ""
+    arg = expr.args[int(index)]
+    if pointee == "*":
+        return canon(arg.args[0] if arg.kind == "unary" and arg.value == "&" else arg).split("[")[0].split(" + ")[0]
+    return canon(arg)
+
+
+@fact
+def concerns(function: Function) -> bool:
+    """Whether the function names a call that takes something."""
+    return not function.words.isdisjoint(function.tables.takes_resource)
+
+
+@fact
+def ownership(function: Function) -> Ownership:
+    """What `function` owns at each point, of the things that it took itself."""
+    client = _Owner(function)
+    if not concerns(function) or function.source.damaged:
+        return Ownership(Flow(), {})
+    return Ownership(solve(function.cfg, client), client.takes)
+
+
+@fact
+def _loop_gives(function: Function) -> dict[int, list[tuple[str, str]]]:
+    """For each branch that leaves a loop of releases: what the loop gives back."""
+    tables = function.tables
+    acquiring = [n.id for name in tables.takes_resource for n, _ in function.calls.get(name, ())]
+    found: dict[int, list[tuple[str, str]]] = {}
+    for name, rows in tables.gives_resource.items():
+        for node, call in function.calls.get(name, ()):
+            for branch in loops_with(function, [node], without=acquiring):
+                given = found.setdefault(branch, [])
+                given += [(row.resource, held_at(call, row.holder, None).split("[")[0]) for row in rows]
+    return found
+
+
+def harmless(function: Function, name: str) -> bool:
+    """Whether a call is known to leave references to what it is handed as they are."""
+    t = function.tables
+    known = name in t.nosleep or name in t.marks or name in t.guards or name in t.ref_helpers
+    return bool(name) and (known or name in t.takes or name in t.drops or name in t.flushes or is_pure(name))
+
+
+def keeps(function: Function, call: Expr, index: int) -> bool:
+    """Whether the callee is known to leave ownership of an argument with its caller."""
+    if not call.value:
+        return False
+    callee = function.program.resolve(call.value, function.path)
+    return callee is not None and callee is not function and index not in consumed(callee)
+
+
+class _Owner:
+    initial: Prop = frozenset()
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.tables = function.tables
+        self.targets = call_targets(function)
+        self.takes: dict[tuple[int, str], tuple[Node, Expr, Taking]] = {}
+        self.loops = _loop_gives(function)
+
+    # ---------------------------------------------------------------- events
+    def call(self, call: Expr, prop: Prop, facts: Facts, node: Node) -> Iterable[Outcome[Prop]] | None:
+        name = call.value
+        gives, moves = self.tables.gives_resource.get(name), self.tables.transfers_resource.get(name)
+        takes = self.tables.takes_resource.get(name)
+        if gives is None and moves is None and takes is None:
+            after = self._passed(call, prop, facts)
+            return None if after is prop else [Outcome(after)]
+        outcomes = [Outcome(prop)]
+        if gives is not None:
+            outcomes = self._release(gives, call, outcomes, GIVEN)
+        if moves is not None:
+            outcomes = self._release(moves, call, outcomes, MOVED)
+        for row in takes or ():
+            outcomes = [after for o in outcomes for after in self._take(row, call, o, node)]
+        return outcomes
+
+    def _release(
+        self, rows: tuple[Giving, ...] | tuple[Transfer, ...], call: Expr, outcomes: list[Outcome[Prop]], state: str
+    ) -> list[Outcome[Prop]]:
+        done: list[Outcome[Prop]] = []
+        for outcome in outcomes:
+            prop = outcome.prop
+            row: Moving | None = None
+            for each in rows:
+                key = held_at(call, each.holder, self.targets.get(id(call)))
+                after = _end(prop, each.resource, key, state)
+                if after is not prop:
+                    prop, row = after, each
+                    break
+            if row is None or row.when == "always":
+                done.append(Outcome(prop, outcome.value))
+            else:
+                done.append(Outcome(prop, _TAKEN.get(row.when)))
+                done += [Outcome(outcome.prop, value) for value in _REFUSED.get(row.when, ())]
+        return done
+
+    def _take(self, row: Taking, call: Expr, outcome: Outcome[Prop], node: Node) -> list[Outcome[Prop]]:
+        key = held_at(call, row.holder, self.targets.get(id(call)))
+        if not key or (not row.holder.startswith("*") and ("->" in key or "[" in key)):
+            return [outcome]
+        if outcome.value is not None and row.when != "always" and outcome.value in _REFUSED[row.when]:
+            return [outcome]
+        self.takes[id(call), row.resource] = (node, call, row)
+        fresh = frozenset(o for o in outcome.prop if o.take != id(call) or o.resource != row.resource)
+        own = Own(row.resource, frozenset((key,)), id(call))
+        if row.when == "always":
+            return [Outcome(fresh | {own}, outcome.value)]
+        held = Outcome(fresh | {own}, "1" if self._single(call) else _TAKEN[row.when])
+        return [held] if outcome.value is not None else [held, *(Outcome(fresh, v) for v in _REFUSED[row.when])]
+
+    def _single(self, call: Expr) -> bool:
+        """Whether a GUP call asks for one page: its positive result is 1."""
+        entry = self.tables.gup.get(call.value)
+        return (
+            entry is not None
+            and entry.nr is not None
+            and entry.nr < len(call.args)
+            and call.args[entry.nr].value == "1"
+        )
+
+    def _passed(self, call: Expr, prop: Prop, facts: Facts) -> Prop:
+        if not prop or harmless(self.function, call.value):
+            return prop
+        if any(o.state == HELD and o.resource in _PAGES_OF_USER for o in prop):
+            given = given_by(self.function, call)
+            for resource in given.always | given.failing:
+                prop = _end_all(prop, resource)
+        for index, arg in enumerate(call.args):
+            taken = arg.kind == "unary" and arg.value == "&"
+            key = canon(arg)
+            key = canon(arg.args[0]) if taken and key.startswith("&") else key
+            mine = [o for o in prop if o.state == HELD and key in o.names]
+            if mine and (taken or not keeps(self.function, call, index)):
+                prop = prop - set(mine) | {o._replace(state=MOVED) for o in mine}
+        return prop
+
+    def assigned(self, target: Expr, value: Expr | None, prop: Prop, facts: Facts, node: Node) -> Prop:
+        if not prop:
+            return prop
+        source = canon(value) if value is not None else ""
+        fresh = {id(call) for call in value.calls()} if value is not None else set()
+        out = set()
+        for own in prop:
+            if own.take in fresh and target.key in own.names:
+                out.add(own)
+                continue
+            here = own
+            names = own.names
+            if target.kind == "name":
+                if source not in names and target.value in {n.split("->")[0].split("[")[0].lstrip("*") for n in names}:
+                    names = frozenset(n for n in names if n.split("->")[0].split("[")[0].lstrip("*") != target.value)
+                elif source in names:
+                    names = names | {target.key}
+            elif target.key in names and source not in names and target.kind != "index":
+                names = names - {target.key}
+            if value is not None and own.state == HELD and _escapes(target, value, own.names):
+                here = own._replace(state=MOVED)
+            if not names:
+                if here.state == HELD:
+                    out.add(here._replace(state=MOVED, names=frozenset()))
+                continue
+            out.add(here._replace(names=names))
+        return frozenset(out)
+
+    def branched(self, node: Node, outcome: bool, prop: Prop, facts: Facts) -> Prop | None:
+        for resource, key in self.loops.get(node.id, ()):
+            prop = _end(prop, resource, key, GIVEN)
+        if node.kind != "branch" or not prop or node.expr is None:
+            return prop
+        gone = {o for o in prop if o.state == HELD and any(facts.get(n) in ("0", "err", "bad") for n in o.names)}
+        return prop - gone if gone else prop
+
+    def cleanup(self, node: Node, prop: Prop, facts: Facts) -> Prop:
+        if node.expr is None or not prop:
+            return prop
+        key = canon(node.expr)
+        return frozenset(o._replace(state=GIVEN) if o.state == HELD and key in o.names else o for o in prop)
+
+
+def _end_all(prop: Prop, resource: str) -> Prop:
+    """The property after a callee gave back what it found of a resource, by whatever name."""
+    return frozenset(o._replace(state=GIVEN) if o.resource == resource and o.state == HELD else o for o in prop)
+
+
+def _end(prop: Prop, resource: str, key: str, state: str) -> Prop:
+    """The property after one unit of a resource found at `key` was given back or moved."""
+    base = key.split("[")[0]
+    if resource in _PAGES_OF_USER:
+        mine = {o for o in prop if o.resource == resource and o.state == HELD and (key in o.names or base in o.names)}
+        return prop - mine | {o._replace(state=state) for o in mine} if mine else prop
+    for own in sorted(prop, key=lambda o: (o.take, sorted(o.names))):
+        if own.resource == resource and own.state == HELD and (key in own.names or base in own.names):
+            return prop - {own} | {own._replace(state=state)}
+    return prop
+
+
+def _escapes(target: Expr, value: Expr, names: frozenset[str]) -> bool:
+    """Whether an assignment lets a held thing out: into memory, or mixed into another value."""
+    if canon(value) in names:
+        return target.kind != "name"
+    if value.kind in ("call", "field", "index", "name", "num", "str"):
+        return False
+    return any(mentions_bare(value, name) for name in names)
+
+
+def mentions_bare(expr: Expr, name: str) -> bool:
+    """Whether the value of `name` itself goes into the expression: not by a member, a comparison or a call."""
+    if expr.key == name:
+        return True
+    if expr.kind in ("field", "call") or (expr.kind == "binary" and expr.value in ("==", "!=", "&&", "||", "<", ">")):
+        return False
+    if expr.kind == "unary" and expr.value in ("!", "*"):
+        return False
+    return any(mentions_bare(arg, name) for arg in (expr.args[1:] if expr.kind == "cond" else expr.args))
+
+
+# ----------------------------------------------------------------- callees
+
+_BUSY: list[tuple[str, str]] = []
+
+
+@fact
+def consumed(function: Function) -> frozenset[int]:
+    """The parameters whose thing `function` may give back, keep, hand on or return: a caller no longer knows of it."""
+    everything = frozenset(range(len(function.params)))
+    key = (function.path, function.name)
+    if key in _BUSY or len(_BUSY) >= _MAX_DEPTH or function.source.damaged or function.cfg.truncated:
+        return everything
+    _BUSY.append(key)
+    try:
+        return frozenset(i for i, name in enumerate(function.params) if name and _may_consume(function, name))
+    finally:
+        _BUSY.pop()
+
+
+def _may_consume(function: Function, name: str) -> bool:
+    names = {name}
+    t = function.tables
+    for node in function.cfg.order:
+        for expr in node.expr.walk() if node.expr is not None else ():
+            if expr.kind == "assign" and canon(expr.args[1]) in names:
+                if expr.args[0].kind != "name":
+                    return True
+                names.add(expr.args[0].key)
+            elif expr.kind == "assign" and _escapes(expr.args[0], expr.args[1], frozenset(names)):
+                return True
+            elif expr.kind == "call":
+                mine = [i for i, arg in enumerate(expr.args) if canon(arg) in names]
+                if not mine:
+                    continue
+                if expr.value in t.gives_resource or expr.value in t.transfers_resource:
+                    return True
+                if expr.value in t.takes_resource or harmless(function, expr.value):
+                    continue
+                if not all(keeps(function, expr, i) for i in mine):
+                    return True
+        if node.kind == "return" and node.expr is not None and any(mentions_bare(node.expr, n) for n in names):
+            return True
+    return False

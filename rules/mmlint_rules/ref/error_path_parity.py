@@ -1,0 +1,83 @@
+"""REF111 error-path-parity: one exit misses a release that its siblings make.
+
+## What it does
+For every pair of the tables that is not a page (memcg, css, mempolicy, mm, task, pid, swap device, anon_vma, file and
+dma-buf references, isolated folios, iterators): reports an exit on which the thing is still held where the other exits
+of the function give it back.
+
+## Why it matters
+A reference that one forgotten `return` keeps is never freed; a plain `return` among `goto out` is how most such leaks
+that reviewers find look.
+
+## Bad
+```c
+memcg = get_mem_cgroup_from_mm(mm);
+if (!nr)
+        return -EINVAL;
+mem_cgroup_put(memcg);
+return 0;
+```
+
+## Good
+```c
+if (!nr)
+        goto out;
+...
+out:
+mem_cgroup_put(memcg);
+```
+
+## Limits
+Successful exits are judged only where every other exit gives the thing back. As REF108, unknown callees end the duty.
+
+## Sources
+digest-review-rules section 8 (pairs) and RF-34.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.function import Function
+from mmlint.facts.leaks import Leak, leaks
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import LEAK2
+
+_ELSEWHERE = frozenset(
+    {"folio reference", "page pin", "GUP page reference", "folio lock", "pagemap reference", "page-table walk"}
+    | {"notifier range", "mmu gather", "LRU cache disable", "kernel mapping", "swap slot", "percpu reference"}
+)
+
+
+def check(function: Function) -> Iterator[Hit]:
+    """Report each exit that keeps what its siblings give back."""
+    for leak in leaks(function):
+        row = function.tables.resources[leak.resource]
+        if leak.resource in _ELSEWHERE or not row.leak or not leak.given or (leak.moved and not leak.fails):
+            continue
+        if not leak.fails and len(leak.given) < 2:
+            continue
+        taken = function.step(leak.take.line, f"`{leak.take.value}` takes it")
+        given = function.step(leak.given[0].line, "on the way to this exit it is given back")
+        yield function.hit(leak.exit, _says(leak), steps=(taken, given), anchor=f"{leak.take.key} kept")
+
+
+def _says(leak: Leak) -> str:
+    return (
+        f"this exit keeps the {leak.resource} of `{leak.take.value}` (line {leak.take.line}); its siblings give it back"
+    )
+
+
+RULE = Rule(
+    code="REF111",
+    name="error-path-parity",
+    summary="one exit keeps a reference that the other exits of the function give back",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    needs=(leaks,),
+    check=check,
+    partial=True,
+    scenario=LEAK2,
+)

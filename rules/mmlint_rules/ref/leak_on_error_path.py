@@ -1,0 +1,77 @@
+"""REF108 leak-on-error-path: an error exit keeps a page reference or pin that other exits give back.
+
+## What it does
+Follows each reference and pin that a function takes (look-ups, allocations, `folio_get`, `folio_try_get`, GUP) and
+reports an error exit on which it is still held, where another exit gives it back or the successful way passes it on.
+
+## Why it matters
+The page is never freed; a pinned one can never be migrated or unplugged. Error paths are what tests do not run.
+
+## Bad
+```c
+folio = filemap_get_folio(mapping, index);
+if (IS_ERR(folio))
+        return PTR_ERR(folio);
+if (!folio_test_uptodate(folio))
+        return -EIO;
+folio_put(folio);
+return 0;
+```
+
+## Good
+```c
+if (!folio_test_uptodate(folio)) {
+        folio_put(folio);
+        return -EIO;
+}
+```
+
+## Limits
+A store into memory, a return and a call of a function that is not known or may keep the page end the duty. Exits that
+are not known to report an error are not judged here (REF111).
+
+## Sources
+digest-review-rules RF-14, RF-21, RF-34 (what looks like a leak and is none); Documentation/core-api/pin_user_pages.rst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.function import Function
+from mmlint.facts.leaks import Leak, leaks
+from mmlint.finding import Confidence, Hit, Severity, Step
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import LEAK1
+
+_PAGES = ("folio reference", "page pin", "GUP page reference")
+
+
+def check(function: Function) -> Iterator[Hit]:
+    """Report each error exit that keeps a page, once for each taking call and exit."""
+    for leak in leaks(function):
+        if leak.resource in _PAGES and leak.fails:
+            yield function.hit(leak.exit, _says(leak), steps=_steps(function, leak), anchor=f"{leak.take.key} kept")
+
+
+def _says(leak: Leak) -> str:
+    return f"this error exit keeps the {leak.resource} that `{leak.take.value}` took (line {leak.take.line})"
+
+
+def _steps(function: Function, leak: Leak) -> tuple[Step, ...]:
+    taken = function.step(leak.take.line, f"`{leak.take.value}` takes it")
+    return (taken, *(function.step(n.line, "on the way to this exit it is given back") for n in leak.given[:1]))
+
+
+RULE = Rule(
+    code="REF108",
+    name="leak-on-error-path",
+    summary="an error exit keeps a page reference or pin that other exits give back",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    needs=(leaks,),
+    check=check,
+    partial=True,
+    scenario=LEAK1,
+)
