@@ -1,0 +1,99 @@
+"""References that a fork copy takes in order to share a page, and whether they go when the page is copied instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.fork import is_fork_copy, pin_checks
+from mmlint.facts.function import Function, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.values import Facts
+
+_REFERENCE = "folio reference"
+
+
+class Share(NamedTuple):
+    """The state of a path: the reference taken for sharing (the id of its call), and whether the page is pinned."""
+
+    taken: int
+    pinned: bool
+
+
+_NONE = Share(0, False)
+
+
+@dataclass(frozen=True, slots=True)
+class StaleReference:
+    """A reference taken at `call` and still held at `end`, although `check` said that the page is not shared."""
+
+    node: Node
+    call: Expr
+    check: Expr
+    end: Node
+
+
+@fact
+def stale_references(function: Function) -> tuple[StaleReference, ...]:
+    """The references to pinned pages that a fork copy keeps on a way that does not share them.
+
+    A check whose result is not looked at is none: it stands where pages cannot be pinned (device-private memory).
+    """
+    if not is_fork_copy(function) or not pin_checks(function):
+        return ()
+    client = _Shares(function)
+    flow = solve(function.cfg, client)
+    found: dict[int, StaleReference] = {}
+    for end, share, _, _ in flow.returns:
+        if share.taken and share.pinned:
+            node, call = client.takes[share.taken]
+            found.setdefault(share.taken, StaleReference(node, call, client.checks[share.taken], end))
+    return tuple(sorted(found.values(), key=lambda s: s.call.line))
+
+
+class _Shares:
+    initial = _NONE
+
+    def __init__(self, function: Function) -> None:
+        self.tables = function.tables
+        self.wrprotects = function.tables.wrprotects
+        self.takes: dict[int, tuple[Node, Expr]] = {}
+        self.checks: dict[int, Expr] = {}
+
+    def call(self, call: Expr, prop: Share, facts: Facts, node: Node) -> Iterable[Outcome[Share]] | None:
+        guard = self.tables.guards.get(call.value)
+        if (
+            guard is not None
+            and guard.class_ == "pinned"
+            and prop.taken
+            and (node.kind == "branch" or node.expr is not call)
+        ):
+            self.checks[prop.taken] = call
+            yes, no = ("0", "!0") if guard.implies == "zero" else ("!0", "0")
+            return [Outcome(prop._replace(pinned=True), yes), Outcome(prop._replace(pinned=False), no)]
+        if self._moves(self.tables.gives_resource, call) or self._shares(call):
+            return [Outcome(_NONE)]
+        if self._moves(self.tables.takes_resource, call):
+            self.takes[id(call)] = (node, call)
+            return [Outcome(Share(id(call), False))]
+        return None
+
+    def _shares(self, call: Expr) -> bool:
+        row = self.wrprotects.get(call.value)
+        return row is not None and row.arg is not None
+
+    def _moves(self, rows: object, call: Expr) -> bool:
+        assert isinstance(rows, dict)
+        return any(row.resource == _REFERENCE and row.holder == "arg:0" for row in rows.get(call.value, ()))
+
+    def assigned(self, target: Expr, value: Expr | None, prop: Share, facts: Facts, node: Node) -> Share:
+        return prop
+
+    def branched(self, node: Node, outcome: bool, prop: Share, facts: Facts) -> Share | None:
+        return prop
+
+    def cleanup(self, node: Node, prop: Share, facts: Facts) -> Share:
+        return prop

@@ -1,0 +1,64 @@
+"""COW112 incomplete-new-anon-page: a new anonymous page is mapped without a step that makes it one.
+
+## What it does
+Looks at functions that enter a new page into the reverse map (`folio_add_new_anon_rmap`) and reports when the page is
+not put on an LRU list, or was copied into and is not marked uptodate; and at functions that allocate a page, copy
+into it and make an entry of it without a reverse map.
+
+## Why it matters
+A page that is not on the LRU is never reclaimed, one that is not in the reverse map can be neither migrated nor
+unmapped and is counted wrong, one that is not uptodate makes later checks of its content fail.
+
+## Bad
+```c
+copy_user_highpage(new_page, page, addr, vma);
+page_add_new_anon_rmap(new_page, vma, addr);
+set_pte_at(mm, addr, pte, entry);
+```
+
+## Good
+```c
+copy_user_highpage(new_page, page, addr, vma);
+__SetPageUptodate(new_page);
+page_add_new_anon_rmap(new_page, vma, addr);
+lru_cache_add_inactive_or_unevictable(new_page, vma);
+set_pte_at(mm, addr, pte, entry);
+```
+
+## Limits
+The memcg charge is usually made where the page is allocated, often in another function: it is not asked for here.
+Steps in a callee other than the ones the tables name are not seen. hugetlb pages are on no LRU and not looked at.
+
+## Sources
+linux-mm thread of August 2020, review of the early copy (digest 000, D4 and S17); mm/memory.c wp_page_copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.function import Function
+from mmlint.facts.newpage import new_pages
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import S17
+
+
+def check(function: Function) -> Iterator[Hit]:
+    """Report each new page with the steps that are missing."""
+    for page in new_pages(function):
+        yield function.hit(page.call, f"new anonymous page without {' and '.join(page.missing)}")
+
+
+RULE = Rule(
+    code="COW112",
+    name="incomplete-new-anon-page",
+    summary="a new anonymous page is mapped without LRU, uptodate mark or reverse map",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    needs=(new_pages,),
+    check=check,
+    partial=True,
+    scenario=S17,
+)
