@@ -1,4 +1,8 @@
-"""What lies before what in a function when each loop is gone through once: reachability on the graph without back edges."""
+"""What lies before what in a function when each loop is gone through once: reachability without back edges.
+
+The end of a loop's body leads on to what follows the loop; a `goto` back to a label leads nowhere, for what comes after
+the label is then done again.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,24 @@ from mmlint.facts.function import Function, fact
 
 
 class Reach:
-    """Reachability over forward edges. Positions count in reverse postorder, which every forward edge ascends."""
+    """Reachability over forward edges. Ranks count in an order that every forward edge ascends."""
 
     def __init__(self, function: Function) -> None:
-        order = function.cfg.order
-        self.order = order
-        self.rank = {node.id: i for i, node in enumerate(order)}
-        self.after = [0] * len(order)
-        for i in range(len(order) - 1, -1, -1):
+        graph = function.cfg
+        forward, back = _forward(graph.entry)
+        for tail, head in back:
+            forward[tail.id] += _exits(tail, head)
+        self.order = _topological(graph.entry, forward)
+        self.rank = {node.id: i for i, node in enumerate(self.order)}
+        self.next = [[j for t in forward[n.id] if (j := self.rank[t.id]) > i] for i, n in enumerate(self.order)]
+        self.after = [0] * len(self.order)
+        for i in range(len(self.order) - 1, -1, -1):
             mask = 0
-            for target, _ in order[i].succ:
-                j = self.rank[target.id]
-                if j > i:
-                    mask |= self.after[j] | (1 << j)
+            for j in self.next[i]:
+                mask |= self.after[j] | (1 << j)
             self.after[i] = mask
-        self.exit = self.rank.get(function.cfg.exit.id)
+        self.exit = self.rank.get(graph.exit.id)
+        self._looping = {tail.id for tail, _ in back}
 
     def before(self, a: Node, b: Node) -> bool:
         """Whether control may pass `a` and later `b`, without going round a loop."""
@@ -33,34 +40,32 @@ class Reach:
 
     def dominates(self, a: Node, b: Node) -> bool:
         """Whether every way from the entry to `b` passes `a`."""
-        return self._avoids(self.order[0], b, a) is False
+        return not self._avoids(0, self.rank[b.id], self.rank[a.id])
 
     def follows(self, a: Node, b: Node) -> bool:
         """Whether every way from `a` to the exit passes `b`."""
-        return self.exit is None or self._avoids(a, self.order[self.exit], b) is False
+        return self.exit is not None and not self._avoids(self.rank[a.id], self.exit, self.rank[b.id])
 
-    def _avoids(self, start: Node, end: Node, middle: Node) -> bool:
+    def _avoids(self, start: int, end: int, middle: int) -> bool:
         """Whether some way from `start` to `end` does not pass `middle`."""
         if middle in (start, end):
             return False
-        goal, seen, work = self.rank[end.id], set(), [start]
+        seen, work = {middle}, [start]
         while work:
-            node = work.pop()
-            i = self.rank[node.id]
-            if node is end:
+            i = work.pop()
+            if i == end:
                 return True
-            if i in seen or node is middle or i > goal:
-                continue
-            seen.add(i)
-            work += [target for target, _ in node.succ if self.rank[target.id] > i]
+            if i not in seen and i < end:
+                seen.add(i)
+                work += self.next[i]
         return False
 
     def side(self, branch: Node, outcome: bool) -> int:
         """The nodes (as a mask of ranks) that may follow one outcome of a branch."""
-        mask, i = 0, self.rank[branch.id]
+        mask, here = 0, self.next[self.rank[branch.id]]
         for target, label in branch.succ:
             j = self.rank[target.id]
-            if label is outcome and j > i:
+            if label is outcome and j in here:
                 mask |= self.after[j] | (1 << j)
         return mask
 
@@ -69,19 +74,87 @@ class Reach:
         targets = [target for target, label in branch.succ if label is outcome]
         if any(self.rank[target.id] <= self.rank[branch.id] for target in targets):
             return False
-        if self.exit is None or not targets:
-            return True
         mask = self.side(branch, outcome)
-        if mask >> self.exit & 1:
-            return False
-        reached = (node for node in self.order if mask >> self.rank[node.id] & 1)
-        return not any(self.rank[t.id] <= self.rank[n.id] for n in reached for t, _ in n.succ)
+        if self.exit is None or not targets or mask >> self.exit & 1:
+            return not targets or self.exit is None
+        return not any(mask >> self.rank[id_] & 1 for id_ in self._looping)
 
     def chosen(self, branch: Node, node: Node) -> bool | None:
         """The outcome of `branch` on which alone `node` follows; None if it follows both or neither."""
         bit = self.rank[node.id]
         yes, no = self.side(branch, True) >> bit & 1, self.side(branch, False) >> bit & 1
         return None if yes == no else bool(yes)
+
+    def leaves(self, branch: Node, node: Node) -> bool:
+        """Whether `node` stands on the side of a branch that goes less far: an early exit."""
+        outcome = self.chosen(branch, node)
+        if outcome is None:
+            return False
+        return self.side(branch, outcome).bit_count() < self.side(branch, not outcome).bit_count()
+
+
+def _forward(entry: Node) -> tuple[dict[int, list[Node]], list[tuple[Node, Node]]]:
+    """The edges without those that close a cycle, and those."""
+    forward: dict[int, list[Node]] = {entry.id: []}
+    back: list[tuple[Node, Node]] = []
+    open_ = {entry.id}
+    stack = [(entry, iter(entry.succ))]
+    while stack:
+        node, edges = stack[-1]
+        for target, _ in edges:
+            if target.id in open_:
+                back.append((node, target))
+                continue
+            forward[node.id].append(target)
+            if target.id not in forward:
+                forward[target.id] = []
+                open_.add(target.id)
+                stack.append((target, iter(target.succ)))
+                break
+        else:
+            open_.discard(node.id)
+            stack.pop()
+    return forward, back
+
+
+def _exits(tail: Node, head: Node) -> list[Node]:
+    """Where a loop goes on when its condition is tested for the last time; nothing for a label that a goto names."""
+    if head.name:
+        return []
+    body = {head.id, tail.id}
+    work = [tail] if tail is not head else []
+    while work:
+        for node in work.pop().pred:
+            if node.id not in body:
+                body.add(node.id)
+                work.append(node)
+    found: list[Node] = []
+    seen, work = {head.id}, [head]
+    while work:
+        for target, _ in work.pop().succ:
+            if target.id not in body:
+                found.append(target)
+            elif target.kind in ("branch", "iter") and target.id not in seen:
+                seen.add(target.id)
+                work.append(target)
+    return found
+
+
+def _topological(entry: Node, forward: dict[int, list[Node]]) -> list[Node]:
+    seen, out = {entry.id}, []
+    stack = [(entry, iter(forward[entry.id]))]
+    while stack:
+        node, edges = stack[-1]
+        for target in edges:
+            if target.id not in seen:
+                seen.add(target.id)
+                stack.append((target, iter(forward[target.id])))
+                break
+        else:
+            out.append(node)
+            stack.pop()
+    out.reverse()
+    return out
 
 
 @fact

@@ -6,15 +6,17 @@ for equal, a callee or caller that does it now. What is not known to be worse co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
+from mmlint.facts.gains import Gains
 from mmlint.facts.reach import Reach, reach
-from mmlint.facts.steps import Act, acts, performed
+from mmlint.facts.steps import Act, performed, spelled
 from mmlint.facts.weaken import weakened
 from mmlint.kernel.entries import Step
 from mmlint.kernel.tables import Tables
@@ -62,7 +64,7 @@ class _Judge:
         self.old = reach(compared.before)
         self.new = reach(compared.after)
         self.vocabulary = _vocabulary(self.tables)
-        self.gains = _Gains(change, compared)
+        self.gains = Gains(change, compared)
         self.branches = {n.expr.key for n in self.new.order if n.kind == "branch" and n.expr is not None}
 
     def losses(self) -> Iterator[Loss]:
@@ -84,15 +86,52 @@ class _Judge:
         if act.node.id not in self.old.rank:
             return
         rows = [row for row in self._rows(act) if row.role != "order" and self._counts(act, row)]
+        judged = False
         for find_sinks in (self._named_sinks, self._other_sinks):
             for row in rows:
                 for sink in find_sinks(act, row):
                     there = self.compared.pairs.get(id(sink))
                     if there is None:
                         continue
+                    judged = True
                     if not self._covered(act, row, sink, there):
                         yield Loss(row, act, there, "removed")
                     break
+        if not judged:
+            yield from self._alone(act, rows)
+
+    def _alone(self, act: Act, rows: list[Step]) -> Iterator[Loss]:
+        """A mark or release of something that the function neither took nor maps: it is gone for whoever comes after."""
+        for row in rows:
+            if row.role not in ("mark", "release"):
+                continue
+            if row.role == "release" and any(
+                s.word in row.sinks and self._same_thing(act, s, row) for s in self.compared.old
+            ):
+                continue
+            beside = self._beside(act)
+            if beside is None or self._region_gone(act) or self._was_taken(row):
+                continue
+            there = self.compared.pairs[id(beside)]
+            if not self._covered(act, row, beside, there):
+                yield Loss(row, act, there, "gone")
+            return
+
+    def _beside(self, act: Act) -> Act | None:
+        """The nearest act on the same path that is still there."""
+        place = self.compared.old.index(act)
+        near = (*self.compared.old[place + 1 :], *reversed(self.compared.old[:place]))
+        kept = (a for a in near if id(a) in self.compared.pairs and self.old.together(a.node, act.node))
+        return min(kept, key=lambda a: a.word == "return", default=None)
+
+    def _was_taken(self, row: Step) -> bool:
+        """Whether some function of the patch no longer takes what the release gives back."""
+        return any(
+            gone.word in row.sinks
+            for other in self.change.patch.changes
+            if (compared := comparison(other)) is not None
+            for gone in compared.removed
+        )
 
     def _rows(self, act: Act) -> list[Step]:
         rows = list(_done_by(self.tables, act.word))
@@ -108,12 +147,12 @@ class _Judge:
         return row.role != "release" or not self._region_gone(act)
 
     def _region_gone(self, act: Act) -> bool:
-        """Whether a branch that leads to the act is gone too: then so is the path that needed it."""
+        """Whether the early exit that the act stands on is gone too: then so is the path that needed it."""
         return any(
             node.kind == "branch"
             and node.expr is not None
             and node.expr.key not in self.branches
-            and self.old.chosen(node, act.node) is not None
+            and self.old.leaves(node, act.node)
             for node in self.old.order
         )
 
@@ -121,19 +160,40 @@ class _Judge:
         """The sinks of before that the row names and the act guards, the nearest first."""
         old = self.compared.old
         if row.role == "check" and row.side == "before":
-            for sink in old:
-                if act.word == "field:null":
-                    if _mentions(sink, act) and act.guards(sink, self.old):
-                        yield sink
-                elif (sink.word in row.sinks or self._reaches(sink, row)) and act.guards(sink, self.old):
-                    yield sink
+            if act.word == "field:null":
+                yield from (s for s in old if _mentions(s, act) and act.guards(s, self.old))
+                return
+            wanted = [s for s in old if s.word in row.sinks or self._reaches(s, row)]
+            yield from (s for s in wanted if act.guards(s, self.old, main=True))
+            yield from (s for s in wanted if act.guards(s, self.old))
+            later = self._later(act) if wanted and self._strong(act) else ()
+            yield from (s for s in wanted if any(self.old.chosen(test, s.node) is not None for test in later))
             return
         for sink in old if row.side == "before" else reversed(old):
-            if sink is act or sink.word not in row.sinks:
+            if sink is act or not self._is_sink(sink, row):
                 continue
             first, second = (act, sink) if row.side == "before" else (sink, act)
             if self.old.before(first.node, second.node) and self._same_thing(act, sink, row):
                 yield sink
+
+    def _later(self, act: Act) -> list[Node]:
+        """Branches on a variable that only one outcome of the test sets."""
+        keys = _sets(act, self.old)
+        return [
+            node
+            for node in self.old.order
+            if node.kind == "branch"
+            and node.expr is not None
+            and any(e.key in keys for e in node.expr.walk())
+            and any(self.old.before(test, node) for test in act.tests)
+        ]
+
+    def _is_sink(self, sink: Act, row: Step) -> bool:
+        if sink.word in row.sinks:
+            return True
+        if sink.word == "return":
+            return row.role == "carry" and sink.node.expr is not None
+        return row.role == "sync" and self._reaches(sink, row)
 
     def _other_sinks(self, act: Act, row: Step) -> Iterator[Act]:
         """What else the test guards: changes of an entry, and for the tests that matter most any change at all."""
@@ -146,7 +206,7 @@ class _Judge:
     def _reaches(self, sink: Act, row: Step) -> bool:
         """Whether the sink is a call of this file's that does what the row names."""
         callee = self._local(sink)
-        return callee is not None and not performed(callee).isdisjoint(row.sinks)
+        return callee is not None and not performed(callee).isdisjoint(map(spelled, row.sinks))
 
     def _local(self, act: Act) -> Function | None:
         if act.expr.kind != "call":
@@ -161,7 +221,9 @@ class _Judge:
     def _matters(self, sink: Act, act: Act) -> bool:
         if sink.word in self.tables.set_entries or sink.word in self.tables.wrprotects:
             return True
-        return self._strong(act) and (sink.word in self.vocabulary or self._does_something(sink))
+        if not self._strong(act):
+            return False
+        return sink.word in self.vocabulary or sink.word == "return" or self._does_something(sink)
 
     def _does_something(self, sink: Act) -> bool:
         callee = self._local(sink)
@@ -169,10 +231,21 @@ class _Judge:
 
     def _same_thing(self, act: Act, sink: Act, row: Step) -> bool:
         """Whether the step is about what the sink is about: what is released was taken, what is written was marked."""
-        if row.role in ("release", "carry", "mark", "take"):
-            mine = act.names | _target(act)
+        if row.role not in ("release", "carry", "mark", "take"):
+            return True
+        if row.role == "carry":
+            mine = self._flow(_target(act) or act.names)
             return bool(mine & (sink.names | _target(sink))) or not mine
-        return True
+        return alike_about(act, sink)
+
+    def _flow(self, names: frozenset[str]) -> frozenset[str]:
+        """The variables that a value may get into by plain assignments."""
+        found = set(names)
+        for node in self.old.order:
+            expr = node.expr
+            if expr is not None and expr.kind == "assign" and expr.args[1].names() & found:
+                found.add(expr.args[0].root)
+        return frozenset(found)
 
     # ------------------------------------------------------------ covered
     def _covered(self, act: Act, row: Step, sink: Act, there: Act) -> bool:
@@ -187,6 +260,8 @@ class _Judge:
         compatible = other is there or self.new.together(other.node, there.node)
         if not compatible:
             return False
+        if act.word == "field:null" and other.use == "test" and other.names & act.names:
+            return True
         if self._worth(other.word, act.word, row):
             return row.role != "check" or other.use != "bare"
         return self.gains.helper_does(other, act, row)
@@ -194,10 +269,13 @@ class _Judge:
     def _worth(self, other: str, word: str, row: Step) -> bool:
         if other == word or other in self.tables.steps.equals(word):
             return True
-        guard = self.tables.guards.get(word)
+        guard, carry = self.tables.guards.get(word), self.tables.carries.get(word)
+        if row.role == "carry" and carry is not None:
+            mine = self.tables.carries.get(other)
+            return mine is not None and (mine.bit, mine.op, mine.form) == (carry.bit, carry.op, carry.form)
         if guard is not None:
-            mine = self.tables.guards.get(other)
-            return mine is not None and mine.class_ == guard.class_
+            alike = self.tables.guards.get(other)
+            return alike is not None and alike.class_ == guard.class_
         if any(other in each.split("+") for each in self.tables.steps.equals(word)):
             return True
         return other in row.calls and not word.startswith(("compare:", "field:"))
@@ -209,20 +287,31 @@ class _Judge:
         if not self.old.together(other.node, act.node):
             return False
         if row.role == "check":
-            about_same = bool(other.names & act.names) or not act.names
-            if not about_same or self._changed_between(other, act, row):
+            alike = bool(other.names & act.names) or not act.names
+            if not alike or self._changed_between(other, act, row):
                 return False
             return other.guards(sink, self.old) and self.old.dominates(other.node, sink.node)
         if row.role in ("release", "carry", "mark", "take"):
-            return self._same_thing(other, sink, row) and other.names == act.names
+            alike = self._same_thing(other, sink, row) and alike_about(other, act)
+            if row.role != "release":
+                return alike and self._always(other, act)
+            released = other is not sink and self.old.before(sink.node, other.node)
+            released = released and (other.word == act.word or other.word in self.tables.steps.equals(act.word))
+            return alike and released and not self._changed_between(other, act, row)
         first, second = (other, sink) if row.side == "before" else (sink, other)
-        return self.old.before(first.node, second.node) and not self._changed_between(other, act, row)
+        if not self.old.before(first.node, second.node) or not self._always(other, act):
+            return False
+        return not self._changed_between(other, act, row)
+
+    def _always(self, other: Act, act: Act) -> bool:
+        """Whether every path with `act` has `other` too."""
+        return self.old.dominates(other.node, act.node) or self.old.follows(act.node, other.node)
 
     def _changed_between(self, a: Act, b: Act, row: Step) -> bool:
         """Whether an entry is written or a lock taken between two acts: then the second is not the first again."""
         first, second = (a, b) if self.old.before(a.node, b.node) else (b, a)
         return any(
-            (self._changes(other.word) or other.word in row.sinks)
+            (other.word in row.sinks or (row.role != "release" and self._changes(other.word)))
             and self.old.before(first.node, other.node)
             and self.old.before(other.node, second.node)
             for other in self.compared.old
@@ -236,7 +325,7 @@ class _Judge:
         for row in self._rows(act):
             if row is STATE_TEST:
                 continue
-            if row.role in ("order", "sync", "check", "mark") and row.rule:
+            if row.role in ("order", "sync", "check") and row.rule:
                 yield from self._reversed(act, now, row)
             if row.role == "check" and row.side == "before" and act.tests:
                 yield from self._ignored(act, now, row)
@@ -245,6 +334,8 @@ class _Judge:
         for sink in self.compared.old:
             there = self.compared.pairs.get(id(sink))
             if there is None or sink is act or sink.word not in row.sinks or {id(act), id(sink)} <= self.compared.still:
+                continue
+            if row.role == "check" and not self._changes(sink.word):
                 continue
             pair = (act, sink) if row.side == "before" else (sink, act)
             after = (now, there) if row.side == "before" else (there, now)
@@ -264,106 +355,39 @@ class _Judge:
 
     def _ignored(self, act: Act, now: Act, row: Step) -> Iterator[Loss]:
         """The test is still made, but what it says no longer decides about the sink."""
-        if (
-            now.use == "return"
-            or now.node.id not in self.new.rank
-            or (now.use == "value" and not now.tests and act.use == "value")
-        ):
+        if now.use == "return" or (now.use == "value" and (now.tests or act.use == "value")):
             return
         for sink in self.compared.old:
             there = self.compared.pairs.get(id(sink))
             if there is None or sink.word not in row.sinks or not act.guards(sink, self.old):
                 continue
-            if now.guards(there, self.new) or not self.new.before(now.node, there.node):
-                return
-            if (now.use == "value" and (now.tests or not now.expr.value)) or self._decides_later(now):
-                return
-            if not self._covered(act, row, sink, there):
+            decided = now.guards(there, self.new) or self._term_decides(now, there) or _sets(now, self.new)
+            if not decided and self.new.before(now.node, there.node) and not self._covered(act, row, sink, there):
                 yield Loss(row, act, there, "ignored", now)
             return
 
-    def _decides_later(self, now: Act) -> bool:
-        """Whether one side of the test sets a variable: the decision may be taken by it further on."""
-        for test in now.tests:
-            yes, no = self.new.side(test, True), self.new.side(test, False)
-            for node in self.new.order:
-                if (yes ^ no) >> self.new.rank[node.id] & 1 and node.expr is not None:
-                    if any(e.kind == "assign" for e in node.expr.walk()):
-                        return True
-        return False
-
-
-class _Gains:
-    """What the rest of a patch does now that it did not do before."""
-
-    def __init__(self, change: FunctionChange, compared: Comparison) -> None:
-        self.change = change
-        self.compared = compared
-        self.program = compared.after.program
-        self.tables = compared.after.tables
-
-    def helper_does(self, call: Act, act: Act, row: Step) -> bool:
-        """Whether a call does the step in its body; a callee that cannot be seen may, if it is about the same thing."""
-        if call.expr.kind != "call" or self._known(call.word):
-            return False
-        callee = self.program.resolve(call.word, self.compared.after.path)
-        if callee is None:
-            return bool(call.names & act.names) and not call.word.startswith(_ACCESSORS)
-        return self._does(performed(callee), act, row)
-
-    def elsewhere(self, act: Act, row: Step) -> bool:
-        """Whether a callee or caller that the patch changes, or adds, now does the step."""
-        for other in self.change.patch.changes:
-            if other is self.change or other.after is None:
-                continue
-            linked = other.after.name in _words(self.compared.after) or self.compared.after.name in _words(other.after)
-            if linked and self._does(frozenset(self._fresh(other)), act, row):
-                return True
-        return False
-
-    def _fresh(self, other: FunctionChange) -> Iterator[str]:
-        compared = comparison(other)
-        if other.after is None:
-            return
-        if compared is None:
-            yield from performed(other.after)
-            return
-        yield from (a.word for a in compared.added)
-
-    def _does(self, words: Iterable[str], act: Act, row: Step) -> bool:
-        alike = self.tables.steps.equals(act.word) | {act.word}
-        guard = self.tables.guards.get(act.word)
-        if guard is not None:
-            alike |= self.tables.with_class(guard.class_)
-        if not act.word.startswith(("compare:", "field:")):
-            alike |= set(row.calls)
-        return any(word in alike for word in words)
-
-    def _known(self, word: str) -> bool:
-        t = self.tables
+    def _term_decides(self, now: Act, there: Act) -> bool:
+        """Whether another term of the same condition decides about the sink: the terms may have changed places."""
         return any(
-            word in table
-            for table in (t.guards, t.set_entries, t.wrprotects, t.flushes, t.marks, t.carries, t.takes, t.drops)
+            node.kind == "branch" and node.line in _near(now) and self.new.chosen(node, there.node) is not None
+            for node in self.new.order
         )
 
 
-_ACCESSORS = (
-    "page_",
-    "pte_",
-    "pmd_",
-    "pud_",
-    "ptep_get",
-    "pmdp_get",
-    "vma_",
-    "folio_nr",
-    "folio_page",
-    "READ_ONCE",
-    "WRITE_ONCE",
-)
+def _sets(act: Act, order: Reach) -> frozenset[str]:
+    """The variables that are set on one side of a test: the decision may be taken by them further on."""
+    found: set[str] = set()
+    for test in act.tests:
+        only = order.side(test, True) ^ order.side(test, False)
+        for node in order.order:
+            if only >> order.rank[node.id] & 1 and node.expr is not None:
+                found.update(e.args[0].key for e in node.expr.walk() if e.kind == "assign")
+    return frozenset(found)
 
 
-def _words(function: Function) -> frozenset[str]:
-    return frozenset(act.word for act in acts(function))
+def _near(act: Act) -> range:
+    """The lines of a condition that the act may be a term of."""
+    return range(act.line - 3, act.line + 4)
 
 
 def _target(act: Act) -> frozenset[str]:
@@ -372,6 +396,24 @@ def _target(act: Act) -> frozenset[str]:
     if expr is not None and expr.kind == "assign" and expr is not act.expr:
         return expr.args[0].names()
     return frozenset()
+
+
+def alike_about(a: Act, b: Act) -> bool:
+    """Whether two acts are about the same thing: an operand or result of the same text, or one a part of the other."""
+    mine, other = _operands(a), _operands(b)
+    if not mine or not other or mine & other:
+        return True
+    return any(key.isidentifier() and key in b.names | _target(b) for key in mine) or any(
+        key.isidentifier() and key in a.names | _target(a) for key in other
+    )
+
+
+def _operands(act: Act) -> frozenset[str]:
+    expr = act.node.expr
+    found = {arg.args[0].key if arg.kind == "unary" and arg.value == "&" else arg.key for arg in act.expr.args}
+    if expr is not None and expr.kind == "assign" and expr is not act.expr:
+        found.add(expr.args[0].key)
+    return frozenset(key for key in found if not key[:1].isdigit() and key not in ("NULL", "true", "false"))
 
 
 def _mentions(sink: Act, test: Act) -> bool:

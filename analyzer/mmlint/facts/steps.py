@@ -6,6 +6,7 @@ is the business of `steps.toml`; here is only what is done, about what, and whic
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,14 +19,15 @@ _COMPARED = frozenset({"==", "!="})
 _FIELDS = frozenset({"mapping", "swap"})
 _VALUES = ("_val", "_pfn")
 _LEVELS = ("pte", "pmd", "pud", "p4d", "pgd")
+_SPIN = frozenset({"spin_lock", "spin_lock_nested", "spin_unlock"})
+_PTL = re.compile(r"ptl\w*$")
 _SILENT = ("WARN", "VM_WARN", "BUG", "VM_BUG", "trace_", "pr_", "lockdep_", "dump_", "printk", "pagealloc_")
-_MAX_DEPTH = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Act:
     """One thing a function does. `word` is how the step tables name it: a callee, `compare:pte_val`, `field:mapping`,
-    `field:null`.
+    `field:null`, `ptl:spin_unlock`, `return`.
 
     `use` says what becomes of the result: `test` (it decides a branch), `value` (kept, passed on), `return`, `bare`.
     `tests` are the branches it decides, itself or through the variable that keeps it.
@@ -44,9 +46,15 @@ class Act:
         """Where it starts, from 1."""
         return self.expr.line
 
-    def guards(self, sink: Act, order: Reach) -> bool:
-        """Whether `sink` is reached on one outcome of this test only."""
-        return any(order.chosen(test, sink.node) is not None and not _asserts(test, order) for test in self.tests)
+    def guards(self, sink: Act, order: Reach, *, main: bool = False) -> bool:
+        """Whether `sink` is reached on one outcome of this test only (`main`: on the one that goes further)."""
+        return any(self._decides(test, sink, order, main) for test in self.tests)
+
+    def _decides(self, test: Node, sink: Act, order: Reach, main: bool) -> bool:
+        outcome = order.chosen(test, sink.node)
+        if outcome is None or _asserts(test, order):
+            return False
+        return not main or order.side(test, outcome).bit_count() >= order.side(test, not outcome).bit_count()
 
 
 def _asserts(test: Node, order: Reach) -> bool:
@@ -73,6 +81,9 @@ class _Collector:
                 yield from self._cleanup(node)
             elif node.expr is not None:
                 yield from self._in_node(node, node.expr)
+            if node.kind == "return":
+                value = node.expr or Expr("name", "return", (), node.line)
+                yield Act("return", value.key, value.names(), node, value, "bare")
 
     def _cleanup(self, node: Node) -> Iterator[Act]:
         kind, _, name = node.name.partition(":")
@@ -94,6 +105,8 @@ class _Collector:
     def _words(self, e: Expr, node: Node) -> Iterator[str]:
         if e.kind == "call" and e.value:
             yield self._scope_take(e.value)
+            if e.value in _SPIN and e.args and _PTL.search(e.args[0].key):
+                yield f"ptl:{e.value}"
         elif e.kind == "binary" and e.value in _COMPARED:
             yield from _compared(e)
             if node.kind == "branch" and e is node.expr and e.args[1].key == "NULL" and e.args[0].key in self.nullable:
@@ -162,17 +175,21 @@ def _canonical(e: Expr) -> str:
 
 @fact
 def performed(function: Function) -> frozenset[str]:
-    """The words of everything the function does, with its callees of the same tree, three levels down."""
-    return _performed(function, _MAX_DEPTH)
+    """Every word of the function and of what it calls in its file, at any depth: what it may do, at the most."""
+    found: set[str] = set()
+    seen, work = {function}, [function]
+    while work:
+        words = work.pop().words
+        fresh = words - found
+        found |= fresh
+        for name in fresh:
+            for callee in function.program.named(function.path, name):
+                if callee not in seen:
+                    seen.add(callee)
+                    work.append(callee)
+    return frozenset(found)
 
 
-def _performed(function: Function, depth: int) -> frozenset[str]:
-    words = {act.word for act in acts(function)}
-    if depth:
-        for name in list(words):
-            if name in function.tables.guards or ":" in name:
-                continue
-            callee = next(iter(function.program.named(function.path, name)), None)
-            if callee is not None and callee is not function:
-                words |= _performed(callee, depth - 1)
-    return frozenset(words)
+def spelled(word: str) -> str:
+    """The identifier that must occur where a word of the tables is done."""
+    return word.rpartition(":")[2]
