@@ -22,7 +22,9 @@ from mmlint.kernel.tables import Tables
 
 _LOOSE = {"ptl": "spin", "raw_spin": "spin", "vma_lock": "vma_lock"}
 _MAPPED = frozenset({"ptl", "pte_map", "rcu", "walk", "kmap", "kmap_atomic"})
-_CONTEXTS = frozenset({"rcu", "preempt", "irq", "bh", "kmap", "kmap_atomic", "pte_map", "lazy_mmu"})
+_CONTEXTS = frozenset(
+    {"rcu", "preempt", "irq", "bh", "kmap", "kmap_atomic", "pte_map", "lazy_mmu", "pagefault_off", "migrate"}
+)
 _MAX_EFFECTS = 8
 _MAX_DEPTH = 25
 
@@ -68,7 +70,9 @@ class Effect(NamedTuple):
 def atomic(function: Function, prop: Prop) -> list[Held]:
     """The held locks and contexts in which nothing may sleep, outermost first."""
     kinds = function.tables.kinds
-    return sorted((h for h in prop if not h.gone and h.kind in kinds and kinds[h.kind].atomic), key=lambda h: (h.line, h.kind))
+    return sorted(
+        (h for h in prop if not h.gone and h.kind in kinds and kinds[h.kind].atomic), key=lambda h: (h.line, h.kind)
+    )
 
 
 @fact
@@ -105,10 +109,18 @@ class _Locks:
         return outcomes
 
     def assigned(self, target: Expr, value: Expr | None, prop: Prop, facts: Facts, node: Node) -> Prop:
+        if value is not None and value.key in ("NULL", "0") and any(h.map == target.key for h in prop):
+            return frozenset(h._replace(map="") if h.map == target.key else h for h in prop)
         return prop
 
     def branched(self, node: Node, outcome: bool, prop: Prop, facts: Facts) -> Prop | None:
-        return prop
+        """No way on where an entry is NULL whose page table is mapped: takers that fail leave nothing held."""
+        impossible = any(h.map and not h.gone and facts.get(h.map) == "0" and self._gives_entry(h) for h in prop)
+        return None if impossible else prop
+
+    def _gives_entry(self, held: Held) -> bool:
+        """Whether what the taker returned is the entry (or the lock), not a status that is 0 when it went well."""
+        return any(take.when in ("always", "nonzero") for take in self.tables.takes.get(held.name, ()))
 
     def cleanup(self, node: Node, prop: Prop, facts: Facts) -> Prop:
         if not node.name.startswith("guard:") or node.expr is None:
@@ -165,7 +177,8 @@ class _Locks:
         elif take.result:
             key = target.key if target is not None else ""
         mapped = target.key if target is not None and take.kind in _MAPPED else ""
-        yield Held(take.kind, key, call.line, call.value, mapped)
+        kind = "ptl" if take.kind == "spin" and key in page_table_locks(self.function) else take.kind
+        yield Held(kind, key, call.line, call.value, mapped)
         for kind in take.also:
             yield Held(kind, "" if kind in _CONTEXTS else key, call.line, call.value, mapped)
 
@@ -234,7 +247,7 @@ class _Locks:
 def _retake(prop: Prop, held: Held) -> Prop:
     """The property with a lock taken: one of the caller's that had been released is then the caller's again."""
     for gone in sorted(prop):
-        if gone.gone and gone.kind == held.kind and (held.kind in _CONTEXTS or gone.key == held.key):
+        if gone.gone and family(gone.kind) == family(held.kind) and (held.kind in _CONTEXTS or gone.key == held.key):
             return prop - {gone}
     return prop | {held}
 
@@ -291,6 +304,23 @@ def translate(key: str, callee: Function, call: Expr) -> str:
     if swapped.startswith("*&"):
         swapped = swapped[2:]
     return swapped.replace("&", "", 1) if swapped.startswith("&") and "->" in swapped and key != swapped else swapped
+
+
+@fact
+def page_table_locks(function: Function) -> frozenset[str]:
+    """The lvalues that are given the address of a page-table lock (`ptl = pte_lockptr(mm, pmd)`)."""
+    found: set[str] = set()
+    for name, calls in function.calls.items():
+        row = function.tables.lock_pointers.get(name)
+        if row is None or row.kind != "ptl":
+            continue
+        for _, call in calls:
+            target = call_targets(function).get(id(call))
+            if row.out is None and target is not None:
+                found.add(target.key)
+            elif row.out is not None and row.out < len(call.args):
+                found.add(_pointee(call.args[row.out]))
+    return frozenset(found)
 
 
 @fact
