@@ -149,7 +149,7 @@ def _eval_binary(expr: Expr, facts: Facts) -> str | None:
         return None if same is None else _truth(same == (op == "=="))
     if right == "1" and op in ("<", ">="):
         op, right = ("<=", "0") if op == "<" else (">", "0")
-    if op == "<=" and right == "0" and left == ">0":
+    if op == "<=" and right == "0" and left is not None and (left == ">0" or (left.isdigit() and left != "0")):
         return "0"
     if op == "<" and right == "0":
         return _truth(is_negative(left))
