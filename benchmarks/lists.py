@@ -153,14 +153,16 @@ def check_patch(patch: Patch, placed: Placed | None, where: str) -> Record:
         return record
     from mmlint import api
     from mmlint.finding import Origin, Report
+    from mmlint.patches import PatchRun
     from mmlint.settings import Settings
 
     report, settings = Report(), Settings()
     started = time.monotonic()
+    run = PatchRun(api.selected(settings), report)
     if placed is not None and fits:
-        api.check_states(patch, placed.before, placed.after, api.selected(settings), settings, report)
+        run.placed(patch, placed)
     else:
-        api.check_one_patch(patch, None, api.selected(settings), settings, report)
+        run.fragments(patch)
     record["seconds"] = time.monotonic() - started
     record["fixed"] = len(report.fixed)
     record["findings"] = [

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mmlint.engine import check_file, check_patch
-from mmlint.facts.change import FileText, PatchView, pair_functions
+from mmlint.engine import check_file
 from mmlint.facts.program import Program
 from mmlint.finding import Finding, InputError, Origin, Report, Stats
+from mmlint.patches import SOURCES, PatchRun, check_git, check_input, open_tree
 from mmlint.policy.apply import apply_policy
 from mmlint.rule import Rule, load
 from mmlint.settings import Settings
 
 if TYPE_CHECKING:
-    from mmlint.inputs.model import Patch
-    from mmlint.inputs.tree import Tree
     from mmlint.kernel.tables import Tables
 
 _PARALLEL_FROM = 6
 _CHUNK = 4
-_SOURCES = (".c", ".h")
 
 
 class Progress(Protocol):
@@ -89,7 +85,7 @@ def _collect(paths: Sequence[str], report: Report) -> Iterator[Path]:
             yield _from_stdin()
             continue
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix in _SOURCES and p.is_file() and ".git" not in p.parts)
+            found = sorted(p for p in path.rglob("*") if p.suffix in SOURCES and p.is_file() and ".git" not in p.parts)
             if not found:
                 report.errors.append(
                     InputError(name, "no C files in this folder; name a folder that holds .c or .h files")
@@ -247,11 +243,11 @@ def check_patches(
     started = time.monotonic()
     report = Report()
     rules = selected(settings)
+    run = PatchRun(rules, report, _tables(settings.tables))
     if git is not None or staged:
-        _check_git(tree or ".", git, staged, rules, settings, report)
+        check_git(run, tree or ".", git, staged)
     else:
-        for name in inputs:
-            _check_input(name, tree, base, rules, settings, report, progress)
+        _check_inputs(run, inputs, tree, base, progress)
     report.findings.sort(key=lambda f: ((f.patch.index if f.patch else 0), f.sort_key))
     if not settings.show_preexisting:
         report.findings = [f for f in report.findings if f.origin != Origin.PRE_EXISTING]
@@ -259,188 +255,17 @@ def check_patches(
     return apply_policy(report, settings)
 
 
-def _check_git(
-    repo: str, git: str | None, staged: bool, rules: Sequence[Rule], settings: Settings, report: Report
+def _check_inputs(
+    run: PatchRun, inputs: Sequence[str], tree: str | None, base: str | None, progress: Progress | None
 ) -> None:
-    from mmlint.inputs.gitsource import range_patches
-    from mmlint.inputs.gitsource import staged as staged_patch
-    from mmlint.inputs.tree import TreeError
-
-    try:
-        states = [staged_patch(repo)] if staged else range_patches(repo, git or "HEAD")
-        for patch, before, after in states:
-            check_states(patch, before, after, rules, settings, report)
-    except TreeError as error:
-        report.errors.append(InputError(git or repo, str(error)))
-
-
-def _check_input(
-    name: str,
-    tree: str | None,
-    base: str | None,
-    rules: Sequence[Rule],
-    settings: Settings,
-    report: Report,
-    progress: Progress | None,
-) -> None:
-    from mmlint.inputs.read import read_patches
-
-    try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        report.errors.append(InputError(name, f"cannot be read: {error.strerror}; check the path"))
-        return
-    found = read_patches(data, name)
-    report.errors += found.errors
-    report.notes += found.notes
-    now = _open_tree(tree, base, report)
-    if tree and now is None:
+    opened = open_tree(tree, base, run.report)
+    if tree is not None and opened is None:
         return
     if progress is not None:
-        progress.start(len(found.patches), "patches")
-    for patch in found.patches:
-        now = check_one_patch(patch, now, rules, settings, report)
+        progress.start(len(inputs), "inputs")
+    for name in inputs:
+        check_input(run, name, opened)
         if progress is not None:
             progress.advance()
     if progress is not None:
         progress.done()
-
-
-def _open_tree(tree: str | None, base: str | None, report: Report) -> Tree | None:
-    from mmlint.inputs.tree import FolderTree, GitTree, TreeError
-
-    if tree is None:
-        return None
-    try:
-        if base is not None:
-            return GitTree(tree, base)
-        if not Path(tree).is_dir():
-            raise TreeError("no such folder; --tree names a kernel tree or a git repository")
-        return FolderTree(tree)
-    except TreeError as error:
-        report.errors.append(InputError(tree, str(error)))
-        return None
-
-
-def check_one_patch(
-    patch: Patch, tree: Tree | None, rules: Sequence[Rule], settings: Settings, report: Report
-) -> Tree | None:
-    """Check one patch on a tree, or its hunks alone; the tree for the next patch of the series comes back."""
-    from mmlint.inputs.apply import place
-
-    if tree is None:
-        _check_fragments(patch, rules, report, settings)
-        return None
-    placed = place(patch, tree)
-    report.errors += placed.errors
-    if placed.how == "already":
-        report.notes.append(f"{patch.subject}: the tree has this patch already; checked against the tree without it")
-    if placed.how == "failed":
-        _check_fragments(patch, rules, report, settings)
-        return tree
-    check_states(patch, placed.before, placed.after, rules, settings, report)
-    return placed.after if placed.how != "already" else tree
-
-
-def check_states(
-    patch: Patch, before: Tree, after: Tree, rules: Sequence[Rule], settings: Settings, report: Report
-) -> None:
-    """Check what a patch makes of a tree, given both states."""
-    table = _tables(settings.tables)
-    files = tuple(_file_texts(patch, before, after))
-    old = Program(before, table=table)
-    new = Program(
-        after, old, frozenset(f.path for f in files) | frozenset(f.old_path or "" for f in files), table=table
-    )
-    _check_view(PatchView(patch.subject, patch.body, old, new, files), patch, rules, report)
-
-
-def _file_texts(patch: Patch, before: Tree, after: Tree) -> Iterator[FileText]:
-    for change in patch.changes:
-        if change.kind in ("binary", "mode") or not change.path.endswith(_SOURCES):
-            continue
-        old = before.read(change.old_path) if change.old_path else None
-        new = after.read(change.new_path) if change.new_path else None
-        if old is None and new is None:
-            continue
-        added, removed = changed_lines(old or b"", new or b"")
-        yield FileText(
-            change.path,
-            change.old_path if old is not None else None,
-            change.new_path if new is not None else None,
-            old or b"",
-            new or b"",
-            added,
-            removed,
-        )
-
-
-def changed_lines(before: bytes, after: bytes) -> tuple[frozenset[int], frozenset[int]]:
-    """Line numbers added (in the new text) and removed (in the old text)."""
-    a, b = before.split(b"\n"), after.split(b"\n")
-    head = 0
-    while head < min(len(a), len(b)) and a[head] == b[head]:
-        head += 1
-    tail = 0
-    while tail < min(len(a), len(b)) - head and a[-1 - tail] == b[-1 - tail]:
-        tail += 1
-    matcher = difflib.SequenceMatcher(None, a[head : len(a) - tail], b[head : len(b) - tail], autojunk=False)
-    added: set[int] = set()
-    removed: set[int] = set()
-    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
-        if tag != "equal":
-            removed.update(range(head + i1 + 1, head + i2 + 1))
-            added.update(range(head + j1 + 1, head + j2 + 1))
-    return frozenset(added), frozenset(removed)
-
-
-def _check_fragments(patch: Patch, rules: Sequence[Rule], report: Report, settings: Settings) -> None:
-    from mmlint.inputs.fragments import fragments, shown
-    from mmlint.inputs.tree import EmptyTree, OverlayTree
-
-    old: dict[str, bytes | None] = {}
-    new: dict[str, bytes | None] = {}
-    files = []
-    for change in patch.changes:
-        if change.kind in ("binary", "mode") or not change.path.endswith(_SOURCES):
-            continue
-        before_text, after_text = fragments(change)
-        old[change.path], new[change.path] = before_text, after_text
-        files.append(
-            FileText(
-                change.path,
-                change.path if change.old_path else None,
-                change.path if change.new_path else None,
-                before_text,
-                after_text,
-                change.added_lines(),
-                change.removed_lines(),
-                tuple(shown(change)[1]),
-            )
-        )
-    table = _tables(settings.tables)
-    before = Program(OverlayTree(EmptyTree(), old), table=table, partial=True)
-    after = Program(OverlayTree(EmptyTree(), new), table=table, partial=True)
-    report.notes.append(f"{patch.subject}: no tree, so only the lines that its hunks show were analysed")
-    _check_view(PatchView(patch.subject, patch.body, before, after, tuple(files), partial=True), patch, rules, report)
-
-
-def _check_view(view: PatchView, patch: Patch, rules: Sequence[Rule], report: Report) -> None:
-    for file in view.files:
-        view.changes.extend(pair_functions(file, view))
-    brought, kept, gone = check_patch(view, rules)
-    report.findings += [f.with_origin(Origin.NEW, patch.ref) for f in brought]
-    report.findings += [f.with_origin(Origin.PRE_EXISTING, patch.ref) for f in kept]
-    report.fixed += [f.with_origin(Origin.FIXED, patch.ref) for f in gone]
-    report.stats.files += len(view.files)
-    report.stats.functions += sum(c.after is not None for c in view.changes)
-    report.stats.functions_unread += sum(c.after is not None and c.after.source.damaged for c in view.changes)
-    _patch_sources(report, view, brought)
-
-
-def _patch_sources(report: Report, view: PatchView, findings: Iterable[Finding]) -> None:
-    for finding in findings:
-        for path in (finding.path, *(step.path for step in finding.steps)):
-            file = view.after.file(path) if path not in report.sources else None
-            if file is not None:
-                report.sources[path] = file.text.decode("utf-8", "replace").splitlines()

@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmlint.api import changed_lines
 from mmlint.engine import check_file, check_patch
 from mmlint.facts.change import FileText, PatchView, pair_functions
 from mmlint.facts.program import Program
 from mmlint.finding import Finding
 from mmlint.inputs.tree import EmptyTree, OverlayTree
+from mmlint.patches import changed_lines
 from mmlint.rule import Rule
 
 _WANT = re.compile(r"/\*\s*(want|todo-want|todo-ok)\s+([A-Z]{3}\d{3})\s*(?:\"([^\"]*)\")?\s*\*/")

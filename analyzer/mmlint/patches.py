@@ -1,0 +1,215 @@
+"""Patches against their trees: a series placed patch by patch, commits, the index, and hunks with no tree at all."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmlint.engine import check_patch
+from mmlint.facts.change import FileText, PatchView, pair_functions
+from mmlint.facts.program import Program
+from mmlint.finding import Finding, InputError, Origin, Report, Severity
+from mmlint.rule import Rule
+
+if TYPE_CHECKING:
+    from mmlint.inputs.apply import Placed
+    from mmlint.inputs.model import FileChange, Patch, Series
+    from mmlint.inputs.tree import Tree
+    from mmlint.kernel.tables import Tables
+
+SOURCES = (".c", ".h")
+
+
+@dataclass(frozen=True)
+class PatchRun:
+    """One run over patches: the rules, the kernel tables to use instead of the tree's own, and the report to fill."""
+
+    rules: Sequence[Rule]
+    report: Report
+    table: Tables | None = None
+
+    def series(self, series: Series, tree: Tree | None) -> None:
+        """Check the patches of a series, each on what the ones before it made of the tree (or on its hunks alone)."""
+        from mmlint.inputs.apply import place_series
+
+        self.report.notes += [f"{missing} is missing from the series" for missing in series.missing]
+        first = len(self.report.findings)
+        if tree is None:
+            for patch in series.patches:
+                self.fragments(patch)
+        else:
+            for patch, placed in zip(series.patches, place_series(series.patches, tree), strict=True):
+                self.placed(patch, placed)
+        self._mended_later(first, len(series.patches))
+
+    def placed(self, patch: Patch, placed: Placed) -> None:
+        """Check a patch where it lies on a tree; files it does not fit are read by their hunks alone."""
+        self.report.errors += placed.errors
+        self.report.notes += [f"{patch.subject}: {note}" for note in placed.notes]
+        misfits = {error.path for error in placed.errors}
+        if placed.how != "failed":
+            self.states(replace(patch, changes=_without(patch, misfits)), placed.before, placed.after)
+        if misfits:
+            self.fragments(replace(patch, changes=tuple(c for c in patch.changes if c.path in misfits)))
+
+    def states(self, patch: Patch, before: Tree, after: Tree) -> None:
+        """Check what a patch makes of a tree, given both states."""
+        files = tuple(_file_texts(patch.changes, before, after))
+        old = Program(before, table=self.table)
+        changed = frozenset(path for f in files for path in (f.old_path, f.new_path) if path)
+        new = Program(after, old, changed, table=self.table)
+        self._view(PatchView(patch.subject, patch.body, old, new, files), patch)
+
+    def fragments(self, patch: Patch) -> None:
+        """Check what the hunks of a patch show, with no tree behind them."""
+        from mmlint.inputs.fragments import fragments, shown
+        from mmlint.inputs.tree import EmptyTree, OverlayTree
+
+        old: dict[str, bytes | None] = {}
+        new: dict[str, bytes | None] = {}
+        files = []
+        for change in _readable(patch.changes):
+            path = change.path
+            old[path], new[path] = before, after = fragments(change)
+            old_path, new_path = (path if change.old_path else None), (path if change.new_path else None)
+            lines = (change.added_lines(), change.removed_lines(), tuple(shown(change)[1]))
+            files.append(FileText(path, old_path, new_path, before, after, *lines))
+        if not files:
+            return
+        left = Program(OverlayTree(EmptyTree(), old), table=self.table, partial=True)
+        right = Program(OverlayTree(EmptyTree(), new), table=self.table, partial=True)
+        self.report.notes.append(f"{patch.subject}: no tree, so only the lines that its hunks show were analysed")
+        self._view(PatchView(patch.subject, patch.body, left, right, tuple(files), partial=True), patch)
+
+    def _view(self, view: PatchView, patch: Patch) -> None:
+        for file in view.files:
+            view.changes.extend(pair_functions(file, view))
+        brought, kept, gone = check_patch(view, self.rules)
+        report = self.report
+        report.findings += [f.with_origin(Origin.NEW, patch.ref) for f in brought]
+        report.findings += [f.with_origin(Origin.PRE_EXISTING, patch.ref) for f in kept]
+        report.fixed += [f.with_origin(Origin.FIXED, patch.ref) for f in gone]
+        report.stats.files += len(view.files)
+        report.stats.functions += sum(c.after is not None for c in view.changes)
+        report.stats.functions_unread += sum(c.after is not None and c.after.source.damaged for c in view.changes)
+        self._sources(view, brought)
+
+    def _sources(self, view: PatchView, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            for path in (finding.path, *(step.path for step in finding.steps)):
+                file = view.after.file(path) if path not in self.report.sources else None
+                if file is not None:
+                    self.report.sources[path] = file.text.decode("utf-8", "replace").splitlines()
+
+    def _mended_later(self, first: int, members: int) -> None:
+        """Lower what a later patch of the same series takes away again: it still stands in the way of a bisection."""
+        if members < 2:
+            return
+        gone = {f.fingerprint: f.patch for f in self.report.fixed if f.patch is not None}
+        for at, finding in enumerate(self.report.findings[first:], first):
+            mender = gone.get(finding.fingerprint)
+            if finding.origin == Origin.NEW and mender and finding.patch and mender.index > finding.patch.index:
+                note = f"patch {mender.index}/{mender.total} of the series takes it away again"
+                self.report.findings[at] = replace(finding, severity=Severity.INFO, notes=(*finding.notes, note))
+
+
+def check_input(run: PatchRun, name: str, tree: Tree | None) -> int:
+    """Check every series in one input ("-" is stdin); gives back how many patches there were."""
+    from mmlint.inputs.read import read_patches
+
+    report = run.report
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        report.errors.append(InputError(name, f"cannot be read: {error.strerror}; check the path"))
+        return 0
+    found = read_patches(data, name)
+    report.errors += found.errors
+    report.notes += found.notes
+    for series in found.series:
+        run.series(series, _base(series, tree, report))
+    return len(found.patches)
+
+
+def _base(series: Series, tree: Tree | None, report: Report) -> Tree | None:
+    """The tree that a series is based on: the commit its trailer names where the store has it, else the one given."""
+    from mmlint.inputs.gitsource import base_tree
+    from mmlint.inputs.tree import GitTree
+
+    if isinstance(tree, GitTree) and series.patches:
+        named = base_tree(tree.store, series.patches[0])
+        if named is not None:
+            report.notes.append(f"base: commit {series.patches[0].base_commit}, as the mail says")
+            return named
+    return tree
+
+
+def check_git(run: PatchRun, repo: str, revisions: str | None, staged: bool) -> None:
+    """Check the commits of a range one by one, or what the index holds against HEAD."""
+    from mmlint.inputs.gitsource import range_patches
+    from mmlint.inputs.gitsource import staged as staged_change
+    from mmlint.inputs.tree import TreeError
+
+    try:
+        changes = [staged_change(repo)] if staged else range_patches(repo, revisions or "HEAD")
+        for patch, before, after in changes:
+            run.states(patch, before, after)
+    except TreeError as error:
+        run.report.errors.append(InputError(revisions or repo, str(error)))
+
+
+def open_tree(tree: str | None, base: str | None, report: Report) -> Tree | None:
+    """The tree that was named, a folder or a revision of a git store; an error in the report where there is none."""
+    from mmlint.inputs.tree import FolderTree, GitTree, TreeError
+
+    if tree is None:
+        return None
+    try:
+        if base is not None:
+            return GitTree(tree, base)
+        if not Path(tree).is_dir():
+            raise TreeError("no such folder; --tree names a kernel tree or a git repository")
+        return FolderTree(tree)
+    except TreeError as error:
+        report.errors.append(InputError(tree, str(error)))
+        return None
+
+
+def _readable(changes: Sequence[FileChange]) -> Iterator[FileChange]:
+    return (c for c in changes if c.kind not in ("binary", "mode") and c.path.endswith(SOURCES))
+
+
+def _without(patch: Patch, paths: set[str]) -> tuple[FileChange, ...]:
+    return tuple(change for change in patch.changes if change.path not in paths)
+
+
+def _file_texts(changes: Sequence[FileChange], before: Tree, after: Tree) -> Iterator[FileText]:
+    for change in _readable(changes):
+        old = before.read(change.old_path) if change.old_path else None
+        new = after.read(change.new_path) if change.new_path else None
+        if old is None and new is None:
+            continue
+        old_path = change.old_path if old is not None else None
+        new_path = change.new_path if new is not None else None
+        left, right = old or b"", new or b""
+        yield FileText(change.path, old_path, new_path, left, right, *changed_lines(left, right))
+
+
+def changed_lines(before: bytes, after: bytes) -> tuple[frozenset[int], frozenset[int]]:
+    """Line numbers added (in the new text) and removed (in the old text)."""
+    a, b = before.split(b"\n"), after.split(b"\n")
+    shorter = min(len(a), len(b))
+    head = next((i for i in range(shorter) if a[i] != b[i]), shorter)
+    tail = next((i for i in range(shorter - head) if a[-1 - i] != b[-1 - i]), shorter - head)
+    matcher = difflib.SequenceMatcher(None, a[head : len(a) - tail], b[head : len(b) - tail], autojunk=False)
+    added: set[int] = set()
+    removed: set[int] = set()
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag != "equal":
+            removed.update(range(head + i1 + 1, head + i2 + 1))
+            added.update(range(head + j1 + 1, head + j2 + 1))
+    return frozenset(added), frozenset(removed)
