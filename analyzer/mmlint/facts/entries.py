@@ -1,0 +1,123 @@
+"""What a function does to page-table entries between locking and unlocking them: looks, writes, flushes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mmlint.facts import graph
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.locks import locks
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """A write to the entry at `entry` under the lock of `taken`, which did not look at the entry first."""
+
+    taken: Expr
+    entry: str
+    write: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class LateFlush:
+    """A TLB flush that comes after the unlock although the entry was cleared under the lock."""
+
+    clear: Expr
+    drop: Expr
+    flush: Expr
+
+
+@fact
+def blind_writes(function: Function) -> tuple[Blind, ...]:
+    """The writes whose entry was not read since its lock was taken, one for each taking call."""
+    found = []
+    for name, calls in function.calls.items():
+        if not any(t.kind == "ptl" and t.result and t.out is not None for t in function.tables.takes.get(name, ())):
+            continue
+        for node, call in calls:
+            target = call_targets(function).get(id(call))
+            write = _first_write(function, node, target) if target is not None else None
+            if target is not None and write is not None:
+                found.append(Blind(call, target.key, write))
+    return tuple(found)
+
+
+def _first_write(function: Function, start: Node, target: Expr) -> Expr | None:
+    stop = _looks(function, target)
+    reached = graph.after([t for t, _ in start.succ], stop)
+    for node in function.cfg.order:
+        if node.id in reached and node.expr is not None and node is not start:
+            for call in node.expr.calls():
+                row = function.tables.set_entries.get(call.value)
+                if row is None or row.arg >= len(call.args) or call.args[row.arg].key != target.key:
+                    continue
+                if not any(_reads(function, other, target) for other in node.expr.walk()):
+                    return call
+    return None
+
+
+def _looks(function: Function, target: Expr) -> Callable[[Node], bool]:
+    def stop(node: Node) -> bool:
+        return node.expr is not None and any(_reads(function, e, target) for e in node.expr.walk())
+
+    return stop
+
+
+def _reads(function: Function, expr: Expr, target: Expr) -> bool:
+    if expr.kind == "assign":
+        return expr.args[0].key == target.key
+    if expr.kind == "unary":
+        return expr.value == "*" and expr.args[0].key == target.key
+    if expr.kind != "call" or expr.value in function.tables.set_entries:
+        return False
+    return any(target.key == arg.key or arg.key == target.root for arg in expr.args)
+
+
+@fact
+def late_flushes(function: Function) -> tuple[LateFlush, ...]:
+    """Clear under the lock, unlock, flush: with nothing that flushes in between."""
+    tables = function.tables
+    flow = locks(function).flow
+    if flow.overflow or function.cfg.truncated:
+        return ()
+    clears: list[tuple[Node, Expr]] = []
+    drops: list[tuple[Node, Expr]] = []
+    flushes: list[tuple[Node, Expr]] = []
+    for name, calls in function.calls.items():
+        row, flush = tables.set_entries.get(name), tables.flushes.get(name)
+        if flush is not None:
+            flushes += calls
+        elif row is not None and row.op in ("get-and-clear", "clear"):
+            clears += calls
+        if any(d.kind in ("ptl", "spin") and d.when == "always" for d in tables.drops.get(name, ())):
+            drops += calls
+    flushing = {n.id for n, _ in flushes}
+    late = [
+        (n, c) for n, c in flushes if tables.flushes[c.value].scope in ("page", "range", "mm") and _bare(function, n)
+    ]
+    for clear_node, clear in clears:
+        if _bare(function, clear_node):
+            continue
+        unflushed = graph.after([clear_node], lambda n: n.id in flushing)
+        for drop_node, drop in drops:
+            if drop_node.id not in unflushed or not _unlocks(function, drop_node):
+                continue
+            behind = graph.after([t for t, _ in drop_node.succ], lambda n: n.id in flushing)
+            for flush_node, flush_call in late:
+                if flush_node.id in behind:
+                    return (LateFlush(clear, drop, flush_call),)
+    return ()
+
+
+def _bare(function: Function, node: Node) -> bool:
+    """Whether no page-table lock is held there on any way."""
+    kinds = ("ptl", "walk", "spin")
+    return not any(h.kind in kinds and not h.gone for prop in locks(function).flow.states(node) for h in prop)
+
+
+def _unlocks(function: Function, node: Node) -> bool:
+    """Whether no page-table lock is left behind that node."""
+    return all(_bare(function, target) for target, _ in node.succ)
