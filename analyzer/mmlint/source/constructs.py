@@ -24,11 +24,11 @@ _TYPE_ARGUMENT = re.compile(
     rb"[(,](?:(?<=,)|(?<=\w\()(?<!\Wsizeof\()(?<!\Wtypeof\())\s*+"
     rb"((?:const\s+|volatile\s+)?(?:(?:struct|union|enum)\s+\w++"
     rb"|(?:unsigned|signed|long|short)(?:\s+(?:long|int|char|short|unsigned))+"
-    rb"|[a-z_]\w*+(?=\s*+\*|\s+const\b)|(?<=const )\w++)(?:\s+const\b)?(?:\s*+\*(?:\s*+const\b)?)*+)(?=\s*+[,)])"
+    rb"|[a-z_]\w*+(?=\s*+\*|\s+const\b)|(?<=const )\w++)(?:\s+const\b)?(?>(?:\s*+\*(?:\s*+const\b)?)*))(?=\s*+[,)])"
 )
 _TYPEOF = re.compile(rb"\b(?:__)?typeof(?:__|_unqual)?[ \t]*+(" + PARENS + rb")")
 _ASM = re.compile(
-    rb"\b(?:__asm__|__asm|asm)(?:_inline)?\b((?:\s*+\b(?:__volatile__|volatile|goto|inline|__volatile|__inline|__inline__)\b)*+)"
+    rb"\b(?:__asm__|__asm|asm)(?:_inline)?\b((?>(?:\s*+\b(?:__volatile__|volatile|goto|inline|__volatile|__inline|__inline__)\b)*))"
     rb"\s*+(" + PARENS + rb")"
 )
 _CASE_RANGE = re.compile(rb"(\bcase\b[^:;{}]*?)\.\.\.")
@@ -37,9 +37,9 @@ _NOT_WORD = re.compile(rb"[^\w\n]")
 _JUMP_ARGUMENT = re.compile(rb"([(,]\s*+)(return|break|continue|goto)\b(?=(\s*+[,);])?)")
 _STATIC_MACRO = re.compile(rb"^([ \t]*+)static(?=\s+[A-Z_][A-Z0-9_]*+\()", re.M)
 _DECLARED_ARRAY = re.compile(
-    rb"^([ \t]*+)(DECLARE_BITMAP\(|DECLARE_\w+\((?=[^;\n]*\)\s*=))([ ]*\w+),([^()\n]*+(?:"
+    rb"^([ \t]*+)(DECLARE_BITMAP\(|DECLARE_\w+\((?=[^;\n]*\)\s*=))([ ]*\w+),([^()\n]*+(?>(?:"
     + PARENS
-    + rb"[^()\n]*+)*+)\)"
+    + rb"[^()\n]*+)*))\)"
     rb"(?=\s*[=;])",
     re.M,
 )

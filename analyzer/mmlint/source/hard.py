@@ -150,7 +150,7 @@ _STEPS: tuple[_Step, ...] = (
     (re.compile(rb"(?<=[\w*\]])(\s++)(__\w++)(?=\s*+(?:[;=,)]|\[))"), _blank_second),
     (re.compile(_WORD_TYPE + rb"(__\w++)(?=\s++\**+\w+\s*+[;=,\[])"), _blank_second),
     (re.compile(rb"(\()(__\w++)(?=\s*+\*\s*+\w+\s*+\)\s*+\()"), _blank_second),
-    (re.compile(rb"(\w\s++\(\s*+)((?:struct|union|enum)\s++\w++(?:\s*+\*)*+)(?=\s*+,)"), _spread_type),
+    (re.compile(rb"(\w\s++\(\s*+)((?:struct|union|enum)\s++\w++(?>(?:\s*+\*)*))(?=\s*+,)"), _spread_type),
     (re.compile(rb"^([ \t]*+\}\s*+)(\w*each\w*+)([ \t]*+" + PARENS + rb"\s*+;)", re.M), _do_while),
     (re.compile(rb"\b((?:if|while)[ \t]++)([A-Za-z_]\w*+)([ \t]*+" + PARENS + rb")(?=\s*+[\w{])"), _bare_condition),
     (re.compile(_CALL), _designated),
@@ -158,7 +158,7 @@ _STEPS: tuple[_Step, ...] = (
     (re.compile(rb"^([ \t]++)([A-Z]\w*+)(" + PARENS + rb")(?=\s*+;)", re.M), _wrapped),
     (re.compile(_CALL), _statements),
     (re.compile(rb"^([ \t]*+[A-Z]\w*+\()([\w ]++),([ ]*+\w++)\)(?=\s*+=\s*+\{)", re.M), _defined_variable),
-    (re.compile(rb"^([ \t]++)([A-Za-z_]\w*+(?:" + PARENS + rb")?+)(?=\n\})", re.M), _last_statement),
+    (re.compile(rb"^([ \t]++)([A-Za-z_]\w*+(?>(?:" + PARENS + rb")?))(?=\n\})", re.M), _last_statement),
     *_MISSING_SEMICOLONS,
     *_MISSING_SEMICOLONS,  # every second of a run is left by the first pass
 )  # fmt: skip

@@ -9,11 +9,11 @@ from mmlint.source.balance import PARENS, split_arguments
 from mmlint.source.mask import blank
 from mmlint.source.words import UNPREFIXED, without_annotations
 
-_GROUP = re.compile(rb"([A-Za-z_]\w*+)\s*+(?:(" + PARENS + rb")\s*+(?=\())?+(" + PARENS + rb")")
+_GROUP = re.compile(rb"([A-Za-z_]\w*+)\s*+(?>(?:(" + PARENS + rb")\s*+(?=\())?)(" + PARENS + rb")")
 _NOT_FUNCTIONS = frozenset(
     (b"struct", b"union", b"enum", b"if", b"while", b"for", b"switch", b"do", b"else", b"return")
 )
-_TAIL = re.compile(rb"(?:\s++|(?!struct\b|union\b|enum\b)\w++(?:\s*+" + PARENS + rb")?+)*+")
+_TAIL = re.compile(rb"(?>(?:\s++|(?!struct\b|union\b|enum\b)\w++(?>(?:\s*+" + PARENS + rb")?))*)")
 _RETURNS_FUNCTION = re.compile(rb"\(\s*\*+\s*([A-Za-z_]\w*+)\s*(" + PARENS + rb")\s*\)\s*+" + PARENS)
 _DEFINING = re.compile(rb"_DEFINE(?:\d|x)?\d*$|^DEFINE_|^BPF_CALL_\d|^[A-Z][A-Z0-9_]*$")
 _SYSCALL = re.compile(rb"(COMPAT_)?SYSCALL(?:32)?_DEFINE(\d)")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mmlint.source.mask import blank
 
-DIRECTIVE = re.compile(rb"^[ \t]*+\#[ \t]*+([a-z]*+)((?:[^\\\n]++|\\\n|\\)*+)", re.M)
+DIRECTIVE = re.compile(rb"^[ \t]*+\#[ \t]*+([a-z]*+)((?>(?:[^\\\n]++|\\\n|\\)*))", re.M)
 _NEGATIVE = re.compile(rb"\s*!\s*(?:defined\b|IS_\w+|CONFIG_\w+|\(?\s*defined)")
 _OPENS = (b"if", b"ifdef", b"ifndef")
 _ALTERNATIVES = (b"else", b"elif", b"elifdef", b"elifndef")
