@@ -15,6 +15,7 @@ from mmlint.engine import check_file
 from mmlint.facts.program import Program
 from mmlint.finding import Finding, InputError, Origin, Report, Stats
 from mmlint.patches import SOURCES, PatchRun, check_git, check_input, open_tree
+from mmlint.policy import inline
 from mmlint.policy.apply import apply_policy
 from mmlint.rule import Rule, load
 from mmlint.settings import Settings
@@ -197,6 +198,9 @@ def _check_one(program: Program, name: str, rules: Sequence[Rule]) -> Report:
         report.errors.append(InputError(name, "is a binary file, not C source"))
         return report
     report.findings = check_file(program, name, rules)
+    report.whole.append(name)
+    if inline.MARK.encode() in file.text:
+        report.ignores += inline.scan(name, file.text.decode("utf-8", "replace"))
     report.stats = Stats(1, len(program.functions(name)), sum(f.source.damaged for f in program.functions(name)))
     if report.findings:
         report.sources[name] = file.text.decode("utf-8", "replace").splitlines()
@@ -220,6 +224,8 @@ def _merge(report: Report, part: Report, shown: Mapping[str, str]) -> None:
 
     report.findings += [rename(f) for f in part.findings]
     report.errors += [replace(e, path=shown.get(e.path, e.path)) for e in part.errors]
+    report.ignores += [replace(i, path=shown.get(i.path, i.path)) for i in part.ignores]
+    report.whole += [shown.get(path, path) for path in part.whole]
     report.sources.update({shown.get(path, path): lines for path, lines in part.sources.items()})
     report.stats.files += part.stats.files
     report.stats.functions += part.stats.functions

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mmlint.engine import check_patch
 from mmlint.facts.change import FileText, PatchView, pair_functions
 from mmlint.facts.program import Program
-from mmlint.finding import Finding, InputError, Origin, Report, Severity
+from mmlint.finding import Finding, InputError, Mail, Origin, Report, Severity
 from mmlint.rule import Rule
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class PatchRun:
         from mmlint.inputs.apply import place_series
 
         self.report.notes += [f"{missing} is missing from the series" for missing in series.missing]
+        self.report.mails += [_mail(patch) for patch in series.patches]
         first = len(self.report.findings)
         if tree is None:
             for patch in series.patches:
@@ -115,6 +116,37 @@ class PatchRun:
             if finding.origin == Origin.NEW and mender and finding.patch and mender.index > finding.patch.index:
                 note = f"patch {mender.index}/{mender.total} of the series takes it away again"
                 self.report.findings[at] = replace(finding, severity=Severity.INFO, notes=(*finding.notes, note))
+
+
+def _mail(patch: Patch) -> Mail:
+    """What a reply to the patch needs of its mail."""
+    return Mail(
+        patch.ref,
+        patch.mail_subject or patch.subject,
+        patch.sender or patch.author,
+        patch.date,
+        _addresses(patch.to),
+        _addresses(patch.cc),
+        patch.references,
+        "".join(_diff(change) for change in patch.changes),
+    )
+
+
+def _addresses(header: str) -> tuple[str, ...]:
+    from email.utils import formataddr, getaddresses
+
+    return tuple(formataddr(pair) for pair in getaddresses([header]) if pair[1])
+
+
+def _diff(change: FileChange) -> str:
+    lines = [f"diff --git a/{change.old_path or change.path} b/{change.path}"]
+    lines += [f"--- {f'a/{change.old_path}' if change.old_path else '/dev/null'}"]
+    lines += [f"+++ {f'b/{change.new_path}' if change.new_path else '/dev/null'}"]
+    for hunk in change.hunks:
+        old, new = (hunk.source_start, hunk.source_length), (hunk.target_start, hunk.target_length)
+        lines.append(f"@@ -{old[0]},{old[1]} +{new[0]},{new[1]} @@ {hunk.heading}".rstrip())
+        lines += [tag + text.decode("utf-8", "replace") for tag, text in hunk.lines]
+    return "\n".join(lines) + "\n"
 
 
 def check_input(run: PatchRun, name: str, tree: Tree | None) -> int:
