@@ -137,7 +137,7 @@ _GFP = re.compile(rb"GFP_\w+|gfp")
 
 
 def _may_matter(before: Function | None, after: Function) -> bool:
-    """Whether a change touches calls that callers could notice: takers, droppers, sleepers, masks, or what leads to them."""
+    """Whether a change touches what callers could notice: takers, droppers, sleepers, masks, what leads to them."""
     old = Counter(before.text.splitlines() if before is not None else [])
     new = Counter(after.text.splitlines())
     changed = b"\n".join([*(old - new), *(new - old)])

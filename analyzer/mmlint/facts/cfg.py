@@ -28,7 +28,7 @@ Tail = tuple["Node", Label]
 class Node:
     """One step of a function.
 
-    `kind` is entry, exit, expr, decl, branch, iter, switch, return, cleanup or nop. `succ` are the edges: True and False
+    `kind` is entry, exit, expr, decl, branch, iter, switch, return, cleanup or nop. `succ` are edges: True and False
     out of branch and iter, the case value's text (or "default") out of switch, None elsewhere. `name` is the declared
     variable of a decl, the label of a nop, the cleanup of a cleanup node.
     """
@@ -53,7 +53,7 @@ class Node:
 
 
 class Cfg:
-    """The graph: `nodes` in creation order, `order` in reverse postorder from `entry`; unreachable nodes are not in `order`."""
+    """The graph: `nodes` in creation order, `order` the reachable ones in reverse postorder from `entry`."""
 
     __slots__ = ("entry", "exit", "nodes", "order", "truncated")
 
@@ -193,7 +193,8 @@ class _Builder:
             return
         if expr.kind == "call" and expr.value.startswith("guard:"):
             self.scopes[-1].cleanups.append((expr.value, expr))
-        if expr.kind == "assign" and expr.value == "=" and expr.args[1].kind == "assign" and _splits(expr.args[1].args[1]):
+        inner = expr.args[1] if expr.kind == "assign" and expr.value == "=" else expr
+        if inner is not expr and inner.kind == "assign" and _splits(inner.args[1]):
             self.evaluate(expr.args[1])
             expr = Expr("assign", "=", (expr.args[0], expr.args[1].args[0]), expr.line, expr.column, expr.end_line)
         if expr.kind == "assign" and expr.value == "=" and _splits(expr.args[1]):

@@ -2,12 +2,13 @@
 
 The property is what a client tracks (locks held, references owned); the value facts of `mmlint.facts.values` ride along
 and are joined for equal properties. So `if (locked) unlock()` is understood without exploring every path: the paths
-differ in the property exactly where they differ in what matters. (Property simulation, as in ESP, Das et al., PLDI 2002.)
+differ in the property exactly where they differ in what matters. (Property simulation: ESP, Das et al., PLDI 2002.)
 """
 
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -239,15 +240,21 @@ def events(node: Node) -> list[tuple[str, Expr]]:
     return out
 
 
-_PURE_PREFIXES = (
-    "pte_", "pmd_", "pud_", "page_to_", "folio_test_", "folio_nr_", "folio_size", "folio_order", "is_", "vma_is_", "IS_ERR",
-    "PTR_ERR", "ERR_PTR", "WARN_ON", "VM_WARN", "VM_BUG", "BUG_ON", "pr_", "trace_", "lockdep_", "mmap_assert", "container_of",
-    "spin_lock", "spin_unlock", "raw_spin", "mutex_", "flush_", "update_mmu", "sizeof", "min", "max", "ALIGN", "IS_ALIGNED",
-    "set_pte", "set_pmd", "ptep_", "pmdp_", "huge_pte", "count_vm", "add_mm_counter", "inc_mm_counter", "dec_mm_counter",
-    "kfree", "kvfree", "folio_lock", "folio_unlock", "folio_put", "put_page", "mm_inc", "mm_dec", "atomic_", "test_bit",
-)  # fmt: skip
+_PURE_PREFIXES = tuple(
+    """
+    pte_ pmd_ pud_ page_to_ folio_test_ folio_nr_ folio_size folio_order is_ vma_is_ IS_ERR PTR_ERR ERR_PTR WARN_ON
+    VM_WARN VM_BUG BUG_ON pr_ trace_ lockdep_ mmap_assert container_of spin_lock spin_unlock raw_spin mutex_ flush_
+    update_mmu sizeof min max ALIGN IS_ALIGNED set_pte set_pmd ptep_ pmdp_ huge_pte count_vm add_mm_counter
+    inc_mm_counter dec_mm_counter kfree kvfree folio_lock folio_unlock folio_put put_page mm_inc mm_dec atomic_
+    test_bit
+    """.split()
+)
+
+
+_LOOKS_AGAIN = re.compile(r"p(te|md|ud)_\w*lock$")
+"""Takers of a page-table lock: what was read of an entry without it may have changed."""
 
 
 def is_pure(name: str) -> bool:
     """Whether a call leaves what its arguments point to alone, as far as remembered conditions go."""
-    return name.startswith(_PURE_PREFIXES)
+    return name.startswith(_PURE_PREFIXES) and not _LOOKS_AGAIN.match(name)

@@ -108,7 +108,8 @@ class Program:
         """Stop sharing what is known of a file's functions with the parent: a patch elsewhere changes what they do."""
         if path not in self._own:
             self._own.add(path)
-            self._resolved = {key: found for key, found in self._resolved.items() if found is None or found.path != path}
+            kept = {key: found for key, found in self._resolved.items() if found is None or found.path != path}
+            self._resolved = kept
 
     def _resolve(self, name: str, path: str) -> Function | None:
         local = self.named(path, name)

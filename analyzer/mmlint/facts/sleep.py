@@ -1,6 +1,6 @@
-"""What may sleep: calls that the tables name, and functions that reach one on a path where the caller's lock is still held.
+"""What may sleep: calls that the tables name, and functions that reach one while the caller's lock is still held.
 
-A sleeper deep in a callee is carried up with every call on the way, with the gfp parameter that decides it and with what
+A sleeper deep in a callee is carried up with every call on the way, with the gfp parameter that decides it and what
 must hold of the callee's parameters for control to get there.
 """
 
@@ -78,7 +78,7 @@ def sleeps_at(function: Function, node: Node, call: Expr, facts: Facts, level: i
     callee = function.program.resolve(name, function.path)
     if callee is None or callee is function:
         return []
-    return [s for inner in sleepers(callee, level) for s in _through(function, node, call, facts, callee, inner)]
+    return [s for inner in sleepers(callee, level) for s in _through(function, node, call, facts, inner)]
 
 
 def _by_gfp(function: Function, sleeper: Sleeper, flags: FlagSet) -> list[Sleeper]:
@@ -90,9 +90,7 @@ def _by_gfp(function: Function, sleeper: Sleeper, flags: FlagSet) -> list[Sleepe
     return []
 
 
-def _through(
-    function: Function, node: Node, call: Expr, facts: Facts, callee: Function, inner: Sleeper
-) -> list[Sleeper]:
+def _through(function: Function, node: Node, call: Expr, facts: Facts, inner: Sleeper) -> list[Sleeper]:
     requires = []
     for need in inner.requires:
         if need.param == _UNRESOLVED:

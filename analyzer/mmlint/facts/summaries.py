@@ -1,4 +1,4 @@
-"""What a caller can notice of a function, without line numbers: equal summaries mean that callers need no second look."""
+"""What a caller can notice of a function, without line numbers: where it is equal, callers need no second look."""
 
 from __future__ import annotations
 
