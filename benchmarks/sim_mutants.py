@@ -18,7 +18,22 @@ from types import CodeType
 
 from sim_mutants_list import EQUIVALENT, MUTANTS
 
-TIMEOUT = 60
+TIMEOUT = 120
+NEAR = {
+    "model.fault": ("swapping", "reuse", "early_copy"),
+    "model.gup": ("fast_gup", "gup_callers", "pins_more"),
+    "model.reclaim": ("swapping", "references"),
+    "model.ksm": ("reuse",),
+    "model.migrate": ("hmm",),
+    "model.tlb": ("translations", "hmm"),
+    "model.dax": ("dax",),
+    "model.zonedev": ("zone_device", "device_private"),
+    "model.lru": ("references", "hmm", "device_private"),
+    "model.protect": ("protection",),
+    "model.walk": ("locking",),
+    "locks": ("locking",),
+}
+"""Scenario modules to ask first, by mutated module: who is near notices soonest."""
 
 
 def patched(module: str, old: str, new: str) -> None:
@@ -36,11 +51,12 @@ def patched(module: str, old: str, new: str) -> None:
     importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign, assignment]
 
 
-def first_difference() -> str:
+def first_difference(module: str) -> str:
     """The first scenario and variant that notices, or an empty string. Crashes of the model count."""
-    from mmlint.sim.scenarios import all_scenarios
+    from mmlint.sim.scenarios import MODULES, all_scenarios
 
-    for scenario in all_scenarios():
+    near = NEAR.get(module, ())
+    for scenario in sorted(all_scenarios(), key=lambda s: MODULES[s.id] not in near):
         for variant in scenario.variants:
             try:
                 outcome = scenario.explore(variant.name, max_states=6_000)
@@ -63,7 +79,7 @@ def run(module: str, old: str, new: str) -> str:
 
         signal.alarm(TIMEOUT)
         patched(f"mmlint.sim.{module}", old, new)
-        os.write(writer, first_difference().encode())
+        os.write(writer, first_difference(module).encode())
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:

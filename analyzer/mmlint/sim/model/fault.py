@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmlint.sim.model.machine import Machine
 from mmlint.sim.model.mm import Mm, Pte
 from mmlint.sim.model.page import Page
-from mmlint.sim.model.swap import find_in_swap_cache, free_swap_entry, swap_entry_of
+from mmlint.sim.model.swap import find_in_swap_cache, free_swap_entry, swap_entry_of, try_to_free_swap
 from mmlint.sim.world import Op, Wait
 
 
@@ -139,7 +139,7 @@ def do_swap_page(m: Machine, mm: Mm, addr: int, orig: Pte) -> Op[bool]:
     yield from page.lock.lock()
     stale = cached and not (page.swapcache and swap_entry_of(m, page) == orig.entry)
     yield from mm.ptl.lock()
-    if mm.pte(addr) != orig or (stale and m.kernel.swap_recheck):
+    if (m.kernel.swap_pte_same and mm.pte(addr) != orig) or (stale and m.kernel.swap_recheck):
         mm.ptl.unlock()
         page.lock.unlock()
         page.put()
@@ -241,14 +241,16 @@ def may_reuse(m: Machine, mm: Mm, addr: int, orig: Pte, page: Page) -> Op[bool]:
         if mm.pte(addr) != orig or page.refcount != 1:
             mm.ptl.unlock()
             return False
-    spare = 1 if page.swapcache else 0
+    spare = 1 if k.reuse == "exclusive" and page.swapcache else 0
     pinned_too = k.reuse == "refcount-or-pinned" and page.maybe_pinned
     if page.refcount != 1 + spare and not pinned_too:
         return False
     if not page.lock.trylock():
         return False
     yield "recheck under the page lock"
-    sole = page.refcount == 1 + spare or (pinned_too and page.mapcount == 1)
+    if spare:
+        try_to_free_swap(m, page)
+    sole = page.refcount == 1 or (pinned_too and page.mapcount == 1)
     if sole and not (page.ksm and k.ksm_check):
         page.exclusive = k.reuse == "exclusive" or page.exclusive
         return True

@@ -50,6 +50,7 @@ class Kernel(Policy):
     gate: bool = True
     swap_bits: frozenset[str] = frozenset({"soft_dirty", "uffd_wp", "exclusive"})
     swap_recheck: bool = True
+    swap_pte_same: bool = True
     unmap_recheck: bool = True
     ipi_flush: bool = True
     zap_dirty: bool = True

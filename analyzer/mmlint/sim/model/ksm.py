@@ -33,12 +33,17 @@ def merge(m: Machine, stable: Page, mm: Mm, addr: int) -> Op[bool]:
     """Replace the page at `addr` by the stable page if both have the same content, write-protected on both sides."""
     if not (yield from get_ksm_page(stable)):
         return False
+    yield from mm.ptl.lock()
+    orig = mm.pte(addr)._replace(write=False)
+    old = orig.page
+    if old is not None:
+        mm.set(addr, orig)
+    mm.ptl.unlock()
     yield "memcmp_pages"
-    old = mm.pte(addr).page
     same = old is not None and old.data == stable.data
     if same and old is not None:
         yield from mm.ptl.lock()
-        if mm.pte(addr).page is old:
+        if mm.pte(addr) == orig:
             m.w.mark("merged")
             mm.set(addr, Pte("page", stable))
             stable.get()

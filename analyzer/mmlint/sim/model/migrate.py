@@ -160,9 +160,14 @@ def lock_and_isolate(item: Work, h: Migration) -> Op[None]:
             page.put()
             item.reference = False
     yield f"check {page.name} for pins"
-    if h.check_pins and page.refcount - 1 > page.mapcount:
+    if h.check_pins and page.refcount - expected(page) > page.mapcount:
         page.w.mark("page is pinned")
         item.migrate = False
+
+
+def expected(page: Page) -> int:
+    """folio_expected_ref_count without mappings: isolation (or our own) and the page cache."""
+    return 1 + (page.cached is not None)
 
 
 def unmap(m: Machine, item: Work, h: Migration) -> Op[None]:
@@ -177,7 +182,7 @@ def unmap(m: Machine, item: Work, h: Migration) -> Op[None]:
                 yield from flush_tlb(m, mm, addr)
             mm.ptl.unlock()
     yield f"expected references of {page.name}"
-    if h.check_pins and page.refcount - 1 > page.mapcount:
+    if h.check_pins and (page.mapcount or page.refcount > expected(page)):
         page.w.mark("page is pinned")
         item.migrate = False
 
@@ -194,6 +199,10 @@ def copy(m: Machine, item: Work) -> Op[None]:
     new.data = dict(page.data)
     new.anon, new.uptodate, new.exclusive, new.dirty = page.anon, True, page.exclusive, page.dirty
     new.memcg, page.memcg = page.memcg, None
+    if page.cached is not None:
+        new.cached, page.cached = page.cached, None
+        new.get()
+        page.put()
     item.new = new
 
 
@@ -202,6 +211,7 @@ def finish(item: Work) -> Op[None]:
     page, new = item.page, item.new
     assert page is not None
     assert new is not None
+    page.w.mark("page moved")
     yield from put_entries(item, new)
     new.lru = True
     new.put()

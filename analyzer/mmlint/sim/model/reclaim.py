@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmlint.sim.model.machine import Machine
 from mmlint.sim.model.mm import Mm, Pte
 from mmlint.sim.model.page import Page
-from mmlint.sim.model.swap import delete_from_swap_cache, swap_entry_of
+from mmlint.sim.model.swap import delete_from_swap_cache, swap_entry_of, try_to_free_swap
 from mmlint.sim.world import Op
 
 
@@ -72,6 +72,7 @@ def _free_swapcache(m: Machine, page: Page) -> Op[bool]:
     m.swap = {**m.swap, m.w.facts[f"entry of {page.name}"]: dict(page.data)}
     yield f"freeze {page.name}"
     if page.mapcount or not page.freeze(2):
+        try_to_free_swap(m, page)
         return False
     page.swapcache = False
     page.unfreeze(1)

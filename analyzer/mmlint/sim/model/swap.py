@@ -23,6 +23,11 @@ def delete_from_swap_cache(page: Page) -> None:
     page.put()
 
 
+def try_to_free_swap(m: Machine, page: Page) -> None:
+    """folio_free_swap: out of the swap cache, unless some entry still refers to the slot."""
+    free_swap_entry(m, swap_entry_of(m, page))
+
+
 def free_swap_entry(m: Machine, entry: int) -> None:
     """An entry loses its last page-table reference: its slot is free again, and the page cached for it goes."""
     if any(pte.kind == "swap" and pte.entry == entry for mm in m.mms.values() for pte in mm.ptes.values()):

@@ -15,7 +15,7 @@ MODULES: dict[str, str] = {
         "pins_more": "S4 S5 S6 S7 S9 S19 S20 S22 S25 S27 S29 S30 S31 S34 S36 S37",
         "forced_cow": "S23 S24 S26",
         "translations": "NOTIF1 BATCH1",
-        "swapping": "SWAP1 UFFD1 SOFT1 EXCL1 PIN1 CW5",
+        "swapping": "SWAP1 SWAP2 UFFD1 SOFT1 EXCL1 EXCL2 PIN1 CW5",
         "gup_callers": "GUPLOCK1 FORCE1 GATE1",
         "protection": "CW1 CW2 CW3 CW4 CW6 CW7 CW8",
         "dax": "DX1 DX2 DX3 DX4 DX5 DX6 DX7",

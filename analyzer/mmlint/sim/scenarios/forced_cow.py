@@ -71,6 +71,7 @@ def _s26(w: World, kernel: Kernel) -> None:
     page = m.file("F")
     m.map_file(reader, 0, page, write=False)
     m.map_file(writer, 0, page, write=True)
+    writer.set(0, writer.pte(0)._replace(write=False))
     pin = m.pin("dev", reader, 0)
 
     def pinning() -> Op[None]:

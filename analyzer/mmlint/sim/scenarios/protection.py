@@ -16,7 +16,7 @@ from mmlint.sim.scenarios.pins import S8
 from mmlint.sim.world import Op, World
 
 
-def _cw3(w: World, policy: tuple[Kernel, str, bool]) -> None:
+def _cw3(w: World, policy: tuple[Kernel, str, bool, bool]) -> None:
     """mprotect(PROT_READ) while another thread has short I/O on the page; later write permission comes back.
 
     Four policies for a page whose count is above one: fail (the call answers by chance), skip (it answers 0 and the
@@ -26,11 +26,14 @@ def _cw3(w: World, policy: tuple[Kernel, str, bool]) -> None:
 
     Digest 001-004: Lutomirski 002:L57-65; CW3, CW8.
     """
-    kernel, how, longterm = policy
+    kernel, how, longterm, forked = policy
     m = Machine(w, kernel)
     watch(m, "O1get", "O2", "O4")
     mm = m.mm("P")
     m.anon(mm, 0)
+    if forked:
+        settled_fork(m, mm, m.mm("C", alive=False))
+        w.run(user_write(m, mm, 0, "mine again"))
     ref = m.pin("io", mm, 0)
 
     def io() -> Op[None]:
@@ -61,12 +64,13 @@ CW3 = Scenario(
     "a page with a reference is write-protected, and a later write moves off it",
     _cw3,
     (
-        Variant("classic", (K2, "classic", False), "O1"),
-        Variant("fail", (K2, "fail", False), "O19"),
-        Variant("skip", (K2, "skip", False), "O17"),
-        Variant("wait", (K2, "wait", False), HOLDS),
-        Variant("wait-longterm", (K2, "wait", True), "deadlock"),
-        Variant("exclusive", (UPSTREAM, "classic", False), HOLDS),
+        Variant("classic", (K2, "classic", False, False), "O1"),
+        Variant("fail", (K2, "fail", False, False), "O19"),
+        Variant("skip", (K2, "skip", False, False), "O17"),
+        Variant("wait", (K2, "wait", False, False), HOLDS),
+        Variant("wait-longterm", (K2, "wait", True, False), "deadlock"),
+        Variant("exclusive", (UPSTREAM, "classic", False, False), HOLDS),
+        Variant("exclusive-after-fork", (UPSTREAM, "classic", False, True), HOLDS),
     ),
     bad="classic",
     good="exclusive",
@@ -273,7 +277,7 @@ CW7 = Scenario(
 )
 
 
-def _cw8(w: World, policy: tuple[Kernel, str, bool]) -> None:
+def _cw8(w: World, policy: tuple[Kernel, str, bool, bool]) -> None:
     """Exclusivity tracked apart from the write bit: mprotect may write-protect freely, a later write reuses the page.
 
     The arms of CW3 again. "May write" belongs to the vma, "is mine alone" to the page; one bit cannot say both.
@@ -289,9 +293,9 @@ CW8 = Scenario(
     "the write bit says both what may be written and whose page it is",
     _cw8,
     (
-        Variant("one-bit", (K2, "classic", False), "O1"),
-        Variant("two-facts", (UPSTREAM, "classic", False), HOLDS),
-        Variant("two-facts-longterm", (UPSTREAM, "classic", True), HOLDS),
+        Variant("one-bit", (K2, "classic", False, False), "O1"),
+        Variant("two-facts", (UPSTREAM, "classic", False, False), HOLDS),
+        Variant("two-facts-longterm", (UPSTREAM, "classic", True, False), HOLDS),
     ),
     bad="one-bit",
     good="two-facts",

@@ -23,6 +23,7 @@ def _ksm(w: World, kernel: Kernel) -> None:
         m.expect(mm, 0, "0")
     w.task("writer", user_write(m, first, 0, "1"))
     w.task("ksmd", merge(m, stable, second, 0))
+    w.task("other", user_write(m, second, 0, "2"))
 
 
 def _s10(w: World, kernel: Kernel) -> None:

@@ -56,6 +56,39 @@ SWAP1 = Scenario(
 )
 
 
+def _swap2(w: World, kernel: Kernel) -> None:
+    """Two threads swap in the same entry, each with a folio of its own, and the second installs without pte_same.
+
+    The first thread's page loses its mapping but keeps the reference and rmap of it, and what was written is gone.
+
+    Review practice RR-82; do_swap_page in mm/memory.c.
+    """
+    m = Machine(w, kernel)
+    watch(m, "O2", "O4")
+    mm = m.mm("P")
+    mm.vmas[0] = Vma()
+    m.swap = {1: {"a": "P:old"}}
+    mm.set(0, Pte("swap", entry=1, exclusive=True))
+    m.expect(mm, 0, "P:old")
+
+    w.task("writer", user_write(m, mm, 0, "new"))
+    w.task("reader", user_read(m, mm, 0))
+
+
+SWAP2 = Scenario(
+    "SWAP2",
+    "swap-in-without-pte-same",
+    "a swap-in installs its page without looking at the entry again",
+    _swap2,
+    (
+        Variant("no-pte-same", UPSTREAM.but("no pte_same", swap_pte_same=False), "O14"),
+        Variant("pte-same", UPSTREAM, HOLDS),
+    ),
+    bad="no-pte-same",
+    good="pte-same",
+)
+
+
 def _uffd1(w: World, kernel: Kernel) -> None:
     """A userfaultfd write-protected page is swapped out and its protection bit is not put into the swap entry.
 
@@ -161,6 +194,52 @@ EXCL1 = Scenario(
     bad="marker-kept",
     good="marker-cleared",
     sometimes=(("shared through swap", lambda w: "swap" in str(w.objects["C"].ptes)),),  # type: ignore[attr-defined]
+)
+
+
+def _excl2(w: World, kernel: Kernel) -> None:
+    """The page is in the swap cache and the parent's entry is a swap entry marked exclusive; fork copies the entry.
+
+    If the parent's entry keeps the marker, the parent writes in place after swapping in, and the child, who finds the
+    same page in the swap cache, sees it.
+
+    Review practice RR-61; copy_nonpresent_pte clears the marker in the source.
+    """
+    m = Machine(w, kernel)
+    watch(m, "O2", "O4")
+    parent, child = m.mm("P"), m.mm("C", alive=False)
+    page = m.anon(parent, 0)
+    page.data = {"a": "P:before"}
+    page.mapcount, page.swapcache = 0, True
+    m.swap = {1: dict(page.data)}
+    w.facts["entry of X"] = 1
+    parent.set(0, Pte("swap", entry=1, exclusive=True))
+    m.expect(parent, 0, "P:before")
+
+    def run() -> Op[None]:
+        yield from fork(m, parent, child)
+        done(m, "forked")
+        yield from user_write(m, parent, 0, "after")
+
+    def other() -> Op[None]:
+        yield after(m, "forked")
+        yield from user_read(m, child, 0)
+
+    w.task("parent", run())
+    w.task("child", other())
+
+
+EXCL2 = Scenario(
+    "EXCL2",
+    "exclusive-swap-entry-shared",
+    "fork copies a swap entry and leaves the exclusive marker in the source",
+    _excl2,
+    (
+        Variant("marker-kept", UPSTREAM.but("marker kept", exclusive_clear=False), "O2"),
+        Variant("marker-cleared", UPSTREAM, HOLDS),
+    ),
+    bad="marker-kept",
+    good="marker-cleared",
 )
 
 
