@@ -27,7 +27,7 @@ def fails(function: Function, node: Node, value: str | None) -> bool:
     if is_negative(value) or is_error(value) or value == "bad":
         return True
     returns = function.source.returns
-    return ("*" in returns or returns == "bool") and is_zero(value) is True
+    return ("*" in returns or returns == "bool") and "char" not in returns and is_zero(value) is True
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,17 @@ def _readers(function: Function) -> frozenset[str]:
     )
 
 
+def _tested(function: Function, key: str) -> bool:
+    """Whether a branch asks if the variable holds something: else its look-up may be one that cannot fail."""
+    for node in function.cfg.order:
+        if node.kind == "branch" and node.expr is not None:
+            expr = node.expr
+            asks = expr.kind == "binary" or (expr.kind == "call" and expr.value.startswith("IS_ERR"))
+            if canon(expr.args[0] if asks and expr.args else expr) == key:
+                return True
+    return False
+
+
 def _reset(function: Function, key: str) -> bool:
     """Whether a variable is set to NULL somewhere: then its tests are flags, and paths to be told apart by more."""
     exprs = (node.expr for node in function.cfg.order if node.expr is not None)
@@ -141,7 +152,7 @@ def bad_puts(function: Function) -> tuple[tuple[Expr, str, str], ...]:
         row = next((r for r in rows if r.resource == "folio reference" and r.holder == "arg:0"), None)
         for node, call in function.calls.get(name, ()) if row is not None else ():
             key = canon(call.args[0]) if call.args else ""
-            for facts in owned.flow.states(node).values():
+            for facts in owned.flow.states(node).values() if _tested(function, key) else ():
                 known = facts.get(key)
                 if known == "err" or (known == "0" and not _reset(function, key)):
                     what = "NULL" if known == "0" else "an error pointer"

@@ -25,6 +25,8 @@ _SAME = {"page_folio": 0, "compound_head": 0, "folio_page": 0, "virt_to_head_pag
 _TAKEN = {"nonzero": "ok", "noterr": "ok", "zero": "0", "positive": ">0", "notneg": ">=0"}
 _REFUSED = {"nonzero": ("0",), "noterr": ("err",), "zero": ("!0",), "positive": ("0", "<0"), "notneg": ("<0",)}
 _PAGES_OF_USER = frozenset({"page pin", "GUP page reference"})
+_CONVERTED = frozenset({"page_to_pfn", "folio_pfn", "page_to_phys", "page_address", "folio_address", "page_to_virt"})
+"""Calls after which the page is known by another value, too."""
 _MAX_DEPTH = 3
 
 
@@ -105,10 +107,22 @@ def _loop_gives(function: Function) -> dict[int, list[tuple[str, str]]]:
     found: dict[int, list[tuple[str, str]]] = {}
     for name, rows in tables.gives_resource.items():
         for node, call in function.calls.get(name, ()):
+            if not any(_is_element(function, arg) for arg in call.args):
+                continue
             for branch in loops_with(function, [node], without=acquiring):
                 given = found.setdefault(branch, [])
                 given += [(row.resource, held_at(call, row.holder, None).split("[")[0]) for row in rows]
     return found
+
+
+def _is_element(function: Function, arg: Expr) -> bool:
+    """Whether an argument is an element of an array, by itself or through a local."""
+    if "[" in arg.key or "++" in arg.key:
+        return True
+    exprs = (node.expr for node in function.cfg.order if node.expr is not None)
+    return arg.kind == "name" and any(
+        e.kind == "assign" and e.args[0].key == arg.key and "[" in e.args[1].key for x in exprs for e in x.walk()
+    )
 
 
 def harmless(function: Function, name: str) -> bool:
@@ -198,6 +212,9 @@ class _Owner:
         )
 
     def _passed(self, call: Expr, prop: Prop, facts: Facts) -> Prop:
+        if prop and call.value in _CONVERTED and call.args:
+            key = canon(call.args[0])
+            return frozenset(o._replace(state=MOVED) if o.state == HELD and key in o.names else o for o in prop)
         if not prop or harmless(self.function, call.value):
             return prop
         if any(o.state == HELD and o.resource in _PAGES_OF_USER for o in prop):
@@ -209,6 +226,9 @@ class _Owner:
             key = canon(arg)
             key = canon(arg.args[0]) if taken and key.startswith("&") else key
             mine = [o for o in prop if o.state == HELD and key in o.names]
+            if taken:
+                gone = {o for o in prop if o.state == GIVEN and key in o.names}
+                prop = prop - gone | {o._replace(names=o.names - {key}) for o in gone if o.names - {key}}
             if mine and (taken or not keeps(self.function, call, index)):
                 prop = prop - set(mine) | {o._replace(state=MOVED) for o in mine}
         return prop
@@ -244,6 +264,10 @@ class _Owner:
     def branched(self, node: Node, outcome: bool, prop: Prop, facts: Facts) -> Prop | None:
         for resource, key in self.loops.get(node.id, ()):
             prop = _end(prop, resource, key, GIVEN)
+        if node.kind == "iter" and node.expr is not None and prop:
+            for arg in node.expr.args:
+                if arg.kind == "name":
+                    prop = self.assigned(arg, None, prop, facts, node)
         if node.kind != "branch" or not prop or node.expr is None:
             return prop
         gone = {o for o in prop if o.state == HELD and any(facts.get(n) in ("0", "err", "bad") for n in o.names)}

@@ -1,0 +1,71 @@
+"""GUP103 get-pages-for-dma: pages of get_user_pages are handed to a device.
+
+## What it does
+Reports `get_user_pages*` whose pages the same function maps for DMA (`dma_map_page`, `dma_map_sg`, a scatterlist
+that is mapped), where a pin is due.
+
+## Why it matters
+A plain reference does not tell the mm that the content is being accessed: fork shares the page, writeback cleans it,
+and what the device writes ends up in the wrong copy.
+
+## Bad
+```c
+get_user_pages_fast(addr, nr, FOLL_WRITE, pages);
+dma_map_page(dev, pages[0], 0, PAGE_SIZE, DMA_FROM_DEVICE);
+```
+
+## Good
+```c
+pin_user_pages_fast(addr, nr, FOLL_WRITE, pages);
+```
+
+## Limits
+Only mappings in the same function are seen. Preview: on 6.12 three drivers (bcm-vk, qaic, radeon) do this today.
+
+## Sources
+Documentation/core-api/pin_user_pages.rst, case 1; digest of the fork/COW thread, rule C3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.function import Function
+from mmlint.facts.gup import GupSite, gup_calls
+from mmlint.facts.ir import Expr
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import S33
+
+_MAPPERS = ("dma_map_page", "dma_map_sg", "dma_map_sgtable", "dma_map_sg_attrs", "pci_map_page", "pci_map_sg")
+
+
+def check(function: Function) -> Iterator[Hit]:
+    """Report each get whose pages are mapped for DMA in this function."""
+    mapped = [call for name in _MAPPERS for _, call in function.calls.get(name, ())]
+    for site in gup_calls(function) if mapped else ():
+        if site.kind == "get" and site.entry.result == "count" and site.pages is not None:
+            dma = next((call for call in mapped if call.line > site.call.line), None)
+            if dma is not None:
+                yield function.hit(
+                    site.call, _says(site, dma), steps=(function.step(dma.line, f"`{dma.value}` maps them"),)
+                )
+
+
+def _says(site: GupSite, dma: Expr) -> str:
+    return f"`{site.call.value}` gets pages that `{dma.value}` hands to a device; pin_user_pages is due"
+
+
+RULE = Rule(
+    code="GUP103",
+    name="get-pages-for-dma",
+    summary="pages of get_user_pages are handed to a device",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    needs=(gup_calls,),
+    check=check,
+    tokens=_MAPPERS,
+    status="preview",
+    scenario=S33,
+)
