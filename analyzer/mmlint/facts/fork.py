@@ -26,6 +26,8 @@ _PAGE = re.compile(r"struct (page|folio) ?\*$")
 _PAIRED = re.compile(r"(struct (mm_struct|vm_area_struct)|p(te|md|ud)_t) ?\*$")
 _GATE = re.compile(r"\b(has_pinned|MMF_HAS_PINNED)\b")
 """The flag of an mm that GUP sets before its first pin: where it is not set, nothing is pinned."""
+_RAW = re.compile(r"_maybe_dma_pinned$")
+"""The checks that look at the page alone; the others (`*_needs_cow_for_dma`, `*_try_dup_*`) ask the mm themselves."""
 _GAP = "mmlint_not_shown"
 """The call that stands for the lines which the hunks of a patch leave out: the check may be among them."""
 OPEN, CHECKED, PINNED, CLOSED = "open", "checked", "pinned", "closed"
@@ -54,12 +56,28 @@ class ForkSite:
 
 
 def is_fork_copy(function: Function) -> bool:
-    """Whether a function copies page-table entries from one mm to another: by its name and its pairs of parameters."""
-    sources = {p.type_text for p in function.source.params if _SOURCE.match(p.name)}
-    targets = {p.type_text for p in function.source.params if _TARGET.match(p.name)}
+    """Whether a function copies page-table entries from one mm to another: by its name and its pairs of parameters.
+
+    One that is handed a single mm moves entries within it (UFFDIO_MOVE).
+    """
+    params = function.source.params
+    sources = {p.type_text for p in params if _SOURCE.match(p.name)}
+    targets = {p.type_text for p in params if _TARGET.match(p.name)}
     if _COPY.match(function.name):
         return bool(sources and targets)
+    if any(p.type_text.startswith("struct mm_struct") and not (is_source(p.name) or is_target(p.name)) for p in params):
+        return False
     return any(_PAIRED.search(kind) for kind in sources & targets)
+
+
+def is_source(name: str) -> bool:
+    """Whether a name is one of the parent's side."""
+    return _SOURCE.match(name) is not None
+
+
+def is_target(name: str) -> bool:
+    """Whether a name is one of the child's side."""
+    return _TARGET.match(name) is not None
 
 
 @fact
@@ -152,6 +170,20 @@ def pin_checks(function: Function) -> tuple[tuple[Node, Expr], ...]:
     """The calls that tell whether a page may be pinned, in order of control flow."""
     names = function.tables.with_class("pinned") & function.calls.keys()
     return tuple(sorted((pair for n in names for pair in function.calls[n]), key=lambda p: (p[1].line, p[1].column)))
+
+
+@fact
+def ungated_checks(function: Function) -> tuple[Expr, ...]:
+    """The checks of a page's count in a fork copy that do not ask first whether the mm ever pinned anything."""
+    if not is_fork_copy(function):
+        return ()
+    order = reach(function)
+    gates = [n for n in function.cfg.order if n.kind == "branch" and n.expr is not None and _GATE.search(n.expr.key)]
+    return tuple(
+        call
+        for node, call in pin_checks(function)
+        if _RAW.search(call.value) and not any(order.chosen(gate, node) for gate in gates)
+    )
 
 
 class _Guarded:

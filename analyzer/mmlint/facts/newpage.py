@@ -13,6 +13,7 @@ from mmlint.facts.reach import reach
 _COPIES = re.compile(r"(^|_)copy_(mc_)?(user|highpage|huge_page)")
 _NEW_RMAP = re.compile(r"(page|folio)_add_new_anon_rmap$")
 _MAKES = re.compile(r"(folio_)?mk_(huge_)?p(te|md)$")
+_ENTRIES = re.compile(r"((folio_)?mk_(huge_)?p(te|md)|make_huge_pte)$")
 _ALLOCATED = "folio reference"
 
 
@@ -88,3 +89,24 @@ def _unmapped(function: Function) -> list[tuple[Node, Expr]]:
         for node, call in function.calls[name]
         if call.args and call.args[0].root in fresh & copied
     ]
+
+
+@fact
+def copies_without_uffd(function: Function) -> tuple[tuple[Node, Expr], ...]:
+    """The entries made of a page that was copied into here, and installed, with nothing that carries uffd-wp over."""
+    tables = function.tables
+    carries = {n for n, row in tables.carries.items() if row.bit == "uffd-wp" and row.op == "set"}
+    if not carries.isdisjoint(function.calls) or not any(_COPIES.search(name) for name in function.calls):
+        return ()
+    order = reach(function)
+    copies = [node for name in function.calls if _COPIES.search(name) for node, _ in function.calls[name]]
+    sets = [
+        node for name, row in tables.set_entries.items() if row.op == "set" for node, _ in function.calls.get(name, ())
+    ]
+    return tuple(
+        (node, call)
+        for name in function.calls
+        if _ENTRIES.match(name)
+        for node, call in function.calls[name]
+        if any(order.before(copy, node) for copy in copies) and any(node is s or order.before(node, s) for s in sets)
+    )

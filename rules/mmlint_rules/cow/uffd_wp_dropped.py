@@ -1,0 +1,62 @@
+"""COW108 uffd-wp-dropped: a copied page gets a new entry that lost the userfaultfd write-protect bit of the old one.
+
+## What it does
+Reports functions that copy a user page, make an entry of the copy and install it, and in which nothing sets the
+uffd-wp bit in the new entry (`pte_mkuffd_wp`, `pmd_mkuffd_wp`, `huge_pte_mkuffd_wp`).
+
+## Why it matters
+A copy can be forced without a write of the process (by GUP, or at fork for a pinned page) while the old entry is
+write-protected by userfaultfd. If the new entry has no such bit, the listener never hears of the next write: a
+snapshot taken this way is wrong.
+
+## Bad
+```c
+copy_user_highpage(new_page, page, addr, src_vma);
+pte = maybe_mkwrite(pte_mkdirty(mk_pte(new_page, dst_vma->vm_page_prot)), dst_vma);
+set_pte_at(mm, addr, dst_pte, pte);
+```
+
+## Good
+```c
+pte = maybe_mkwrite(pte_mkdirty(mk_pte(new_page, dst_vma->vm_page_prot)), dst_vma);
+if (userfaultfd_pte_wp(dst_vma, *src_pte))
+        pte = pte_mkuffd_wp(pte);
+set_pte_at(mm, addr, dst_pte, pte);
+```
+
+## Limits
+A copy made in one function and installed in another is not seen. That a mapping cannot be registered with userfaultfd
+is not known. One finding on 6.1 (hugetlb_wp, mended upstream later by 60d5b473d61b), none on 6.12.
+
+## Sources
+linux-mm thread of August 2020 (digest 000, E1 and S23); commits b569a1760782 and 60d5b473d61b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.function import Function
+from mmlint.facts.newpage import copies_without_uffd
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import S23
+
+
+def check(function: Function) -> Iterator[Hit]:
+    """Report the first entry of each function."""
+    for _, call in copies_without_uffd(function)[:1]:
+        yield function.hit(call, f"`{call.value}` makes the entry of a copied page and nothing carries uffd-wp over")
+
+
+RULE = Rule(
+    code="COW108",
+    name="uffd-wp-dropped",
+    summary="the entry of a copied page loses the userfaultfd write-protect bit",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    needs=(copies_without_uffd,),
+    check=check,
+    scenario=S23,
+)
