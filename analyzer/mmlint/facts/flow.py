@@ -181,6 +181,8 @@ class _Solver(Generic[P]):
         if not is_pure(call.value):
             for arg in call.args:
                 facts = touch(facts, arg)
+        if _LOOKS_AGAIN.match(call.value):
+            facts = without(facts, [key for key in facts if "(*" in key])
         if outcomes is None:
             return [(prop, facts)]
         out: list[tuple[P, Facts]] = []
@@ -257,4 +259,4 @@ _LOOKS_AGAIN = re.compile(r"p(te|md|ud)_\w*lock$")
 
 def is_pure(name: str) -> bool:
     """Whether a call leaves what its arguments point to alone, as far as remembered conditions go."""
-    return name.startswith(_PURE_PREFIXES) and not _LOOKS_AGAIN.match(name)
+    return name.startswith(_PURE_PREFIXES)

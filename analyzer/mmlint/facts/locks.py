@@ -308,18 +308,18 @@ def translate(key: str, callee: Function, call: Expr) -> str:
 
 @fact
 def page_table_locks(function: Function) -> frozenset[str]:
-    """The lvalues that are given the address of a page-table lock (`ptl = pte_lockptr(mm, pmd)`)."""
+    """The lvalues that are given the address of a page-table lock (`ptl = pmd_lock(mm, pmd)`, or of `pmd_lockptr`)."""
     found: set[str] = set()
+    tables = function.tables
     for name, calls in function.calls.items():
-        row = function.tables.lock_pointers.get(name)
-        if row is None or row.kind != "ptl":
-            continue
-        for _, call in calls:
-            target = call_targets(function).get(id(call))
-            if row.out is None and target is not None:
-                found.add(target.key)
-            elif row.out is not None and row.out < len(call.args):
-                found.add(_pointee(call.args[row.out]))
+        pointer = tables.lock_pointers.get(name)
+        for row in (*tables.takes.get(name, ()), *((pointer,) if pointer is not None else ())):
+            for _, call in calls if row.kind == "ptl" else ():
+                target = call_targets(function).get(id(call))
+                if row.out is not None and row.out < len(call.args):
+                    found.add(_pointee(call.args[row.out]))
+                elif target is not None and getattr(row, "result", True):
+                    found.add(target.key)
     return frozenset(found)
 
 
