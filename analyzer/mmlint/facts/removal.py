@@ -1,14 +1,14 @@
 """What a patch takes away: steps that guarded a sink before and do not after, while the sink is still there.
 
-A step is not lost when something as good is there: the same step elsewhere on the path, another call that the tables hold
-for equal, a callee or caller that does it now. What is not known to be worse counts as good enough.
+A step is not lost when something as good is there: the same step elsewhere on the path, another call that the tables
+hold for equal, a callee or caller that does it now. What is not known to be worse counts as good enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
@@ -87,7 +87,8 @@ class _Judge:
             return
         rows = [row for row in self._rows(act) if row.role != "order" and self._counts(act, row)]
         judged = False
-        for find_sinks in (self._named_sinks, self._other_sinks):
+        finders = (self._named_sinks,) if self.change.patch.partial else (self._named_sinks, self._other_sinks)
+        for find_sinks in finders:
             for row in rows:
                 for sink in find_sinks(act, row):
                     there = self.compared.pairs.get(id(sink))
@@ -97,11 +98,11 @@ class _Judge:
                     if not self._covered(act, row, sink, there):
                         yield Loss(row, act, there, "removed")
                     break
-        if not judged:
+        if not judged and not self.change.patch.partial:
             yield from self._alone(act, rows)
 
     def _alone(self, act: Act, rows: list[Step]) -> Iterator[Loss]:
-        """A mark or release of something that the function neither took nor maps: it is gone for whoever comes after."""
+        """A mark or release of something that the function neither took nor maps: gone for whoever comes after."""
         for row in rows:
             if row.role not in ("mark", "release"):
                 continue
@@ -111,6 +112,8 @@ class _Judge:
                 continue
             beside = self._beside(act)
             if beside is None or self._region_gone(act) or self._was_taken(row):
+                continue
+            if row.role == "release" and not act.names <= self._names_left:
                 continue
             there = self.compared.pairs[id(beside)]
             if not self._covered(act, row, beside, there):
@@ -123,6 +126,12 @@ class _Judge:
         near = (*self.compared.old[place + 1 :], *reversed(self.compared.old[:place]))
         kept = (a for a in near if id(a) in self.compared.pairs and self.old.together(a.node, act.node))
         return min(kept, key=lambda a: a.word == "return", default=None)
+
+    @cached_property
+    def _names_left(self) -> frozenset[str]:
+        """The variables that the function still speaks of; what was held in another is no longer its business."""
+        spoken = (n.expr.names() for n in self.new.order if n.expr is not None)
+        return frozenset(self.compared.after.params).union(*spoken)
 
     def _was_taken(self, row: Step) -> bool:
         """Whether some function of the patch no longer takes what the release gives back."""
@@ -197,11 +206,10 @@ class _Judge:
 
     def _other_sinks(self, act: Act, row: Step) -> Iterator[Act]:
         """What else the test guards: changes of an entry, and for the tests that matter most any change at all."""
-        if row.role == "check" and row.side == "before" and act.word != "field:null":
-            if row is STATE_TEST or self._strong(act):
-                yield from (
-                    s for s in self.compared.old if s is not act and self._matters(s, act) and act.guards(s, self.old)
-                )
+        judged = row.role == "check" and row.side == "before" and act.word != "field:null"
+        if judged and (row is STATE_TEST or self._strong(act)):
+            others = (s for s in self.compared.old if s is not act and self._matters(s, act))
+            yield from (s for s in others if act.guards(s, self.old))
 
     def _reaches(self, sink: Act, row: Step) -> bool:
         """Whether the sink is a call of this file's that does what the row names."""
