@@ -57,6 +57,13 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(unguarded_detaches,),
+    tokens=(
+        "add_to_swap",
+        "filemap_release_folio",
+        "try_to_release_page",
+        "folio_move_anon_rmap",
+        "page_move_anon_rmap",
+    ),
     check=check,
     scenario=PIN1,
 )

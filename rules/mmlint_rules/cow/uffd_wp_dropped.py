@@ -57,6 +57,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(copies_without_uffd,),
+    tokens=("mk_pte", "mk_pmd", "mk_huge_pte", "mk_huge_pmd", "make_huge_pte", "folio_mk_pte", "folio_mk_pmd"),
     check=check,
     scenario=S23,
 )
