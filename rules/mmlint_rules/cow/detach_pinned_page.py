@@ -24,8 +24,8 @@ if (!folio_test_swapcache(folio) && !add_to_swap(folio))
 ```
 
 ## Limits
-A check made by a caller is not seen. No finding in mm/, fs/, kernel/ and arch/x86 of 6.1 and 6.12; each of the checks
-there, taken out, is found.
+A check made by a caller is not seen. No finding in mm/ of 6.1 and 6.12 nor in fs/, kernel/ and arch/x86 of 6.12; six
+edits that take one of the checks there out are all found.
 
 ## Sources
 Commits feb889fb40fa, d824ec2a1546 and adef440691ba; mm/vmscan.c shrink_folio_list; mm/userfaultfd.c move_present_pte;

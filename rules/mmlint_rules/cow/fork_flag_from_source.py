@@ -28,7 +28,7 @@ set_pte_at(dst_mm, addr, dst_pte, pte);
 Where the bit is set in an entry that is first written back to the parent, the parent's flag is the right one.
 
 ## Sources
-Digest of the review rules, RR-58 and RF-24; mm/memory.c copy_present_page, vma_needs_copy; commit 8f34f1eac382.
+Digest of the review rules, RR-58 and RF-24; mm/memory.c copy_present_page, vma_needs_copy.
 """
 
 from __future__ import annotations

@@ -26,10 +26,12 @@ set_pte_at(mm, addr, dst_pte, pte);
 
 ## Limits
 A copy made in one function and installed in another is not seen. That a mapping cannot be registered with userfaultfd
-is not known. One finding on 6.1 (hugetlb_wp, mended upstream later by 60d5b473d61b), none on 6.12.
+is not known. One finding in mm/ of 6.1
+(hugetlb_wp; that of 6.12 carries the bit), none in mm/ of 6.12.
 
 ## Sources
-linux-mm thread of August 2020 (digest 000, E1 and S23); commits b569a1760782 and 60d5b473d61b.
+linux-mm thread of August 2020 (digest 000, E1 and S23); mm/memory.c copy_present_page and wp_page_copy;
+mm/hugetlb.c hugetlb_wp.
 """
 
 from __future__ import annotations
