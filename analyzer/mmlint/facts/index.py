@@ -7,12 +7,14 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from mmlint.kernel.tables import tables
 from mmlint.source.outline import outline
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mmlint.inputs.tree import Tree
 
 _FORMAT = 4
@@ -34,32 +36,55 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmlint"
 
 
+@runtime_checkable
+class _Layer(Protocol):
+    """A tree with some files replaced, as a patch leaves it; None stands for a file that is gone."""
+
+    @property
+    def base(self) -> Tree: ...
+
+    @property
+    def changes(self) -> Mapping[str, bytes | None]: ...
+
+
 class FolderIndex:
     """Function name -> files of one folder that define it, with whether each definition is static to its file."""
 
     def __init__(self, tree: Tree, folder: str) -> None:
         self.folder = folder
-        kept = _load(tree, folder)
-        files: dict[str, tuple[str, Entries]] = {}
-        fresh = True
-        for name in tree.names(folder):
-            if not name.endswith((".c", ".h")):
-                continue
-            path = f"{folder}/{name}" if folder else name
-            stamp = tree.stamp(path) or ""
-            known = kept.get(name)
-            if known is not None and stamp and known[0] == stamp:
-                files[name] = known
-            else:
-                files[name] = (stamp, _entries(tree.read(path) or b"", name))
-                fresh = False
-        if not fresh:
-            _store(tree, folder, files)
         self.where: dict[str, list[Place]] = {}
-        for name, (_, entries) in files.items():
+        for name, (_, entries) in _files(tree, folder).items():
             path = f"{folder}/{name}" if folder else name
             for function, static, locks in entries:
                 self.where.setdefault(function, []).append(Place(path, static, locks))
+
+
+def _files(tree: Tree, folder: str) -> dict[str, tuple[str, Entries]]:
+    """File name -> its stamp and entries. Only what lies below a patch is kept on disk, never a patched state."""
+    if isinstance(tree, _Layer):
+        files = _files(tree.base, folder)
+        for path, content in tree.changes.items():
+            parent, _, name = path.rpartition("/")
+            if parent == folder:
+                files.pop(name, None)
+                if content is not None and name.endswith((".c", ".h")):
+                    files[name] = ("", _entries(content, name))
+        return files
+    kept = _load(tree, folder)
+    found: dict[str, tuple[str, Entries]] = {}
+    for name in tree.names(folder):
+        if not name.endswith((".c", ".h")):
+            continue
+        path = f"{folder}/{name}" if folder else name
+        stamp = tree.stamp(path) or ""
+        known = kept.get(name)
+        if known is not None and stamp and known[0] == stamp:
+            found[name] = known
+        else:
+            found[name] = (stamp, _entries(tree.read(path) or b"", name))
+    if found != kept:
+        _store(tree, folder, found)
+    return found
 
 
 def _entries(text: bytes, name: str) -> Entries:

@@ -91,7 +91,9 @@ class Program:
     def folder(self, folder: str) -> FolderIndex:
         """The index of a folder."""
         if folder not in self._folders:
-            self._folders[folder] = FolderIndex(self.tree, folder)
+            own = self.parent is None or any(path.rpartition("/")[0] == folder for path in self.changed)
+            keeper = None if own else self.parent
+            self._folders[folder] = keeper.folder(folder) if keeper else FolderIndex(self.tree, folder)
         return self._folders[folder]
 
     def resolve(self, name: str, path: str) -> Function | None:
