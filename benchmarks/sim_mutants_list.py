@@ -120,5 +120,7 @@ EQUIVALENT: dict[str, str] = {
     "reclaim: pinned not skipped": "equivalent: the test under the page-table lock decides, the early one spares work",
     "zone: private page told twice": "equivalent: the number of callbacks at the end says the same",
     "mprotect: exclusive not restored": "equivalent: one more fault, which reuses the exclusive page",
+    "migrate: pins not checked before unmap": "equivalent: the look after unmapping finds the same, only later",
+    "wp: swap slot not freed": "equivalent: the page is copied instead of reused, slower and right",
     "wp: count ignored": "equivalent: the look under the page lock decides, the early one only spares that lock",
 }
