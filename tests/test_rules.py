@@ -50,7 +50,8 @@ def test_good_fixture_is_silent(rule: Rule) -> None:
 def test_page_and_value_follow_the_conventions(rule: Rule) -> None:
     assert rule.doc.startswith(f"{rule.code} {rule.name}: ")
     assert [h for h in HEADINGS if f"## {h}" not in rule.doc] == []
-    assert rule.summary[0].islower() and not rule.summary.endswith(".") and len(rule.summary) <= 100
+    assert re.match(r"[a-z`].*[^.]$", rule.summary)
+    assert len(rule.summary) <= 100
     assert re.match(r"tests/sim/\w+\.py::", rule.scenario.test)
     assert rule.scenario.schedule
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from mmlint.source.outline import Lines
 
 _DEFINE = re.compile(
-    rb"^[ \t]*+\#[ \t]*+define[ \t]++([A-Za-z_]\w*+)\(([^()\n]*+(?>(?:\\\n[^()\n]*+)*))\)((?>(?:[^\\\n]++|\\\n|\\)*))", re.M
+    rb"^[ \t]*+\#[ \t]*+define[ \t]++([A-Za-z_]\w*+)\(([^()\n]*+(?>(?:\\\n[^()\n]*+)*))\)((?>(?:[^\\\n]++|\\\n|\\)*))",
+    re.M,
 )
 
 
