@@ -4,8 +4,8 @@
     python benchmarks/sim_mutants.py gup fork   # only mutants whose name contains one of the words
 
 A mutant is one replacement in one module of `mmlint.sim`. It is killed when some scenario on some variant does not
-come to its expected outcome, or a good variant no longer reaches its `sometimes`. Survivors known to be equivalent (they only
-cost time) are explained in sim_mutants_list.py and leave the share. Exit status 1 below 95 %.
+come to its expected outcome, or a good variant no longer reaches its `sometimes`. Survivors known to be equivalent
+(they only cost time) are explained in sim_mutants_list.py and leave the share. Exit status 1 below 95 %.
 """
 
 from __future__ import annotations
