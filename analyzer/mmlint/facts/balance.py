@@ -271,7 +271,8 @@ def _dropped_again(function: Function, facts: LockFacts, node: Node, call: Expr)
             continue
         key = call.args[drop.arg].key if drop.arg < len(call.args) else ""
         mapped = call.args[drop.map_arg].key if drop.map_arg is not None and drop.map_arg < len(call.args) else ""
-        if all(match(prop, drop.kind, key, mapped) is not None for prop in facts.at_call.get(id(call), ())):
+        states = facts.at_call.get(id(call), {}).items()
+        if all(match(p, drop.kind, key, mapped) is not None or "0" in (f.get(key), f.get(mapped)) for p, f in states):
             continue
         if drop.kind in _callee_kinds(function):
             continue

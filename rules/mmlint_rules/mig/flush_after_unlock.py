@@ -46,7 +46,7 @@ def check(function: Function) -> Iterator[Hit]:
     for found in late_flushes(function):
         yield function.hit(
             found.flush,
-            f"`{found.flush.value}` comes after the unlock (line {found.drop.line}); cleared in line {found.clear.line}",
+            f"`{found.flush.value}` is after the unlock (line {found.drop.line}); cleared in line {found.clear.line}",
             steps=(
                 function.step(found.clear.line, f"`{found.clear.value}` clears the entry"),
                 function.step(found.drop.line, f"`{found.drop.value}` drops the lock"),

@@ -1,0 +1,71 @@
+"""Locks taken against mm's documented order (the ranks of `kernel/locks.toml`, from the comment in mm/rmap.c)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.locks import Held, locks
+
+_HUGETLB = "huge"
+
+
+@dataclass(frozen=True, slots=True)
+class Inversion:
+    """A blocking taking of a lock of `kind` at `call` while `held`, which comes later in the order, is held."""
+
+    call: Expr
+    kind: str
+    held: Held
+
+
+@fact
+def inversions(function: Function) -> tuple[Inversion, ...]:
+    """The first inversion for each pair of kinds; none in hugetlb code, which has an order of its own."""
+    facts = locks(function)
+    if facts.flow.overflow or function.cfg.truncated or any(_HUGETLB in word for word in function.calls):
+        return ()
+    kinds = function.tables.kinds
+    found: dict[tuple[str, str], Inversion] = {}
+    for name, calls in function.calls.items():
+        for take in function.tables.takes.get(name, ()):
+            kind = kinds.get(take.kind)
+            if kind is None or not kind.rank or take.mode == "try" or not take.sleeps:
+                continue
+            for _, call in calls:
+                states = facts.held(call)
+                always = [h for h in (states[0] if states else ()) if not h.gone and all(h in prop for prop in states)]
+                later = [
+                    h for h in always if h.kind in kinds and kinds[h.kind].rank > kind.rank and not kinds[h.kind].atomic
+                ]
+                if later:
+                    found.setdefault((take.kind, later[0].kind), Inversion(call, take.kind, later[0]))
+    return tuple(found.values())
+
+
+@fact
+def nested_folio_locks(function: Function) -> tuple[Inversion, ...]:
+    """Blocking takings of a folio lock while the function holds the lock of another folio."""
+    facts = locks(function)
+    if facts.flow.overflow or function.cfg.truncated or any(_HUGETLB in word for word in function.calls):
+        return ()
+    found = []
+    for name, calls in function.calls.items():
+        takes = [
+            t for t in function.tables.takes.get(name, ()) if t.kind == "folio_lock" and t.arg == 0 and t.mode != "try"
+        ]
+        for _, call in calls if takes else ():
+            states = facts.held(call)
+            others = [h for h in (states[0] if states else ()) if h.kind == "folio_lock" and not h.gone and h.key]
+            others = [h for h in others if h.key != call.args[0].key and all(h in prop for prop in states)]
+            if others and not _allocated(function, call.args[0].root):
+                found.append(Inversion(call, "folio_lock", others[0]))
+    return tuple(found)
+
+
+def _allocated(function: Function, name: str) -> bool:
+    """Whether the variable gets a new folio in this function: nobody else can hold its lock."""
+    calls = {id(call): call for each in function.calls.values() for _, call in each}
+    targets = call_targets(function)
+    return any(target.root == name and "alloc" in calls[key].value for key, target in targets.items() if key in calls)
