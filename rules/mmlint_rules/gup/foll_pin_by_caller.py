@@ -1,7 +1,7 @@
 """GUP104 foll-pin-by-caller: FOLL_PIN or another internal flag is passed by a caller of GUP.
 
 ## What it does
-Reports a call of an entry point outside mm with FOLL_PIN, FOLL_TOUCH, FOLL_TRIED, FOLL_REMOTE or FOLL_FAST_ONLY in its
+Reports a call of an entry point outside mm with FOLL_PIN, FOLL_TOUCH, FOLL_TRIED or FOLL_FAST_ONLY in its
 flags, and FOLL_GET together with a pin.
 
 ## Why it matters
@@ -36,13 +36,16 @@ from mmlint.rule import Rule
 from mmlint.sim.scenarios import S33
 
 
+_INTERNAL = frozenset({"FOLL_PIN", "FOLL_TOUCH", "FOLL_TRIED", "FOLL_FAST_ONLY"})
+
+
 def check(function: Function) -> Iterator[Hit]:
     """Report each call with a flag that belongs to the entry points."""
     for site in gup_calls(function):
         if site.entry.flags is None or site.entry.flags >= len(site.call.args):
             continue
         given = argument_flags(function, site.node, site.call.args[site.entry.flags]).may
-        internal = {f for f in given if f in function.tables.foll and function.tables.foll[f].internal}
+        internal = given & _INTERNAL
         if site.kind == "pin":
             internal |= given & {"FOLL_GET"}
         if internal:

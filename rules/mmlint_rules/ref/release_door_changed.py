@@ -1,8 +1,8 @@
-"""REF116 release-door-changed: a patch turns an unpin into a put (or back) and leaves the pin as it was.
+"""REF116 release-door-changed: a patch turns an unpin into a put and leaves the pin as it was.
 
 ## What it does
 Compares a function before and after a patch: the pages of one place (a field, a local, a parameter, a scatterlist) were
-released by `unpin_*` and now by `put_page` and its kin, or the other way round, while no GUP call of the file changed.
+released by `unpin_*` and now by `put_page` and its kin, while no GUP call of the file changed.
 
 ## Why it matters
 As REF106: a pin has to be given back as a pin. This rule sees it where the pin was taken in another file.
@@ -23,7 +23,8 @@ As REF106: a pin has to be given back as a pin. This rule sees it where the pin 
 ```
 
 ## Limits
-Silent where the patch also changes how the pages of that file are taken, or drops a GUP call.
+Silent where the patch also changes how the pages of that file are taken, and where all of them are known to be got.
+The way back, from put to unpin, is mostly a repair: REF106 judges it by where the pages came from.
 
 ## Sources
 commit 96e1fac162cc and its reverse; Documentation/core-api/pin_user_pages.rst.
@@ -35,7 +36,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
-from mmlint.facts.doors import PIN, Door, mixed, releases
+from mmlint.facts.doors import GET, PIN, Door, came_by, mixed, releases
 from mmlint.facts.function import Function
 from mmlint.facts.gup import gup_calls
 from mmlint.finding import Confidence, Hit, Severity
@@ -50,14 +51,15 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         return
     old, new = releases(before), releases(after)
     for door in new:
-        twin = next((d for d in old if d.kind != door.kind and _same_place(d, door)), None)
+        if door.kind == PIN or came_by(after, door) == {GET}:
+            continue
+        twin = next((d for d in old if d.kind == PIN and _same_place(d, door)), None)
         if twin is None or any(d.kind == door.kind and _same_place(d, door) for d in old):
             continue
         if any(d.call.key == twin.call.key for d in new) or any(d.call is door.call for d in mixed(after)):
             continue
-        was = "unpinned" if twin.kind == PIN else "put"
         message = (
-            f"`{door.call.value}` releases pages that were {was} by `{twin.call.value}`; the taking did not change"
+            f"`{door.call.value}` releases pages that were unpinned by `{twin.call.value}`; the taking did not change"
         )
         yield after.hit(door.call, message, anchor=f"{door.call.value} for {twin.call.value}")
 
@@ -80,7 +82,7 @@ def _takes(functions: tuple[Function, ...]) -> Counter[str]:
 RULE = Rule(
     code="REF116",
     name="release-door-changed",
-    summary="a patch turns an unpin into a put, or back, and leaves the pin as it was",
+    summary="a patch turns an unpin into a put and leaves the pin as it was",
     severity=Severity.WARNING,
     confidence=Confidence.HIGH,
     since="0.1",
