@@ -35,7 +35,6 @@ from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S33
 
-
 _INTERNAL = frozenset({"FOLL_PIN", "FOLL_TOUCH", "FOLL_TRIED", "FOLL_FAST_ONLY"})
 
 
