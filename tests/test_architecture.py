@@ -1,0 +1,228 @@
+"""The shape of the project: which way imports point, how large things are, how messages read, what is committed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from mmlint.finding import Finding
+from mmlint.rule import Rule, load
+from mmlint.testing import findings_between, findings_in, fixture_folder
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = {"analyzer": "mmlint", "rules": "mmlint_rules"}
+
+_VALUES = {"finding", "rule", "settings", "policy"}
+_USERS = _VALUES | {"__version__", "api", "inputs", "output", "patches"}
+ALLOWED: dict[str, set[str]] = {
+    "source": set(),
+    "kernel": set(),
+    "sim": set(),
+    "finding": {"sim"},
+    "inputs": {"finding", "source"},
+    "facts": {"source", "kernel", "inputs", "finding"},
+    "rule": {"facts", "finding", "sim"},
+    "mmlint_rules": {"rule", "finding", "facts", "sim"},
+    "engine": {"facts", "finding", "rule"},
+    "settings": {"finding"},
+    "policy": {"settings", "rule", "finding"},
+    "output": {"__version__", "finding", "rule", "policy", "sim"},
+    "patches": {"engine", "facts", "finding", "inputs", "kernel", "rule"},
+    "api": {"patches", "engine", "facts", "kernel", "inputs"} | _VALUES,
+    "bot": _USERS,
+    "audit": _USERS,
+    "commands": _USERS | {"facts", "kernel", "sim", "bot", "audit"},
+    "cli": {"commands", "__version__"},
+    "__main__": {"cli", "commands", "rule", "__version__"},
+    "testing": {"engine", "patches", "facts", "finding", "inputs", "rule"},
+    "__init__": set(),
+}
+"""By unit (a module or package of `mmlint`, or all rules): the units it may import."""
+
+TYPES_ONLY = {("facts", "inputs"), ("rule", "facts"), ("rule", "sim"), ("finding", "sim")}
+"""Arrows that exist for annotations alone: under TYPE_CHECKING."""
+
+MODULE_LINES = 400
+LARGER_MODULES = {
+    "analyzer/mmlint/facts/cfg.py": 600,
+    "analyzer/mmlint/facts/removal.py": 500,
+    "analyzer/mmlint/facts/locks.py": 450,
+}
+SCENARIO_LINES = 750
+"""Files of scenarios are lists of independent values."""
+FUNCTION_LINES = 60
+LARGER_FUNCTIONS = {"analyzer/mmlint/sim/explore.py:explore": 70}
+
+
+@cache
+def modules() -> tuple[tuple[Path, ast.Module], ...]:
+    files = [file for folder, name in PACKAGES.items() for file in sorted((ROOT / folder / name).rglob("*.py"))]
+    return tuple((file.relative_to(ROOT), ast.parse(file.read_text(encoding="utf-8"))) for file in files)
+
+
+def unit(dotted: str) -> str:
+    package, *rest = dotted.split(".")
+    return package if package == "mmlint_rules" else (rest[0] if rest else "__init__")
+
+
+def unit_of(path: Path) -> str:
+    return unit(".".join(path.with_suffix("").parts[1:]))
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module == "mmlint":
+        yield from (f"mmlint.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield node.module
+
+
+def arrows(path: Path, tree: ast.AST) -> Iterator[tuple[str, str, int]]:
+    """(importing unit, imported unit, line) of every import of the project inside a syntax tree."""
+    for node in ast.walk(tree):
+        for name in imported(node):
+            if name.split(".")[0] in PACKAGES.values() and unit(name) != unit_of(path):
+                yield unit_of(path), unit(name), getattr(node, "lineno", 0)
+
+
+def for_types(tree: ast.Module) -> set[int]:
+    """The lines under `if TYPE_CHECKING:`."""
+    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    return {line for block in blocks for line in range(block.lineno, (block.body[-1].end_lineno or 0) + 1)}
+
+
+def test_every_unit_has_a_place() -> None:
+    assert {unit_of(path) for path, _ in modules()} - set(ALLOWED) == set()
+
+
+def test_imports_point_one_way() -> None:
+    wrong = [
+        f"{path}:{line}: {source} must not import {target}"
+        for path, tree in modules()
+        for source, target, line in arrows(path, tree)
+        if target not in ALLOWED[source]
+    ]
+    assert wrong == []
+
+
+def test_arrows_for_annotations_do_nothing_at_run_time() -> None:
+    wrong = [
+        f"{path}:{line}: import {target} under TYPE_CHECKING"
+        for path, tree in modules()
+        for source, target, line in arrows(path, tree)
+        if (source, target) in TYPES_ONLY and line not in for_types(tree)
+    ]
+    assert wrong == []
+
+
+def test_the_table_itself_has_no_circle() -> None:
+    rest = {
+        name: {t for t in targets if (name, t) not in TYPES_ONLY} & set(ALLOWED) for name, targets in ALLOWED.items()
+    }
+    while rest:
+        free = {name for name, targets in rest.items() if not targets & set(rest)}
+        assert free, f"a circle among {sorted(rest)}"
+        rest = {name: targets for name, targets in rest.items() if name not in free}
+
+
+def test_rules_do_not_import_each_other_across_families() -> None:
+    for path, tree in modules():
+        if path.parts[0] == "rules" and len(path.parts) > 3:
+            names = [name for node in ast.walk(tree) for name in imported(node) if name.startswith("mmlint_rules.")]
+            assert [n for n in names if n.split(".")[1] != path.parts[2]] == [], path
+
+
+# -------------------------------------------------------------------- sizes
+
+
+def limit(path: Path) -> int:
+    return SCENARIO_LINES if "scenarios" in path.parts else LARGER_MODULES.get(path.as_posix(), MODULE_LINES)
+
+
+def test_modules_stay_small() -> None:
+    sizes = {path: len((ROOT / path).read_text(encoding="utf-8").splitlines()) for path, _ in modules()}
+    assert [f"{path}: {size} lines, at most {limit(path)}" for path, size in sizes.items() if size > limit(path)] == []
+    needless = [name for name in LARGER_MODULES if sizes.get(Path(name), 0) <= MODULE_LINES]
+    assert needless == [], "these are small enough now: take the allowance away"
+
+
+def test_functions_stay_small() -> None:
+    sizes = {
+        f"{path.as_posix()}:{node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
+        for path, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    large = {name: size for name, size in sizes.items() if size > LARGER_FUNCTIONS.get(name, FUNCTION_LINES)}
+    assert large == {}
+    assert [name for name in LARGER_FUNCTIONS if sizes.get(name, 0) <= FUNCTION_LINES] == []
+
+
+# ----------------------------------------------------------------- messages
+
+
+BREACHES = {
+    "GUP103": "`pin_user_pages` without backquotes",
+    "GUP112": "`mmap_lock` without backquotes",
+    "PTL110": "a message of more than 120 characters where the taker's name is long",
+    "PTL112": "`i_mmap_rwsem` without backquotes",
+    "PTL114": "`spinlock_t` without backquotes",
+    "REF102": "`folio_maybe_dma_pinned` without backquotes",
+    "REF106": "the function that is due without backquotes",
+}
+"""Rules whose messages break the convention today; a mended one fails here until it is taken out."""
+
+
+def checked_rules() -> Iterator[object]:
+    for rule in load():
+        broken = BREACHES.get(rule.code)
+        marks = [pytest.mark.xfail(reason=broken, strict=True, raises=AssertionError)] if broken else []
+        yield pytest.param(rule, id=rule.code, marks=marks)
+
+
+def fixture_findings(rule: Rule) -> list[Finding]:
+    folder = fixture_folder(ROOT / "fixtures", rule)
+    if rule.check is not None:
+        return findings_in((folder / "bad.c").read_text(encoding="utf-8"), rule)
+    changelog = folder / "after.txt"
+    body = changelog.read_text(encoding="utf-8") if changelog.exists() else ""
+    before, after = ((folder / f"{side}.c").read_text(encoding="utf-8") for side in ("before", "after"))
+    return findings_between(before, after, rule, body=body)
+
+
+@pytest.mark.parametrize("rule", list(checked_rules()))
+def test_messages_follow_the_convention(rule: Rule) -> None:
+    findings = fixture_findings(rule)
+    assert findings
+    for finding in findings:
+        texts = [finding.message, *(step.message for step in finding.steps)]
+        for text in texts:
+            assert text[0] == "`" or not text[0].isupper() or text[1:2].isupper(), f"starts with a capital: {text}"
+            assert not text.endswith((".", "!")), f"ends with a stop: {text}"
+            assert text.count("`") % 2 == 0, f"a backquote without its pair: {text}"
+            outside = re.sub(r"`[^`]*`", "", text)
+            assert not re.search(r"\b[a-z]+_[a-z_]+\b(?!\.h)", outside), f"an identifier without backquotes: {text}"
+        assert len(finding.message) <= 120, finding.message
+
+
+# ---------------------------------------------------------------- committed
+
+
+MACHINE_PATH = re.compile(rb"(?<![\w.])/(?:work|root|home/[a-z]\w*|Users/\w+)/")
+
+
+def test_no_committed_file_names_a_path_of_a_machine() -> None:
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    files = [ROOT / name for name in listed.decode().split("\0") if name]
+    assert len(files) > 100
+    found = [str(file.relative_to(ROOT)) for file in files if file.is_file() and MACHINE_PATH.search(file.read_bytes())]
+    assert found == []
