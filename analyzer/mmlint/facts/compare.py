@@ -16,8 +16,8 @@ _Key = Callable[[Act], Hashable]
 
 @dataclass(slots=True)
 class Comparison:
-    """The acts of both sides. `pairs` maps an act of before (by id) to its counterpart; `still` holds the ids of the acts
-    that stand on an unchanged line; `removed` and `added` have no counterpart.
+    """The acts of both sides. `pairs` maps an act of before (by id) to its counterpart; `still` holds the ids of the
+    acts that stand on an unchanged line; `removed` and `added` have no counterpart.
     """
 
     before: Function

@@ -1,4 +1,4 @@
-"""What a patch does elsewhere that it did not do before: helpers that are called now, callees and callers that changed."""
+"""What a patch does elsewhere that it did not do before: helpers called now, callees and callers that changed."""
 
 from __future__ import annotations
 

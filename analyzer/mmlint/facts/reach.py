@@ -6,6 +6,8 @@ the label is then done again.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Set
+
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 
@@ -46,11 +48,23 @@ class Reach:
         """Whether every way from `a` to the exit passes `b`."""
         return self.exit is not None and not self._avoids(self.rank[a.id], self.exit, self.rank[b.id])
 
+    def always_meets(self, branch: Node, outcome: bool, nodes: Iterable[Node]) -> bool:
+        """Whether every way from one outcome of a branch to the exit passes one of `nodes`."""
+        met = {self.rank[node.id] for node in nodes}
+        starts = [self.rank[target.id] for target, label in branch.succ if label is outcome]
+        return self.exit is not None and not any(self._escapes(start, self.exit, met) for start in starts)
+
+    def meets(self, start: Node, nodes: Iterable[Node]) -> bool:
+        """Whether every way from `start` to the exit passes one of `nodes`."""
+        met = {self.rank[node.id] for node in nodes} - {self.rank[start.id]}
+        return self.exit is not None and not self._escapes(self.rank[start.id], self.exit, met)
+
     def _avoids(self, start: int, end: int, middle: int) -> bool:
         """Whether some way from `start` to `end` does not pass `middle`."""
-        if middle in (start, end):
-            return False
-        seen, work = {middle}, [start]
+        return middle not in (start, end) and self._escapes(start, end, {middle})
+
+    def _escapes(self, start: int, end: int, met: Set[int]) -> bool:
+        seen, work = set(met), [start]
         while work:
             i = work.pop()
             if i == end:

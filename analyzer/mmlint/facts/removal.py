@@ -65,7 +65,10 @@ class _Judge:
         self.new = reach(compared.after)
         self.vocabulary = _vocabulary(self.tables)
         self.gains = Gains(change, compared)
-        self.branches = {n.expr.key for n in self.new.order if n.kind == "branch" and n.expr is not None}
+        self.branches: dict[str, list[Node]] = {}
+        for node in self.new.order:
+            if node.kind == "branch" and node.expr is not None:
+                self.branches.setdefault(node.expr.key, []).append(node)
 
     def losses(self) -> Iterator[Loss]:
         seen: set[tuple[str, int]] = set()
@@ -261,7 +264,35 @@ class _Judge:
             any(self._stands_in(other, act, row, there) for other in self.compared.added)
             or any(self._still_does(other, act, row, sink) for other in self.compared.old)
             or self.gains.elsewhere(act, row)
+            or (row.role == "release" and self._always_released(act, sink, there))
         )
+
+    def _always_released(self, act: Act, sink: Act, there: Act) -> bool:
+        """Whether every way to the exit that met a release of this thing before does so after: which of several equal
+        lines is the removed one is a matter of how the texts are laid side by side.
+        """
+        alike = self.tables.steps.equals(act.word) | {act.word}
+        before = [a.node for a in self.compared.old if a.word in alike and alike_about(a, act)]
+        after = [a.node for a in self.compared.new if a.word in alike and alike_about(a, act)]
+        judged, others = False, [node for node in before if node is not act.node]
+        if not after:
+            return False
+        needed = self.old.meets(sink.node, before) and not self.old.meets(sink.node, others)
+        if sink.word in _takes(self.tables) and needed:
+            judged = True
+            if not self.new.meets(there.node, after):
+                return False
+        for branch in self.old.order:
+            if branch.kind != "branch" or branch.expr is None or not self.old.before(branch, act.node):
+                continue
+            now = self.branches.get(branch.expr.key, ())
+            for outcome in (True, False):
+                needed = self.old.always_meets(branch, outcome, before)
+                if now and needed and not self.old.always_meets(branch, outcome, others):
+                    judged = True
+                    if not any(self.new.always_meets(n, outcome, after) for n in now):
+                        return False
+        return judged
 
     def _stands_in(self, other: Act, act: Act, row: Step, there: Act) -> bool:
         """An act that the patch adds on the sink's path and that is worth the step, or may be."""
@@ -436,6 +467,11 @@ def _mentions(sink: Act, test: Act) -> bool:
 @cache
 def _done_by(tables: Tables, word: str) -> tuple[Step, ...]:
     return tables.steps.done_by(word)
+
+
+@cache
+def _takes(tables: Tables) -> frozenset[str]:
+    return frozenset((*tables.takes, *tables.takes_resource, "ptl:spin_lock", "ptl:spin_lock_nested"))
 
 
 @cache

@@ -56,7 +56,9 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
         candidates = [now] if now is not None else _near(compared, act)
         for other in candidates:
             row = steps.weakened(act.word, other.word)
-            if row is None or id(other) in taken or _elsewhere(compared, act, row):
+            if row is None or id(other) in taken:
+                continue
+            if _elsewhere(compared, act, row) or _in_parts(compared, act, other):
                 continue
             if row.only == "atomic" and not _in_atomic(compared.after, other.expr):
                 continue
@@ -77,6 +79,13 @@ def _elsewhere(compared: Comparison, act: Act, row: Stronger) -> bool:
     place = row.calls.index(act.word)
     as_strong = frozenset(row.calls[: place + 1]) | compared.before.tables.steps.equals(act.word)
     return any(a.word in as_strong and (a.names & act.names or not act.names) for a in compared.added)
+
+
+def _in_parts(compared: Comparison, act: Act, other: Act) -> bool:
+    """Whether the call is now made in two parts, of which `other` is one (`ptep_get_and_clear` and `flush_tlb_page`)."""
+    words = {a.word for a in compared.added}
+    pairs = (each.split("+") for each in compared.before.tables.steps.equals(act.word) if "+" in each)
+    return any(other.word in parts and words.issuperset(set(parts) - {other.word}) for parts in pairs)
 
 
 def _in_atomic(function: Function, expr: Expr) -> bool:

@@ -1,0 +1,55 @@
+"""PAT108 flush-removed: a TLB flush, drain or wait for lockless walkers is gone.
+
+## What it does
+Compares each function before and after the patch. A flush of the TLB stood between a change of entries and the unlock,
+the end of the notifier range or the free; a wait for lockless walkers stood before a table was freed; a drain before
+references were counted. After the patch the second is still there and the first is not, on some path that had it.
+
+## Why it matters
+Another CPU writes through its old translation after the page was given to somebody else. It takes a TLB that kept the
+entry for some microseconds, so tests see it as corruption far away.
+
+## Bad
+```diff
+ ptep_get_and_clear(mm, addr, ptep);
+-flush_tlb_range(vma, addr, end);
+ pte_unmap_unlock(ptep, ptl);
+```
+
+## Good
+```diff
+-ptep_get_and_clear(mm, addr, ptep);
+-flush_tlb_page(vma, addr);
++ptep_clear_flush(vma, addr, ptep);
+ pte_unmap_unlock(ptep, ptl);
+```
+
+## Limits
+Silent when the step moved to another place on the path, to a callee, to a caller that the patch changes, or into a new
+helper; when a call that the step tables hold for equal stands in its place; when the condition was merged, split,
+inverted or put into a variable; when the early exit that needed the step is gone. A step that the tables give no
+scenario for is said at info. With hunks alone only sinks that the hunk shows count.
+
+## Sources
+Documentation/core-api/cachetlb.rst; mm/rmap.c; mm/mmu_gather.c; eb66ae030829 (mremap); kernel/steps.toml.
+"""
+
+from __future__ import annotations
+
+from mmlint.finding import Confidence, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import HM6
+
+from mmlint_rules.pat.lost import reporter
+
+RULE = Rule(
+    code="PAT108",
+    name="flush-removed",
+    summary="a TLB flush, drain or wait for lockless walkers is gone",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=reporter("PAT108"),
+    scenario=HM6,
+    partial=True,
+)

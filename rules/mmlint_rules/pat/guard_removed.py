@@ -1,0 +1,60 @@
+"""PAT106 guard-removed: a check that guarded a change of an entry or page is gone.
+
+## What it does
+Compares each function before and after the patch. A test of the state of a page, folio, entry or mapped table (pinned,
+exclusive, KSM, anonymous, writable, its pfn, the references expected, the table's NULL) decided whether a sink was
+reached (a write-protect, a write of an entry, an isolation, a reuse, a migration); after the patch the sink is still
+there, and no such test decides about it.
+
+## Why it matters
+The code after such a patch looks like any other code: nothing in it says that a check is missing. A page that is pinned
+for DMA is write-protected and copied away from its device, an entry is made writable over another page, a table that is
+gone is dereferenced. Only the two states side by side show it.
+
+## Bad
+```diff
+ if (!folio_test_swapcache(folio)) {
+-	if (folio_maybe_dma_pinned(folio))
+-		goto keep_locked;
+        if (!add_to_swap(folio))
+```
+
+## Good
+```diff
+-	if (!(sc->gfp_mask & __GFP_IO))
+-		goto keep_locked;
+-	if (folio_maybe_dma_pinned(folio))
++	if (!(sc->gfp_mask & __GFP_IO) || folio_maybe_dma_pinned(folio))
+                goto keep_locked;
+```
+
+## Limits
+Silent when the step moved to another place on the path, to a callee, to a caller that the patch changes, or into a new
+helper; when a call that the step tables hold for equal stands in its place; when the condition was merged, split,
+inverted or put into a variable; when the early exit that needed the step is gone. A step that the tables give no
+scenario for is said at info. With hunks alone only sinks that the hunk shows count.
+
+## Sources
+Documentation/core-api/pin_user_pages.rst; digest of the fork/COW thread of August 2020, rules B1 to B6;
+kernel/steps.toml names the source of every step.
+"""
+
+from __future__ import annotations
+
+from mmlint.finding import Confidence, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import S1
+
+from mmlint_rules.pat.lost import reporter
+
+RULE = Rule(
+    code="PAT106",
+    name="guard-removed",
+    summary="a check that guarded a change of an entry or page is gone",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=reporter("PAT106"),
+    scenario=S1,
+    partial=True,
+)

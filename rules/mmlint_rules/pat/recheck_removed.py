@@ -1,0 +1,57 @@
+"""PAT107 recheck-removed: the recheck after a lock was retaken, or after a lockless step, is gone.
+
+## What it does
+Compares each function before and after the patch. A recheck (`pte_same` and its kin, the pmd and pte values in
+GUP-fast, the swap cache or the mapping of a folio, a seqcount, an interval notifier, the vma) stood between taking the
+lock, or
+the lockless step, and the change; after the patch the change is still there without it.
+
+## Why it matters
+What was read before the lock was taken may be about another page by now. The recheck is the only thing that ties the
+two together: without it a fault installs its copy over a page that another thread has just mapped, and GUP-fast keeps a
+page whose table was freed.
+
+## Bad
+```diff
+ vmf->pte = pte_offset_map_lock(mm, vmf->pmd, vmf->address, &vmf->ptl);
+-if (likely(vmf->pte && pte_same(ptep_get(vmf->pte), vmf->orig_pte))) {
++if (likely(vmf->pte)) {
+        ptep_clear_flush(vma, vmf->address, vmf->pte);
+```
+
+## Good
+```diff
+-if (likely(vmf->pte && pte_same(ptep_get(vmf->pte), vmf->orig_pte))) {
++if (likely(vmf->pte) && likely(pte_same(vmf->orig_pte, ptep_get(vmf->pte)))) {
+        ptep_clear_flush(vma, vmf->address, vmf->pte);
+```
+
+## Limits
+Silent when the step moved to another place on the path, to a callee, to a caller that the patch changes, or into a new
+helper; when a call that the step tables hold for equal stands in its place; when the condition was merged, split,
+inverted or put into a variable; when the early exit that needed the step is gone. A step that the tables give no
+scenario for is said at info. With hunks alone only sinks that the hunk shows count.
+
+## Sources
+mm/memory.c, mm/gup.c gup_fast_pte_range (70cbc3cc78a9); Documentation/mm/hmm.rst; kernel/steps.toml.
+"""
+
+from __future__ import annotations
+
+from mmlint.finding import Confidence, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import RT1
+
+from mmlint_rules.pat.lost import reporter
+
+RULE = Rule(
+    code="PAT107",
+    name="recheck-removed",
+    summary="the recheck after a lock was retaken, or after a lockless step, is gone",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=reporter("PAT107"),
+    scenario=RT1,
+    partial=True,
+)

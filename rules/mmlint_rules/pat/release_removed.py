@@ -1,0 +1,58 @@
+"""PAT110 release-removed: a release of what is still taken, or the get behind a put, is gone.
+
+## What it does
+Compares each function before and after the patch. A reference, pin, lock, isolation, table mapping, charge or iterator
+was given back on a path; the path and what it took are still there, the release is not. A get is reported if the put
+that gave its reference back stays.
+
+## Why it matters
+A leaked reference or pin keeps the page from being freed, migrated or offlined for ever; a lock that is kept hangs the
+next one who comes. One exit of many is enough, and it is the exit that tests do not take.
+
+## Bad
+```diff
+ if (!folio_isolate_lru(folio)) {
+-	folio_unlock(folio);
+        result = SCAN_DEL_PAGE_LRU;
+        goto out;
+```
+
+## Good
+```diff
+ if (!folio_isolate_lru(folio)) {
+-	folio_unlock(folio);
+        result = SCAN_DEL_PAGE_LRU;
+-	goto out;
++	goto out_unlock;
+```
+
+## Limits
+Silent when the step moved to another place on the path, to a callee, to a caller that the patch changes, or into a new
+helper; when a call that the step tables hold for equal stands in its place; when the condition was merged, split,
+inverted or put into a variable; when the early exit that needed the step is gone. A step that the tables give no
+scenario for is said at info. With hunks alone only sinks that the hunk shows count.
+What is handed on to a call that is not known counts as given back.
+
+## Sources
+include/linux/mm.h, include/linux/pagemap.h; review rules RR-33, RR-39, RR-55; kernel/resources.toml.
+"""
+
+from __future__ import annotations
+
+from mmlint.finding import Confidence, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import LEAK1
+
+from mmlint_rules.pat.lost import reporter
+
+RULE = Rule(
+    code="PAT110",
+    name="release-removed",
+    summary="a release of what is still taken, or the get behind a put, is gone",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=reporter("PAT110"),
+    scenario=LEAK1,
+    partial=True,
+)

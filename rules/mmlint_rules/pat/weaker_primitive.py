@@ -1,0 +1,81 @@
+"""PAT114 weaker-primitive: a call is exchanged for one that does less, or loses a flag it needs.
+
+## What it does
+Compares each function before and after the patch. In the place of a call, or about the same thing, the patch makes
+one that an order of the step tables puts below it: a clear with its flush becomes a plain clear, a get that may fail
+one that may not, an unpin a put, a pin a get, a test for pins a count. Flags count too: a pin that no longer gets
+`FOLL_LONGTERM` on any path.
+
+## Why it matters
+Conversions and clean-ups exchange primitives by the dozen, and the weaker one nearly always works: the difference is a
+race, or a counter that ends one reference short.
+
+## Bad
+```diff
+-unpin_user_page(page);
++put_page(page);
+```
+
+## Good
+```diff
+-unpin_user_page(page);
++unpin_user_pages(&page, 1);
+```
+
+## Limits
+Only orders that the tables name are judged. Orders that hold only where nothing may sleep (`GFP_ATOMIC`, trylocks) are
+judged only where the function itself holds the lock; sleep-under-ptl reports the rest. Silent when the stronger call is
+made about the same thing elsewhere in the function. Orders without a scenario (interrupts left on, `mmap_read_lock` for
+`mmap_write_lock`) are said at info.
+
+## Sources
+Documentation/core-api/pin_user_pages.rst; include/linux/page_ref.h; mm/pgtable-generic.c; kernel/steps.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.weaken import Weaker, weakened
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import MIX1, find
+
+_MAX_HITS = 6
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report each primitive that became weaker, at the weaker one."""
+    after = change.after
+    if after is None:
+        return
+    for found in weakened(change)[:_MAX_HITS]:
+        scenario = find(found.row.scenario) if found.row.scenario else None
+        hit = after.hit(
+            found.now.expr,
+            _message(found),
+            severity=None if scenario is not None else Severity.INFO,
+            anchor=f"{found.row.name} {found.step.word} {found.lost or found.now.word}",
+        )
+        yield replace(hit, scenario=scenario)
+
+
+def _message(found: Weaker) -> str:
+    if found.lost:
+        return f"`{found.now.word}` no longer gets `{found.lost}`: {found.row.what} is lost"
+    return f"`{found.step.word}` became `{found.now.word}`: {found.row.what} is lost"
+
+
+RULE = Rule(
+    code="PAT114",
+    name="weaker-primitive",
+    summary="a call is exchanged for one that does less, or loses a flag it needs",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=MIX1,
+    partial=True,
+)
