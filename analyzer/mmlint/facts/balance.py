@@ -20,6 +20,7 @@ _EXCLUSIVE = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "walk", "l
 _FIRM = _EXCLUSIVE - {"walk", "swap_lock"}
 _OURS = frozenset({"ptl", "walk", "pte_map", "lazy_mmu", "notifier", "mmap_lock", "i_mmap", "anon_vma", "vma_lock"})
 """Kinds of mm, whose contracts the tables know; for others an unlock that only looks conditional is believed."""
+_CPU = frozenset({"irq", "preempt", "bh", "srcu"})
 _BY_RESULT = frozenset(
     {"folio_lock", "inode_lock", "kmap", "kmap_atomic", "pagefault_off", "migrate_off", "migrate", "seqcount"}
 )
@@ -30,7 +31,8 @@ Exit = tuple[Node, Held, str | None]
 class Left:
     """A lock still held at `exit`. `drops`: lines that give it up on other ways out. `at`: where the way parts.
 
-    `sure`: nothing tells a caller of that exit that the lock is still held.
+    `sure`: nothing tells a caller of that exit that the lock is still held. `ours`: one of mm's kinds, or a lock that
+    only this function knows.
     """
 
     lock: Held
@@ -38,6 +40,7 @@ class Left:
     at: Node
     drops: tuple[int, ...]
     sure: bool
+    ours: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def _judge(function: Function, facts: LockFacts, site: Site, exits: list[Exit]) 
         return None
     drops = contract.releases(function).get(site, [])
     ours = held.kind in _OURS or contract.nameless(function, held)
-    if not ours and (facts.uncertain or not drops):
+    if not ours and (facts.uncertain or not drops or held.kind in _CPU):
         return None
     exits = [e for e in exits if not _bypasses(function, facts, site, e[0], drops, ours=ours)]
     if held.kind == "mmap_lock":
@@ -148,7 +151,7 @@ def _judge(function: Function, facts: LockFacts, site: Site, exits: list[Exit]) 
     exits.sort(key=lambda e: (contract.outcome(function, e[2]) != "bad", e[0].line))
     exit_ = exits[0][0]
     at = _parting(facts, site, exit_, drops) if drops else exit_
-    return Left(held, exit_, at, tuple(sorted({n.line for n in drops})), sure)
+    return Left(held, exit_, at, tuple(sorted({n.line for n in drops})), sure, ours)
 
 
 def _free_exits(function: Function, facts: LockFacts, site: Site, drops: list[Node]) -> list[str | None]:

@@ -121,3 +121,72 @@ def _bare(function: Function, node: Node) -> bool:
 def _unlocks(function: Function, node: Node) -> bool:
     """Whether no page-table lock is left behind that node."""
     return all(_bare(function, target) for target, _ in node.succ)
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """A call at `use` that is reached from `taken` without what has to come in between."""
+
+    taken: Expr
+    use: Expr
+
+
+_PENDING = "flush_tlb_batched_pending"
+
+
+@fact
+def unflushed_relocks(function: Function) -> tuple[Unchecked, ...]:
+    """Entries changed under a page-table lock without the batched flush that other takings of this function make."""
+    flushes = {n.id for n, _ in function.calls.get(_PENDING, ())}
+    if not flushes:
+        return ()
+    found = []
+    tables = function.tables
+    ends = flushes | {
+        n.id for n, c in _all_calls(function) if any(d.kind == "ptl" for d in tables.drops.get(c.value, ()))
+    }
+    for name, calls in function.calls.items():
+        if not any(t.kind == "ptl" and t.result and t.out is not None for t in tables.takes.get(name, ())):
+            continue
+        for node, call in calls:
+            reached = graph.after([t for t, _ in node.succ], lambda n: n.id in ends)
+            write = next((c for n, c in _all_calls(function) if n.id in reached and _takes_away(function, c)), None)
+            if write is not None:
+                found.append(Unchecked(call, write))
+    return tuple(found)
+
+
+def _all_calls(function: Function) -> list[tuple[Node, Expr]]:
+    return [each for calls in function.calls.values() for each in calls]
+
+
+def _takes_away(function: Function, call: Expr) -> bool:
+    row = function.tables.set_entries.get(call.value)
+    return row is not None and row.level == "pte" and row.op in ("clear", "get-and-clear")
+
+
+_AS_PAGE = frozenset({"pmd_page", "pmd_folio", "pmd_pfn", "vm_normal_page_pmd", "vm_normal_folio_pmd"})
+_HUGE_LOCKS = frozenset({"pmd_trans_huge_lock", "__pmd_trans_huge_lock"})
+
+
+@fact
+def nonpresent_as_page(function: Function) -> tuple[Unchecked, ...]:
+    """Conversions of a locked huge PMD to its page with no test of what kind of entry it is."""
+    tables = function.tables
+    tests = tables.with_class("present") | tables.with_class("swap_kind") | tables.with_class("protnone")
+    found = []
+    for name in _HUGE_LOCKS & function.calls.keys():
+        for node, call in function.calls[name]:
+            reached = graph.after([t for t, _ in node.succ], lambda n: n.kind == "branch" and _asks(n, tests))
+            for use_node, use in _all_calls(function):
+                if use.value in _AS_PAGE and use_node.id in reached and not _asks(use_node, tests):
+                    found.append(Unchecked(call, use))
+                    break
+    return tuple(found)
+
+
+def _asks(node: Node, tests: frozenset[str]) -> bool:
+    """Whether the node asks for the kind of an entry; the arm of a `#if` stands for what the build rules out."""
+    if node.expr is None:
+        return False
+    return node.expr.value.startswith("#") or any(c.value in tests for c in node.expr.calls())

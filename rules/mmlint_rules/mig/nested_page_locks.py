@@ -43,7 +43,7 @@ def check(function: Function) -> Iterator[Hit]:
     for found in nested_folio_locks(function):
         yield function.hit(
             found.call,
-            f"`{found.call.value}` waits for a second folio lock; `{found.held.key}` is locked (line {found.held.line})",
+            f"`{found.call.value}` waits for a second folio lock under that of `{found.held.key}`",
             steps=(function.step(found.held.line, f"`{found.held.name}` locks `{found.held.key}`"),),
             anchor=f"{found.call.key} under {found.held.key}",
         )

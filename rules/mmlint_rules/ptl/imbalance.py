@@ -29,7 +29,8 @@ if (!pte_present(ptep_get(pte))) {
 ## Limits
 Folio locks count only on error returns. Of spinlocks and mutexes that are not mm's own only exits that other exits
 contradict are reported; that a patch takes the only release away is PTL117. Where a callee changes locks in a way that
-its result does not tell, the rule is silent. On mm/ of 6.12 and 6.1 it reports nothing.
+its result does not tell, the rule is silent. On mm/ of 6.12 and 6.1 it reports nothing; on 3,569 files of kernel/, fs/,
+arch/x86 and some drivers about ten places, half of them real, which is why other locks than mm's are warnings there.
 
 ## Sources
 Documentation/mm/split_page_table_lock.rst; review practice RR-4, RR-5, RR-8, RF-3, RF-8 to RF-10.
@@ -69,7 +70,8 @@ def report(function: Function, left: Left) -> Hit:
         left.at,
         f"{describe(lock.kind, lock.key)} from `{lock.name}` (line {lock.line}) is still held when it returns",
         steps=tuple(steps),
-        confidence=None if left.sure else Confidence.MEDIUM,
+        severity=None if left.ours else Severity.WARNING,
+        confidence=None if left.sure and left.ours else Confidence.MEDIUM,
         anchor=f"left {lock.kind} {lock.key} {lock.name}",
     )
 
