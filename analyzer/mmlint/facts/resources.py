@@ -197,7 +197,8 @@ class _Owner:
         fresh = frozenset(o for o in outcome.prop if o.take != id(call) or o.resource != row.resource)
         own = Own(row.resource, frozenset((key,)), id(call))
         if row.when == "always":
-            return [Outcome(fresh | {own}, outcome.value)]
+            mapped = row.resource == "kernel mapping" and row.holder == "result"
+            return [Outcome(fresh | {own}, "ok" if mapped else outcome.value)]
         held = Outcome(fresh | {own}, "1" if self._single(call) else _TAKEN[row.when])
         return [held] if outcome.value is not None else [held, *(Outcome(fresh, v) for v in _REFUSED[row.when])]
 
