@@ -11,7 +11,7 @@ from mmlint.facts.change import FunctionChange, PatchView
 from mmlint.facts.function import Function
 from mmlint.facts.program import Program
 from mmlint.facts.summaries import summary
-from mmlint.finding import Confidence, Finding, Hit, Origin, Simulation
+from mmlint.finding import Confidence, Finding, Hit, Origin, Severity, Simulation
 from mmlint.rule import Rule
 
 _CALLER_DEPTH = 3
@@ -80,7 +80,10 @@ def number(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def check_patch(view: PatchView, rules: Sequence[Rule]) -> tuple[list[Finding], list[Finding], list[Finding]]:
-    """What a patch brings, what was there and still is, and what it takes away."""
+    """What a patch brings, what was there and still is, and what it takes away.
+
+    Where a rule on the state of the code has spoken, a comparison that points at the same line says nothing more.
+    """
     before = [c.before for c in view.changes if c.before is not None]
     after = [c.after for c in view.changes if c.after is not None]
     if not view.partial:
@@ -90,7 +93,8 @@ def check_patch(view: PatchView, rules: Sequence[Rule]) -> tuple[list[Finding], 
     old = number(f for function in before for f in check_function(function, rules))
     new = number(f for function in after for f in check_function(function, rules))
     brought, kept, gone = compare(old, new)
-    brought += _compared(view, rules)
+    said = {(f.path, f.line) for f in brought if f.severity.rank >= Severity.WARNING.rank}
+    brought += [f for f in _compared(view, rules) if (f.path, f.line) not in said]
     return number(brought), kept, gone
 
 
