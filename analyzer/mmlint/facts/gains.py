@@ -28,7 +28,7 @@ class Gains:
         callee = next(iter(self.program.named(path, call.word)), None)
         callee = callee or self.compared.before.program.resolve(call.word, path)
         if callee is None:
-            return bool(call.names & act.names) and not call.word.startswith(_ACCESSORS)
+            return bool(call.names & act.names) and not call.word.startswith(ACCESSORS)
         return self._does(performed(callee), act, row)
 
     def elsewhere(self, act: Act, row: Step) -> bool:
@@ -68,7 +68,7 @@ class Gains:
         )
 
 
-_ACCESSORS = (
+ACCESSORS = (
     "page_",
     "pte_",
     "pmd_",

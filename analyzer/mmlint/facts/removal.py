@@ -14,7 +14,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
-from mmlint.facts.gains import Gains
+from mmlint.facts.gains import ACCESSORS, Gains
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act, performed, spelled
 from mmlint.facts.weaken import weakened
@@ -107,7 +107,7 @@ class _Judge:
     def _alone(self, act: Act, rows: list[Step]) -> Iterator[Loss]:
         """A mark or release of something that the function neither took nor maps: gone for whoever comes after."""
         for row in rows:
-            if row.role not in ("mark", "release"):
+            if row.role not in ("mark", "release") and not self._flushes(act):
                 continue
             if row.role == "release" and any(
                 s.word in row.sinks and self._same_thing(act, s, row) for s in self.compared.old
@@ -116,12 +116,16 @@ class _Judge:
             beside = self._beside(act)
             if beside is None or self._region_gone(act) or self._was_taken(row):
                 continue
-            if row.role == "release" and not act.names <= self._names_left:
+            if row.role == "release" and not {n for n in act.names if not n.isupper()} <= self._names_left:
                 continue
             there = self.compared.pairs[id(beside)]
             if not self._covered(act, row, beside, there):
                 yield Loss(row, act, there, "gone")
             return
+
+    def _flushes(self, act: Act) -> bool:
+        flush = self.tables.flushes.get(act.word)
+        return flush is not None and flush.sync and not flush.clears
 
     def _beside(self, act: Act) -> Act | None:
         """The nearest act on the same path that is still there."""
@@ -212,7 +216,7 @@ class _Judge:
         judged = row.role == "check" and row.side == "before" and act.word != "field:null"
         if judged and (row is STATE_TEST or self._strong(act)):
             others = (s for s in self.compared.old if s is not act and self._matters(s, act))
-            yield from (s for s in others if act.guards(s, self.old))
+            yield from (s for s in others if act.guards(s, self.old, main=True))
 
     def _reaches(self, sink: Act, row: Step) -> bool:
         """Whether the sink is a call of this file's that does what the row names."""
@@ -234,7 +238,9 @@ class _Judge:
             return True
         if not self._strong(act):
             return False
-        return sink.word in self.vocabulary or sink.word == "return" or self._does_something(sink)
+        if sink.word in self.vocabulary or sink.word == "return" or self._does_something(sink):
+            return True
+        return sink.use == "bare" and sink.expr.kind == "call" and not sink.word.startswith(ACCESSORS)
 
     def _does_something(self, sink: Act) -> bool:
         callee = self._local(sink)
@@ -321,7 +327,9 @@ class _Judge:
 
     def _still_does(self, other: Act, act: Act, row: Step, sink: Act) -> bool:
         """Another act of before, still there, that does the same for the same sink."""
-        if other is act or id(other) not in self.compared.pairs or not self._worth(other.word, act.word, row):
+        if row.role == "release" or other is act or id(other) not in self.compared.pairs:
+            return False
+        if not self._worth(other.word, act.word, row):
             return False
         if not self.old.together(other.node, act.node):
             return False
@@ -330,13 +338,8 @@ class _Judge:
             if not alike or self._changed_between(other, act, row):
                 return False
             return other.guards(sink, self.old) and self.old.dominates(other.node, sink.node)
-        if row.role in ("release", "carry", "mark", "take"):
-            alike = self._same_thing(other, sink, row) and alike_about(other, act)
-            if row.role != "release":
-                return alike and self._always(other, act)
-            released = other is not sink and self.old.before(sink.node, other.node)
-            released = released and (other.word == act.word or other.word in self.tables.steps.equals(act.word))
-            return alike and released and not self._changed_between(other, act, row)
+        if row.role in ("carry", "mark", "take"):
+            return self._same_thing(other, sink, row) and alike_about(other, act) and self._always(other, act)
         first, second = (other, sink) if row.side == "before" else (sink, other)
         if not self.old.before(first.node, second.node) or not self._always(other, act):
             return False
