@@ -98,7 +98,7 @@ class _Judge:
                     if there is None:
                         continue
                     judged = True
-                    if not self._covered(act, row, sink, there):
+                    if not self._covered(act, row, sink, there) and not self._stricter(act, sink, there):
                         yield Loss(row, act, there, "removed")
                     break
         if not judged and not self.change.patch.partial:
@@ -263,6 +263,24 @@ class _Judge:
             if expr is not None and expr.kind == "assign" and expr.args[1].names() & found:
                 found.add(expr.args[0].root)
         return frozenset(found)
+
+    def _stricter(self, act: Act, sink: Act, there: Act) -> bool:
+        """Whether the test only let more through (`if (!huge && !devmap) goto out;`): fewer reach the sink now."""
+        bit = self.new.rank.get(there.node.id)
+        tests = [test for test in act.tests if self.old.chosen(test, sink.node) is not None]
+        ways = [
+            (now, label)
+            for test in tests
+            for before in self.old.order
+            if before.kind == "branch" and before.expr is not None
+            for target, label in before.succ
+            if target is test
+            for now in self.new.order
+            if now.kind == "branch" and now.expr is not None and now.expr.key == before.expr.key
+        ]
+        if bit is None or not ways:
+            return False
+        return not any(isinstance(label, bool) and self.new.side(now, label) >> bit & 1 for now, label in ways)
 
     # ------------------------------------------------------------ covered
     def _covered(self, act: Act, row: Step, sink: Act, there: Act) -> bool:
