@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mmlint import __version__
-from mmlint.commands import analyse, baseline, catalog, hook, new_rule
+from mmlint.commands import analyse, audit, baseline, catalog, hook, new_rule
 from mmlint.commands.binding import bind
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ def main(
 
 app.command("check")(bind(analyse.Check, analyse.check))
 app.command("patch")(bind(analyse.Patch, analyse.patch))
+app.command("audit")(bind(audit.Audit, audit.audit))
 app.command()(catalog.rules)
 app.command()(catalog.rule)
 app.command()(catalog.sim)

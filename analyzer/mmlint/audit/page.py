@@ -1,0 +1,160 @@
+"""The report of an audit as one HTML file that needs nothing else: no network, no other file, no server."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+
+from mmlint import __version__
+from mmlint.finding import Confidence, Finding, Report, Severity, Simulation
+from mmlint.output import Context
+from mmlint.output.text import plain, plural
+from mmlint.output.witness import witness
+from mmlint.rule import FAMILIES
+
+_AROUND = 3
+_HERE = Path(__file__).parent
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def render(report: Report, _context: Context) -> str:
+    """The whole page."""
+    style = (_HERE / "page.css").read_text(encoding="utf-8")
+    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    proofs = _proofs(report.findings)
+    rows = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8"><title>mmlint audit</title>',
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<style>\n{style}</style></head><body>",
+        f"<h1>mmlint audit</h1><p>{_summary(report)}</p>",
+        *(f"<p>{_text(note)}</p>" for note in report.notes),
+        *_problems(report),
+        *_overview(report.findings),
+        *_filter(report.findings),
+        *(row for finding in report.findings for row in _finding(finding, report, proofs)),
+        *(row for simulation, number in proofs.items() for row in _proof(simulation, number)),
+        f"<script>\n{script}</script></body></html>",
+    ]
+    return "".join(row + "\n" for row in rows)
+
+
+def _text(text: str) -> str:
+    return escape(plain(text))
+
+
+def _summary(report: Report) -> str:
+    found, silenced = plural(len(report.findings), "finding"), plural(len(report.suppressed), "finding")
+    read = f"{plural(report.stats.functions, 'function')} of {plural(report.stats.files, 'file')}"
+    unread = report.stats.functions_unread
+    more = f"; {plural(unread, 'function')} could not be read in full" if unread else ""
+    return f"{found} in {read}{more}; {silenced} suppressed. mmlint {escape(__version__)}."
+
+
+def _problems(report: Report) -> list[str]:
+    items = [f"<li>{_text(problem.path)}: {_text(problem.message)}</li>" for problem in report.errors]
+    return ["<h2>Not read</h2><ul>", *items, "</ul>"] if items else []
+
+
+def _overview(findings: list[Finding]) -> list[str]:
+    family = Counter(finding.code[:3] for finding in findings)
+    folder = Counter("/".join(finding.path.split("/")[:-1][:2]) or "." for finding in findings)
+    level = Counter(finding.severity.value for finding in findings)
+    named = {letters: f"{letters}: {FAMILIES.get(letters, 'suppressions')}" for letters in family}
+    return [
+        "<h2>Overview</h2>",
+        *_table("Severity", Counter({word: level[word] for word in Severity if level[word]})),
+        *_table("Family", Counter({named[letters]: count for letters, count in family.items()})),
+        *_table("Folder", folder),
+    ]
+
+
+def _table(title: str, counts: Counter[str]) -> list[str]:
+    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    return [
+        f'<table class="counts"><tr><th>{title}</th><th>Findings</th></tr>',
+        *(f"<tr><td>{_text(word)}</td><td>{count}</td></tr>" for word, count in rows),
+        "</table>",
+    ]
+
+
+def _filter(findings: list[Finding]) -> list[str]:
+    return [
+        "<h2>Findings</h2>",
+        '<form><input name="text" type="search" placeholder="path, function, rule, words" aria-label="Search">',
+        *_choice("severity", Severity),
+        *_choice("confidence", Confidence),
+        *_choice("family", sorted({finding.code[:3] for finding in findings})),
+        '<output name="shown"></output></form>',
+    ]
+
+
+def _choice(name: str, words: Iterable[str]) -> list[str]:
+    options = [f'<option value="{_text(word)}">{_text(word)}</option>' for word in words]
+    return [f'<select name="{name}" aria-label="{name}"><option value="">any {name}</option>', *options, "</select>"]
+
+
+def _finding(finding: Finding, report: Report, proofs: dict[Simulation, int]) -> list[str]:
+    about = {
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "family": finding.code[:3],
+        "fingerprint": finding.fingerprint,
+    }
+    data = " ".join(f'data-{name}="{_text(value)}"' for name, value in about.items())
+    where = f" in {_text(finding.function)}()" if finding.function else ""
+    rows = [
+        f'<article class="{_text(finding.severity.value)}" {data}>',
+        f"<h3>{_text(finding.code)} {_text(finding.message)}</h3>",
+        f"<p>{_text(finding.path)}:{finding.line}{where}. {_text(finding.name)}, {finding.severity.value}, "
+        f"{finding.confidence.value} confidence.</p>",
+        *_excerpt(finding.path, finding.line, finding.end_line, report),
+    ]
+    if finding.steps:
+        rows.append("<ol>")
+        for step in finding.steps:
+            rows.append(f"<li>{_text(step.path)}:{step.line}: {_text(step.message)}")
+            rows += [*_excerpt(step.path, step.line, step.line, report, around=0), "</li>"]
+        rows.append("</ol>")
+    rows += [f"<p>{_text(note)}</p>" for note in finding.notes]
+    if finding.simulation.command:
+        rows.append(
+            f'<p>Proof: <a href="#proof-{proofs[finding.simulation]}">{_text(finding.simulation.scenario)}</a>, '
+            f"replay with <code>{_text(finding.simulation.command)}</code></p>"
+        )
+    return [*rows, "</article>"]
+
+
+def _excerpt(path: str, first: int, last: int, report: Report, around: int = _AROUND) -> list[str]:
+    """The source around a place, its lines marked; nothing where the place is not in the file."""
+    lines = report.sources.get(path, [])
+    if not 1 <= first <= len(lines):
+        return []
+    begin, end = max(first - around, 1), min(max(last, first) + around, len(lines))
+    rows = []
+    for number in range(begin, end + 1):
+        text = f"{number:6} {escape(plain(lines[number - 1], tabs=True))}"
+        rows.append(f"<b>{text}</b>" if first <= number <= max(last, first) and around else f"{text}\n")
+    return [f"<pre>{''.join(rows)}</pre>"]
+
+
+def _proofs(findings: list[Finding]) -> dict[Simulation, int]:
+    """The proofs behind the findings, each with its number on the page."""
+    unique = dict.fromkeys(finding.simulation for finding in findings if finding.simulation.command)
+    return {simulation: number for number, simulation in enumerate(unique, 1)}
+
+
+def _proof(simulation: Simulation, number: int) -> list[str]:
+    played = witness(simulation)
+    rows = ["<h2>Proofs</h2>"] if number == 1 else []
+    rows.append(f'<section id="proof-{number}"><h3>{_text(simulation.scenario)}</h3>')
+    rows.append(f"<p><code>{_text(simulation.command)}</code>, tested by <code>{_text(simulation.test)}</code></p>")
+    if played.turns:
+        rows.append("<table><tr><th>CPU</th><th>Step</th></tr>")
+        rows += [f"<tr><td>{_text(turn.cpu)}</td><td>{_text(turn.text)}</td></tr>" for turn in played.turns]
+        rows.append(f"</table><p>{_text(played.verdict)}</p>")
+    return [*rows, "</section>"]

@@ -1,0 +1,61 @@
+"""Worker processes: each window of work gets fresh ones, which bounds their memory, and they end with their parent."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+from mmlint.api import run_chunks
+from mmlint.finding import Report
+from mmlint.settings import Settings
+
+_WINDOW = 512
+_CHUNK = 8
+_TRIES = 3
+
+
+@contextmanager
+def pool(jobs: int) -> Iterator[Executor]:
+    """Processes for a while; leaving early cancels what has not begun."""
+    workers = ProcessPoolExecutor(jobs, initializer=_end_with_parent)
+    try:
+        yield workers
+    finally:
+        workers.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def analyse(
+    root: str, names: Sequence[str], settings: Settings, jobs: int
+) -> Generator[tuple[str, Report], None, None]:
+    """Each file with its report, in order. Raises BrokenProcessPool when workers die three times without a result."""
+    done = failures = 0
+    while done < len(names):
+        window = list(names[done : done + _WINDOW])
+        chunks = [window[i : i + _CHUNK] for i in range(0, len(window), _CHUNK)]
+        try:
+            with pool(min(jobs, len(chunks))) as workers:
+                for name, report in zip(window, run_chunks(workers, root, chunks, settings, None), strict=True):
+                    done += 1
+                    failures = 0
+                    yield name, report
+        except BrokenProcessPool:
+            failures += 1
+            if failures == _TRIES:
+                raise

@@ -1,0 +1,85 @@
+"""`audit`: all of a kernel tree."""
+
+# ruff: noqa: RUF009 (declaring an option makes a frozen field, nothing that is shared)
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmlint.commands.options import Options, argument, flag
+from mmlint.commands.run import complain, fail, run
+from mmlint.finding import Report
+from mmlint.output import WRITERS, Context, Writer
+
+if TYPE_CHECKING:
+    from mmlint import api
+    from mmlint.settings import Settings
+
+
+class Page(Writer):
+    """The HTML report, which only an audit writes."""
+
+    def render(self, report: Report, context: Context) -> str:
+        """The page."""
+        from mmlint.audit.page import render
+
+        return render(report, context)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit(Options):
+    """What `mmlint audit` takes."""
+
+    trees: list[str] | None = argument("The kernel tree.", "TREE")
+    html: str | None = flag("Write a page to read and filter (a folder gets index.html).", metavar="FILE")
+    sarif: str | None = flag("Write SARIF.", metavar="FILE")
+    no_cache: bool = flag("Use and keep no results of earlier runs.")
+
+    def outputs(self) -> list[tuple[Writer, str]]:
+        """As every command, with the two files; who asks for files alone gets one line a finding on stdout."""
+        chosen = Options.outputs(self)
+        if self.output is None and (self.html or self.sarif):
+            chosen = [(WRITERS["concise"], "")]
+        if self.html:
+            page = Path(self.html)
+            chosen.append((Page("", "a page"), str(page / "index.html" if page.is_dir() else page)))
+        if self.sarif:
+            chosen.append((WRITERS["sarif"], self.sarif))
+        return chosen
+
+
+def audit(options: Audit) -> None:
+    """Audit a kernel tree; results are kept, so that an interrupted or repeated run does what is left.
+
+    A finding that depends on another file is only worked out again when its own file or a header of its folder
+    changes; --no-cache does everything anew.
+    """
+    trees = options.trees or []
+    if len(trees) != 1:
+        fail("audit: name one kernel tree")
+    tree = trees[0]
+    machine = any(writer.machine and not file for writer, file in _outputs(options))
+
+    def analysis(settings: Settings, bar: api.Progress | None) -> Report:
+        from mmlint.audit.run import audit as whole
+        from mmlint.facts.index import cache_folder
+        from mmlint.kernel.tables import extend, tables
+
+        names = extend(settings.tables[0]) if settings.tables else tables()
+        folder = None if options.no_cache else cache_folder()
+        done = whole(tree, settings, names, folder=folder, progress=bar)
+        if not machine and not options.quiet and not done.report.errors:
+            complain(f"{done.analysed} files analysed, {done.passed - done.analysed} as known from earlier runs")
+        return done.report
+
+    run("audit", options, analysis)
+
+
+def _outputs(options: Audit) -> list[tuple[Writer, str]]:
+    from mmlint.settings import SettingsError
+
+    try:
+        return options.outputs()
+    except SettingsError as error:
+        fail(str(error))
