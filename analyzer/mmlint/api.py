@@ -91,6 +91,9 @@ def _collect(paths: Sequence[str], report: Report) -> Iterator[Path]:
                 report.errors.append(
                     InputError(name, "no C files in this folder; name a folder that holds .c or .h files")
                 )
+        elif path.is_file() and path.stat().st_size == 0:
+            report.errors.append(InputError(name, "is empty; nothing to check"))
+            continue
         elif path.is_file():
             found = [path]
         else:
