@@ -59,10 +59,11 @@ Run = Callable[..., Audit]
 
 @pytest.fixture
 def run(tree: Path, tmp_path: Path) -> Run:
-    """An audit of the tree in one worker process, with kept results."""
+    """An audit of the tree in one worker process, with kept results; one rule unless others are selected."""
 
     def invoke(progress: Progress | None = None, *, keep: bool = True, root: Path = tree, **settings: object) -> Audit:
-        made = Settings(jobs=1, isolated=True, **settings)  # type: ignore[arg-type]
+        chosen = {"select": ("PTL101",), **settings}
+        made = Settings(jobs=1, isolated=True, **chosen)  # type: ignore[arg-type]
         return audit(str(root), made, tables(), folder=tmp_path / "cache" if keep else None, progress=progress)
 
     return invoke

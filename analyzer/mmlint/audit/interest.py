@@ -9,7 +9,8 @@ from typing import Protocol
 from mmlint.rule import Rule
 
 _LOCK_KINDS = frozenset({"ptl", "walk"})
-_RESOURCES = ("folio", "page", "pin")
+_RESOURCES = frozenset({"anon_vma", "folio", "gather", "kernel", "notifier", "page", "pagemap", "pin", "swap"})
+"""Words in the names of the resources that mm is about; files, device-tree nodes, tasks and the like are everywhere."""
 _FIELDS = frozenset({"_refcount", "_mapcount"})
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 
@@ -61,13 +62,14 @@ class Names(Protocol):
 def words(rules: Iterable[Rule], names: Names) -> frozenset[bytes]:
     """The identifiers of which a file outside mm/ must hold one to be analysed.
 
-    They are the rules' own tokens, the takers of page-table locks, what takes pages, folios and pins, GUP entry points,
-    write-protecting calls, and the two counters of struct page.
+    They are the rules' own tokens, the takers of page-table locks, what takes pages, folios, pins and kernel mappings,
+    GUP entry points, write-protecting calls, and the two counters of struct page. What a file does under other spin
+    locks, or with references of other kinds, is left to `mmlint check`.
     """
     found = {word for rule in rules if rule.check is not None for word in rule.tokens}
     found |= {name for name, rows in names.takes.items() if any(row.kind in _LOCK_KINDS for row in rows)}
     for kind, resource in names.resources.items():
-        if any(part in kind for part in _RESOURCES):
+        if not _RESOURCES.isdisjoint(re.findall(r"\w+", kind)):
             found |= {row.name for row in resource.takes}
     found |= {*names.gup, *names.wrprotects, *_FIELDS}
     return frozenset(word.encode() for word in found)

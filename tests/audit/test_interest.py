@@ -1,0 +1,57 @@
+"""Which files are looked at, and which names decide it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmlint.audit.files import sources
+from mmlint.audit.interest import matters, words
+from mmlint.kernel.tables import tables
+from mmlint.rule import find, load
+
+WANTED = words(load(), tables())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pte_offset_map_lock",
+        "page_vma_mapped_walk",
+        "pin_user_pages_fast",
+        "get_page",
+        "_refcount",
+        "_mapcount",
+        "kmap",
+    ],
+)
+def test_names_of_interest(name: str) -> None:
+    assert name.encode() in WANTED
+    assert matters("fs/a.c", f"x = {name}(y);".encode(), WANTED)
+    assert not matters("fs/a.c", f"x = my_{name}_too(y);".encode(), WANTED)
+
+
+@pytest.mark.parametrize("name", ["spin_lock", "mutex_lock", "kmalloc", "of_node_get", "dma_buf_get", "get_file"])
+def test_names_that_are_everywhere_decide_nothing(name: str) -> None:
+    assert name.encode() not in WANTED
+
+
+def test_every_file_of_mm_is_of_interest_and_no_file_that_only_sounds_like_it() -> None:
+    assert matters("mm/a.c", b"int x;", WANTED)
+    assert not matters("drivers/mm/a.c", b"int x;", WANTED)
+
+
+def test_tokens_count_for_the_rules_that_run() -> None:
+    rule = find("PTL113")
+    assert rule is not None
+    assert {token.encode() for token in rule.tokens} <= words([rule], tables())
+    assert b"flush_tlb_batched_pending" not in words([], tables())
+
+
+def test_links_and_other_programs_are_left_out(tmp_path: Path) -> None:
+    for name in ("mm/a.c", "mm/a.S", "tools/a.c", "drivers/tools/b.h", "scripts/a.c", "lib/selftests/a.c", ".git/a.c"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "mm/link.c").symlink_to("a.c")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert sources(str(tmp_path)) == ["drivers/tools/b.h", "mm/a.c"]
