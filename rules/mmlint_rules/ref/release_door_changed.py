@@ -50,13 +50,14 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     if before is None or after is None or _takes_differ(change):
         return
     old, new = releases(before), releases(after)
+    lost = Counter(d.call.key for d in old if d.kind == PIN) - Counter(d.call.key for d in new if d.kind == PIN)
     for door in new:
         if door.kind == PIN or came_by(after, door) == {GET}:
             continue
-        twin = next((d for d in old if d.kind == PIN and _same_place(d, door)), None)
+        twin = next((d for d in old if lost[d.call.key] and _same_place(d, door)), None)
         if twin is None or any(d.kind == door.kind and _same_place(d, door) for d in old):
             continue
-        if any(d.call.key == twin.call.key for d in new) or any(d.call is door.call for d in mixed(after)):
+        if any(d.call is door.call for d in mixed(after)):
             continue
         message = (
             f"`{door.call.value}` releases pages that were unpinned by `{twin.call.value}`; the taking did not change"
