@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from mmlint.facts.change import FunctionChange
-from mmlint.facts.removal import Loss, losses
+from mmlint.facts.loss import Loss
+from mmlint.facts.removal import losses
 from mmlint.facts.steps import Act
 from mmlint.finding import Hit, Severity
 from mmlint.sim.scenarios import find

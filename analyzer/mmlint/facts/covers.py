@@ -1,0 +1,165 @@
+"""Whether something as good stands where a step stood: added, still there, in a helper, or at every exit."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+
+from mmlint.facts.about import alike_about, target
+from mmlint.facts.cfg import Node
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import Comparison
+from mmlint.facts.gains import Gains
+from mmlint.facts.reach import reach
+from mmlint.facts.steps import Act
+from mmlint.kernel.entries import Step
+from mmlint.kernel.tables import Tables
+
+
+class Sides:
+    """Both states of one function as the judges of its steps read them."""
+
+    def __init__(self, change: FunctionChange, compared: Comparison) -> None:
+        self.change = change
+        self.compared = compared
+        self.tables = compared.before.tables
+        self.old = reach(compared.before)
+        self.new = reach(compared.after)
+        self.gains = Gains(change, compared)
+
+    @cached_property
+    def branches(self) -> dict[str, list[Node]]:
+        """The branches after the patch by the text of their condition."""
+        found: dict[str, list[Node]] = {}
+        for node in self.new.order:
+            if node.kind == "branch" and node.expr is not None:
+                found.setdefault(node.expr.key, []).append(node)
+        return found
+
+    def changes(self, word: str) -> bool:
+        """Whether a call writes an entry or takes a lock."""
+        return word in self.tables.set_entries or word in self.tables.wrprotects or word in self.tables.takes
+
+    def same_thing(self, act: Act, sink: Act, row: Step) -> bool:
+        """Whether the step is about what the sink is about: what is released was taken, what is written was marked."""
+        if row.role not in ("release", "carry", "mark", "take"):
+            return True
+        if row.role == "carry":
+            mine = self._flow(target(act) or act.names)
+            return bool(mine & (sink.names | target(sink))) or not mine
+        return alike_about(act, sink)
+
+    def _flow(self, names: frozenset[str]) -> frozenset[str]:
+        """The variables that a value may get into by plain assignments."""
+        found = set(names)
+        for node in self.old.order:
+            expr = node.expr
+            if expr is not None and expr.kind == "assign" and expr.args[1].names() & found:
+                found.add(expr.args[0].root)
+        return frozenset(found)
+
+
+class Covers:
+    """Answers for one function whether a step that is not where it was is made up for."""
+
+    def __init__(self, sides: Sides) -> None:
+        self.sides = sides
+
+    def covered(self, act: Act, row: Step, sink: Act, there: Act) -> bool:
+        """Whether the step `act` of `sink` (after the patch `there`) is made up for."""
+        return (
+            any(self.stands_in(other, act, row, there) for other in self.sides.compared.added)
+            or any(self._still_does(other, act, row, sink) for other in self.sides.compared.old)
+            or self.sides.gains.elsewhere(act, row)
+            or (row.role == "release" and self._always_released(act, sink, there))
+        )
+
+    def _always_released(self, act: Act, sink: Act, there: Act) -> bool:
+        """Whether every way to the exit that met a release of this thing before does so after: which of several equal
+        lines is the removed one is a matter of how the texts are laid side by side.
+        """
+        alike = self.sides.tables.steps.equals(act.word) | {act.word}
+        before = [a.node for a in self.sides.compared.old if a.word in alike and alike_about(a, act)]
+        after = [a.node for a in self.sides.compared.new if a.word in alike and alike_about(a, act)]
+        judged, others = False, [node for node in before if node is not act.node]
+        if not after:
+            return False
+        needed = self.sides.old.meets(sink.node, before) and not self.sides.old.meets(sink.node, others)
+        if sink.word in _takes(self.sides.tables) and needed:
+            judged = True
+            if not self.sides.new.meets(there.node, after):
+                return False
+        for branch in self.sides.old.order:
+            if branch.kind != "branch" or branch.expr is None or not self.sides.old.before(branch, act.node):
+                continue
+            now = self.sides.branches.get(branch.expr.key, ())
+            for outcome in (True, False):
+                needed = self.sides.old.always_meets(branch, outcome, before)
+                if now and needed and not self.sides.old.always_meets(branch, outcome, others):
+                    judged = True
+                    if not any(self.sides.new.always_meets(n, outcome, after) for n in now):
+                        return False
+        return judged
+
+    def stands_in(self, other: Act, act: Act, row: Step, there: Act) -> bool:
+        """An act that the patch adds on the sink's path and that is worth the step, or may be."""
+        compatible = other is there or self.sides.new.together(other.node, there.node)
+        if not compatible:
+            return False
+        if act.word == "field:null" and other.use == "test" and other.names & act.names:
+            return True
+        if self._worth(other.word, act.word, row):
+            return row.role != "check" or other.use != "bare"
+        return self.sides.gains.helper_does(other, act, row)
+
+    def _worth(self, other: str, word: str, row: Step) -> bool:
+        if other == word or other in self.sides.tables.steps.equals(word):
+            return True
+        guard, carry = self.sides.tables.guards.get(word), self.sides.tables.carries.get(word)
+        if row.role == "carry" and carry is not None:
+            mine = self.sides.tables.carries.get(other)
+            return mine is not None and (mine.bit, mine.op, mine.form) == (carry.bit, carry.op, carry.form)
+        if guard is not None:
+            alike = self.sides.tables.guards.get(other)
+            return alike is not None and alike.class_ == guard.class_
+        if any(other in each.split("+") for each in self.sides.tables.steps.equals(word)):
+            return True
+        return other in row.calls and not word.startswith(("compare:", "field:"))
+
+    def _still_does(self, other: Act, act: Act, row: Step, sink: Act) -> bool:
+        """Another act of before, still there, that does the same for the same sink."""
+        if row.role == "release" or other is act or id(other) not in self.sides.compared.pairs:
+            return False
+        if not self._worth(other.word, act.word, row):
+            return False
+        if not self.sides.old.together(other.node, act.node):
+            return False
+        if row.role == "check":
+            alike = bool(other.names & act.names) or not act.names
+            if not alike or self._changed_between(other, act, row):
+                return False
+            return other.guards(sink, self.sides.old) and self.sides.old.dominates(other.node, sink.node)
+        if row.role in ("carry", "mark", "take"):
+            return self.sides.same_thing(other, sink, row) and alike_about(other, act) and self._always(other, act)
+        first, second = (other, sink) if row.side == "before" else (sink, other)
+        if not self.sides.old.before(first.node, second.node) or not self._always(other, act):
+            return False
+        return not self._changed_between(other, act, row)
+
+    def _always(self, other: Act, act: Act) -> bool:
+        """Whether every path with `act` has `other` too."""
+        return self.sides.old.dominates(other.node, act.node) or self.sides.old.follows(act.node, other.node)
+
+    def _changed_between(self, a: Act, b: Act, row: Step) -> bool:
+        """Whether an entry is written or a lock taken between two acts: then the second is not the first again."""
+        first, second = (a, b) if self.sides.old.before(a.node, b.node) else (b, a)
+        return any(
+            (other.word in row.sinks or (row.role != "release" and self.sides.changes(other.word)))
+            and self.sides.old.before(first.node, other.node)
+            and self.sides.old.before(other.node, second.node)
+            for other in self.sides.compared.old
+        )
+
+
+@cache
+def _takes(tables: Tables) -> frozenset[str]:
+    return frozenset((*tables.takes, *tables.takes_resource, "ptl:spin_lock", "ptl:spin_lock_nested"))

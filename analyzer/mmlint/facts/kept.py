@@ -1,0 +1,88 @@
+"""Steps that are still made after a patch, but on the wrong side of their sink or without deciding about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.about import settled_by
+from mmlint.facts.covers import Covers, Sides
+from mmlint.facts.loss import Loss
+from mmlint.facts.reach import Reach
+from mmlint.facts.steps import Act
+from mmlint.kernel.entries import Step
+
+
+class Kept:
+    """Judges the steps of one function that have a counterpart after the patch."""
+
+    def __init__(self, sides: Sides, covers: Covers) -> None:
+        self.sides = sides
+        self.covers = covers
+
+    def losses(self, act: Act, now: Act, rows: list[Step]) -> Iterator[Loss]:
+        """What the step `act`, now `now`, no longer does for its sinks."""
+        for row in rows:
+            if row.role in ("order", "sync", "check") and row.rule:
+                yield from self._reversed(act, now, row)
+            if row.role == "check" and row.side == "before" and row.sinks and act.tests:
+                yield from self._ignored(act, now, row)
+
+    def _reversed(self, act: Act, now: Act, row: Step) -> Iterator[Loss]:
+        for sink in self.sides.compared.old:
+            there = self.sides.compared.pairs.get(id(sink))
+            if (
+                there is None
+                or sink is act
+                or sink.word not in row.sinks
+                or {id(act), id(sink)} <= self.sides.compared.still
+            ):
+                continue
+            if row.role == "check" and not self.sides.changes(sink.word):
+                continue
+            pair = (act, sink) if row.side == "before" else (sink, act)
+            after = (now, there) if row.side == "before" else (there, now)
+            if not _ordered(*pair, self.sides.old) or not _ordered(after[1], after[0], self.sides.new):
+                continue
+            if row.name.startswith("unlock-") and not act.names & sink.names:
+                continue
+            if not any(
+                self.covers.stands_in(other, act, row, there) and self.sides.new.before(other.node, there.node)
+                for other in self.sides.compared.added
+            ):
+                yield Loss(row, act, there, "order", now)
+                return
+
+    def _ignored(self, act: Act, now: Act, row: Step) -> Iterator[Loss]:
+        """The test is still made, but what it says no longer decides about the sink."""
+        if now.use == "return" or (now.use == "value" and (now.tests or act.use == "value")):
+            return
+        for sink in self.sides.compared.old:
+            there = self.sides.compared.pairs.get(id(sink))
+            if there is None or sink.word not in row.sinks or not act.guards(sink, self.sides.old):
+                continue
+            decided = (
+                now.guards(there, self.sides.new) or self._term_decides(now, there) or settled_by(now, self.sides.new)
+            )
+            if (
+                not decided
+                and self.sides.new.before(now.node, there.node)
+                and not self.covers.covered(act, row, sink, there)
+            ):
+                yield Loss(row, act, there, "ignored", now)
+            return
+
+    def _term_decides(self, now: Act, there: Act) -> bool:
+        """Whether another term of the same condition decides about the sink: the terms may have changed places."""
+        return any(
+            node.kind == "branch" and node.line in _near(now) and self.sides.new.chosen(node, there.node) is not None
+            for node in self.sides.new.order
+        )
+
+
+def _near(act: Act) -> range:
+    """The lines of a condition that the act may be a term of."""
+    return range(act.line - 3, act.line + 4)
+
+
+def _ordered(a: Act, b: Act, order: Reach) -> bool:
+    return order.before(a.node, b.node) and not order.before(b.node, a.node)
