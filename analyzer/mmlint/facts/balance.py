@@ -20,7 +20,8 @@ _EXCLUSIVE = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "walk", "l
 _FIRM = _EXCLUSIVE - {"walk", "swap_lock"}
 _OURS = frozenset({"ptl", "walk", "pte_map", "lazy_mmu", "notifier", "mmap_lock", "i_mmap", "anon_vma", "vma_lock"})
 """Kinds of mm, whose contracts the tables know; for others an unlock that only looks conditional is believed."""
-_CPU = frozenset({"irq", "preempt", "bh", "srcu"})
+_LOOSE = frozenset({"irq", "preempt", "bh", "srcu", "semaphore"})
+"""Kinds that are often given back elsewhere, or by a call that the tables do not know."""
 _BY_RESULT = frozenset(
     {"folio_lock", "inode_lock", "kmap", "kmap_atomic", "pagefault_off", "migrate_off", "migrate", "seqcount"}
 )
@@ -137,7 +138,7 @@ def _judge(function: Function, facts: LockFacts, site: Site, exits: list[Exit]) 
         return None
     drops = contract.releases(function).get(site, [])
     ours = held.kind in _OURS or contract.nameless(function, held)
-    if not ours and (facts.uncertain or not drops or held.kind in _CPU):
+    if not ours and (facts.uncertain or not drops or held.kind in _LOOSE):
         return None
     exits = [e for e in exits if not _bypasses(function, facts, site, e[0], drops, ours=ours)]
     if held.kind == "mmap_lock":
@@ -219,6 +220,9 @@ def _bypasses(function: Function, facts: LockFacts, site: Site, exit_: Node, dro
     seen = {exit_.id}
     work = [exit_]
     ids = {n.id for n in drops}
+    end = function.cfg.exit
+    if exit_.kind == "branch" and any(graph.rejoins(t, end, ids) for t, _ in exit_.succ if t is not end):
+        return True
     while work and ids:
         node = work.pop()
         for before in node.pred:

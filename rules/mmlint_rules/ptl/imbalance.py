@@ -29,8 +29,10 @@ if (!pte_present(ptep_get(pte))) {
 ## Limits
 Folio locks count only on error returns. Of spinlocks and mutexes that are not mm's own only exits that other exits
 contradict are reported; that a patch takes the only release away is PTL117. Where a callee changes locks in a way that
-its result does not tell, the rule is silent. On mm/ of 6.12 and 6.1 it reports nothing; on 3,569 files of kernel/, fs/,
-arch/x86 and some drivers about ten places, half of them real, which is why other locks than mm's are warnings there.
+its result does not tell, the rule is silent. On mm/ of 6.12 and 6.1 it reports nothing. On 3,569
+files of 6.12 outside mm/ (kernel/, fs/, arch/x86, io_uring/, virt/, parts of net/ and drivers/) it reports five places,
+of which four are right (among them jffs2_flash_writev() and sev_gmem_post_populate()); locks that are not mm's own are
+warnings for that reason.
 
 ## Sources
 Documentation/mm/split_page_table_lock.rst; review practice RR-4, RR-5, RR-8, RF-3, RF-8 to RF-10.
