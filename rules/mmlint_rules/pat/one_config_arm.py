@@ -1,0 +1,94 @@
+"""PAT103 one-config-arm: a function's signature changed in one arm of a preprocessor pair only.
+
+## What it does
+A function that a file defines more than once, under different conditions (the real one under `CONFIG_X`, the stub in
+the `#else`), had the same parameters everywhere before the patch and has not after it.
+
+## Why it matters
+The build of the other configuration breaks, and it is the one that the author does not use.
+
+## Bad
+```diff
+ #ifdef CONFIG_MMU_NOTIFIER
+-void flush_secondary(struct mm_struct *mm);
++void flush_secondary(struct mm_struct *mm, unsigned long addr) { ... }
+ #else
+ static inline void flush_secondary(struct mm_struct *mm) { }
+```
+
+## Good
+```diff
+ #else
+-static inline void flush_secondary(struct mm_struct *mm) { }
++static inline void flush_secondary(struct mm_struct *mm, unsigned long addr) { }
+```
+
+## Limits
+Only arms in one file, and only the number and the types of parameters. Architectures that each have their own
+definition are not compared.
+
+## Sources
+Proposed fork-event counter of 2020 (digest-000 E3); digest-001-004 R-PL6; review rule RR-105.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from mmlint.facts.change import PatchView
+from mmlint.facts.function import Function
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import S19
+
+
+def check(view: PatchView) -> Iterator[Hit]:
+    """Report each function whose arms had the same parameters before and have not after."""
+    for file in view.files:
+        if file.old_path is None or file.new_path is None:
+            continue
+        before, after = _arms(view.before.functions(file.old_path)), _arms(view.after.functions(file.new_path))
+        for name, arms in after.items():
+            old = before.get(name, [])
+            if len(arms) < 2 or len(old) != len(arms) or len(_signatures(arms)) < 2 or len(_signatures(old)) > 1:
+                continue
+            changed = [arm for arm in arms if _signature(arm) not in _signatures(old)]
+            left = [arm for arm in arms if arm not in changed]
+            if changed and left:
+                other = left[0]
+                yield Hit(
+                    changed[0].line,
+                    f"`{name}` changed its parameters here but not under `{other.source.condition or 'no condition'}`",
+                    anchor=f"{name} arms",
+                    path=file.path,
+                    steps=(other.step(other.line, "the arm with the old parameters"),),
+                )
+
+
+def _arms(functions: tuple[Function, ...]) -> dict[str, list[Function]]:
+    found: dict[str, list[Function]] = defaultdict(list)
+    for function in functions:
+        if function.source.condition:
+            found[function.name].append(function)
+    return found
+
+
+def _signature(function: Function) -> tuple[str, ...]:
+    return tuple(param.type_text for param in function.source.params)
+
+
+def _signatures(functions: list[Function]) -> set[tuple[str, ...]]:
+    return {_signature(function) for function in functions}
+
+
+RULE = Rule(
+    code="PAT103",
+    name="one-config-arm",
+    summary="a function's signature changed in one arm of a preprocessor pair only",
+    severity=Severity.ERROR,
+    confidence=Confidence.HIGH,
+    since="0.1",
+    check_patch=check,
+    scenario=S19,
+)
