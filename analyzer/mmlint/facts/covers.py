@@ -121,9 +121,16 @@ class Covers:
         if guard is not None:
             alike = self.sides.tables.guards.get(other)
             return alike is not None and alike.class_ == guard.class_
+        if row.role == "release" and self._lets_go(other) and self._lets_go(word):
+            return True
         if any(other in each.split("+") for each in self.sides.tables.steps.equals(word)):
             return True
         return other in row.calls and not word.startswith(("compare:", "field:"))
+
+    def _lets_go(self, word: str) -> bool:
+        """Whether a call gives a page back by some door: whether it is the right one, other rules judge."""
+        gives = self.sides.tables.gives_resource.get(word, ())
+        return any(row.resource in ("folio-reference", "GUP-page-reference", "page-pin") for row in gives)
 
     def _still_does(self, other: Act, act: Act, row: Step, sink: Act) -> bool:
         """Another act of before, still there, that does the same for the same sink."""
