@@ -107,6 +107,8 @@ class Covers:
             return False
         if act.word == "field:null" and other.use == "test" and other.names & act.names:
             return True
+        if self.sides.tables.steps.weakened(other.word, act.word) is not None and other.names & act.names:
+            return True
         if self._worth(other.word, act.word, row):
             return row.role != "check" or other.use != "bare"
         return self.sides.gains.helper_does(other, act, row)
@@ -130,7 +132,7 @@ class Covers:
     def _lets_go(self, word: str) -> bool:
         """Whether a call gives a page back by some door: whether it is the right one, other rules judge."""
         gives = self.sides.tables.gives_resource.get(word, ())
-        return any(row.resource in ("folio-reference", "GUP-page-reference", "page-pin") for row in gives)
+        return any(row.resource in ("folio reference", "GUP page reference", "page pin") for row in gives)
 
     def _still_does(self, other: Act, act: Act, row: Step, sink: Act) -> bool:
         """Another act of before, still there, that does the same for the same sink."""
