@@ -420,14 +420,17 @@ def edits(program: Program, kind: str, mutator: Mutator, most: int) -> list[Edit
     return found[:most]
 
 
-def check(edit: Edit, base: Program) -> list[Finding]:
-    """What the PAT rules say of an edit."""
+def check(edit: Edit, base: Program, *, undo: bool = False) -> list[Finding]:
+    """What the PAT rules say of an edit, or of the patch that takes it back."""
     path = edit.function.path
     before, after = edit.function.source.file.text, edit.apply()
-    new = Program(OverlayTree(base.tree, {path: after}), base, frozenset((path,)))
+    other = Program(OverlayTree(base.tree, {path: after}), base, frozenset((path,)))
+    old, new = (other, base) if undo else (base, other)
+    if undo:
+        before, after = after, before
     added, removed = changed_lines(before, after)
     file = FileText(path, path, path, before, after, added, removed)
-    view = PatchView("edit", "", base, new, (file,))
+    view = PatchView("edit", "", old, new, (file,))
     view.changes.extend(pair_functions(file, view))
     rules = [rule for rule in load() if rule.family == "PAT" and rule.status == "stable"]
     found = [
@@ -449,28 +452,28 @@ def main() -> None:
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     base = Program(FolderTree(options.tree))
-    totals: dict[bool, list[int]] = defaultdict(lambda: [0, 0])
-    for bad, mutators in ((True, BAD), (False, GOOD)):
+    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for word, mutators, undo in (("recall", BAD, False), ("false on undoing", BAD, True), ("false", GOOD, False)):
         for kind, mutator in mutators.items():
             if options.kind and kind != options.kind:
                 continue
+            started = time.monotonic()
             chosen = edits(base, kind, mutator, options.per_kind)
-            started, reported = time.monotonic(), 0
+            reported = 0
             for edit in chosen:
-                found = check(edit, base)
-                here = [f for f in found if f.function == edit.function.name]
-                reported += bool(here) if bad else bool(found)
-                if options.list and bool(here if bad else found) != bad:
+                found = check(edit, base, undo=undo)
+                if word == "recall":
+                    found = [f for f in found if f.function == edit.function.name]
+                reported += bool(found)
+                if options.list and bool(found) != (word == "recall"):
                     said = "; ".join(f"{f.code}:{f.line} {f.message}" for f in found) or "silent"
                     print(f"    {edit.function.path} {edit.function.name}: {edit.what[:90]!r}: {said}")
-            totals[bad][0] += reported
-            totals[bad][1] += len(chosen)
+            totals[word][0] += reported
+            totals[word][1] += len(chosen)
             each = (time.monotonic() - started) / max(1, len(chosen))
-            print(
-                f"{kind}: {reported} of {len(chosen)} {'found' if bad else 'reported'}, {each:.2f} s each", flush=True
-            )
-    for bad, (reported, total) in totals.items():
-        print(f"{'recall' if bad else 'false'}: {reported} of {total} = {reported / max(1, total):.3f}")
+            print(f"{word}, {kind}: {reported} of {len(chosen)}, {each:.2f} s each", flush=True)
+    for word, (reported, total) in totals.items():
+        print(f"{word}: {reported} of {total} = {reported / max(1, total):.3f}")
 
 
 if __name__ == "__main__":
