@@ -51,7 +51,6 @@ TYPES_ONLY = {("facts", "inputs"), ("rule", "facts"), ("rule", "sim"), ("finding
 MODULE_LINES = 400
 LARGER_MODULES = {
     "analyzer/mmlint/facts/cfg.py": 600,
-    "analyzer/mmlint/facts/removal.py": 500,
     "analyzer/mmlint/facts/locks.py": 450,
 }
 SCENARIO_LINES = 750

@@ -82,7 +82,7 @@ def _elsewhere(compared: Comparison, act: Act, row: Stronger) -> bool:
 
 
 def _in_parts(compared: Comparison, act: Act, other: Act) -> bool:
-    """Whether the call is now made in two parts, of which `other` is one (`ptep_get_and_clear` and `flush_tlb_page`)."""
+    """Whether the call is made in two parts now, `other` being one (`ptep_get_and_clear` and `flush_tlb_page`)."""
     words = {a.word for a in compared.added}
     pairs = (each.split("+") for each in compared.before.tables.steps.equals(act.word) if "+" in each)
     return any(other.word in parts and words.issuperset(set(parts) - {other.word}) for parts in pairs)

@@ -41,7 +41,6 @@ from mmlint.facts.compare import comparison
 from mmlint.facts.steps import Act
 from mmlint.facts.weaken import weakened
 from mmlint.finding import Confidence, Hit, Severity
-from mmlint.kernel.tables import Tables
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ZD1
 
@@ -54,14 +53,13 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     compared = comparison(change)
     if compared is None or change.after is None or _SPOKEN.search(_words(change.patch)):
         return
-    tables = change.patch.tables
     weaker = {id(found.step) for found in weakened(change)}
     for act in compared.removed:
-        kind = _kind(act, tables)
+        kind = _kind(act, change.patch)
         if not kind or id(act) in weaker:
             continue
         for now in compared.added:
-            other = _kind(now, tables)
+            other = _kind(now, change.patch)
             here = compared.hunks[id(now)] == compared.hunks[id(act)]
             if here and other and other != kind and now.names & act.names:
                 yield change.after.hit(
@@ -76,8 +74,9 @@ def _words(view: PatchView) -> str:
     return f"{view.subject}\n{view.body.split('Signed-off-by', 1)[0]}"
 
 
-def _kind(act: Act, tables: Tables) -> tuple[str, str] | None:
+def _kind(act: Act, view: PatchView) -> tuple[str, str] | None:
     """What a reference primitive does: its operation, and whether it is about pins; None for any other call."""
+    tables = view.tables
     moved = (*tables.takes_resource.get(act.word, ()), *tables.gives_resource.get(act.word, ()))
     pinned = "pin" if any(row.resource == _PIN for row in moved) else "reference"
     helper = tables.ref_helpers.get(act.word)
