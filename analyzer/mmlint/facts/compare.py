@@ -17,7 +17,8 @@ _Key = Callable[[Act], Hashable]
 @dataclass(slots=True)
 class Comparison:
     """The acts of both sides. `pairs` maps an act of before (by id) to its counterpart; `still` holds the ids of the
-    acts that stand on an unchanged line; `removed` and `added` have no counterpart.
+    acts that stand on an unchanged line; `lines` maps the numbers of unchanged lines; `removed` and
+    `added` have no counterpart.
     """
 
     before: Function
@@ -28,6 +29,7 @@ class Comparison:
     sources: dict[int, Act] = field(default_factory=dict)
     still: set[int] = field(default_factory=set)
     hunks: dict[int, int] = field(default_factory=dict)
+    lines: dict[int, int] = field(default_factory=dict)
 
     @property
     def removed(self) -> list[Act]:
@@ -60,6 +62,7 @@ def comparison(change: FunctionChange) -> Comparison | None:
 def _compare(before: Function, after: Function, change: FunctionChange) -> Comparison:
     result = Comparison(before, after, acts(before), acts(after))
     same, hunks_old, hunks_new = _lines(before, after)
+    result.lines = same
     _join_still(result, same)
     for act in result.old:
         result.hunks[id(act)] = hunks_old.get(act.line, -1)

@@ -35,6 +35,15 @@ class Sides:
                 found.setdefault(node.expr.key, []).append(node)
         return found
 
+    def counterparts(self, branch: Node) -> list[Node]:
+        """The branches after the patch that one of before may be: on its line, or else any of the same text."""
+        alike = self.branches.get(branch.expr.key, []) if branch.expr is not None else []
+        there = [node for node in alike if node.line == self.compared.lines.get(branch.line)]
+        if there or branch.line in self.compared.lines:
+            return there
+        standing = set(self.compared.lines.values())
+        return [node for node in alike if node.line not in standing]
+
     def changes(self, word: str) -> bool:
         """Whether a call writes an entry or takes a lock."""
         return word in self.tables.set_entries or word in self.tables.wrprotects or word in self.tables.takes
@@ -91,7 +100,7 @@ class Covers:
         for branch in self.sides.old.order:
             if branch.kind != "branch" or branch.expr is None or not self.sides.old.before(branch, act.node):
                 continue
-            now = self.sides.branches.get(branch.expr.key, ())
+            now = self.sides.counterparts(branch)
             for outcome in (True, False):
                 needed = self.sides.old.always_meets(branch, outcome, before)
                 if now and needed and not self.sides.old.always_meets(branch, outcome, others):

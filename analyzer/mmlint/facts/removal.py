@@ -72,19 +72,21 @@ class _Judge:
         if act.node.id not in self.sides.old.rank:
             return
         rows = [row for row in self._rows(act) if row.role != "order" and self._counts(act, row)]
-        judged = False
-        finders = (self._named_sinks,) if self.sides.change.patch.partial else (self._named_sinks, self._other_sinks)
-        for find_sinks in finders:
+        judged = gone = False
+        for find_sinks in (self._named_sinks, self._other_sinks):
+            if gone or (find_sinks == self._other_sinks and self.sides.change.patch.partial):
+                break
             for row in rows:
                 for sink in find_sinks(act, row):
                     there = self.sides.compared.pairs.get(id(sink))
+                    gone = gone or there is None
                     if there is None:
                         continue
-                    judged = True
+                    judged, gone = True, False
                     if not self.covers.covered(act, row, sink, there) and not self._stricter(act, sink, there):
                         yield Loss(row, act, there, "removed")
                     break
-        if not judged and not self.sides.change.patch.partial:
+        if not judged and not gone and not self.sides.change.patch.partial:
             yield from self._alone(act, rows)
 
     def _alone(self, act: Act, rows: list[Step]) -> Iterator[Loss]:
@@ -93,7 +95,8 @@ class _Judge:
             if row.role not in ("mark", "release") and not self._flushes(act):
                 continue
             if row.role == "release" and any(
-                s.word in row.sinks and self.sides.same_thing(act, s, row) for s in self.sides.compared.old
+                s.word in row.sinks and self.sides.old.before(s.node, act.node) and self.sides.same_thing(act, s, row)
+                for s in self.sides.compared.old
             ):
                 continue
             beside = self._beside(act)
@@ -259,3 +262,24 @@ def _vocabulary(tables: Tables) -> frozenset[str]:
     named = {word for row in tables.steps.by_name.values() for word in row.sinks if ":" not in word}
     changing = {*tables.set_entries, *tables.wrprotects, *tables.marks, *tables.takes_resource, *tables.gives_resource}
     return frozenset((named | changing) - set(tables.guards))
+
+
+def render(change: FunctionChange) -> str:
+    """A change for people who doubt a finding: which step of before became which of after, what is left over on either
+    side, and what was judged to be lost.
+    """
+    compared = comparison(change)
+    if compared is None:
+        return f"{change.file.path} {change.name}: one side only\n"
+    named = compared.before.tables
+    speaks = {a.word for a in (*compared.old, *compared.new) if _done_by(named, a.word) or named.steps.guarding(a.word)}
+    lines = [f"{change.file.path} {change.name}: line before, line after, step"]
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if act.word in speaks and id(act) not in compared.still:
+            lines.append(f"  {act.line:>6} {now.line if now else '-':>6}  {act.expr.key[:80]}")
+    lines += [f"  {'-':>6} {act.line:>6}  {act.expr.key[:80]}" for act in compared.added if act.word in speaks]
+    for loss in losses(change):
+        sink = f"{loss.sink.word} (line {loss.sink.line})"
+        lines.append(f"  lost: {loss.row.name}: {loss.step.word} {loss.how}, {sink} stands without it")
+    return "\n".join(lines) + "\n"

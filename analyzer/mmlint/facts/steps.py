@@ -63,7 +63,10 @@ def _asserts(test: Node, order: Reach) -> bool:
 
 @fact
 def acts(function: Function) -> tuple[Act, ...]:
-    """Everything the function does, in reverse postorder; scope ends do what their cleanup does."""
+    """Everything the function does in control-flow order, loops before what follows them.
+
+    The end of a scope does what its cleanup does.
+    """
     return tuple(_Collector(function).collect())
 
 
@@ -76,7 +79,7 @@ class _Collector:
         self.order = reach(function)
 
     def collect(self) -> Iterator[Act]:
-        for node in self.function.cfg.order:
+        for node in self.order.order:
             if node.kind == "cleanup":
                 yield from self._cleanup(node)
             elif node.expr is not None:
@@ -193,3 +196,21 @@ def performed(function: Function) -> frozenset[str]:
 def spelled(word: str) -> str:
     """The identifier that must occur where a word of the tables is done."""
     return word.rpartition(":")[2]
+
+
+def render(function: Function) -> str:
+    """The protocol steps of a function, by line: what is done, which steps of the tables that is, whether it is a sink
+    that steps guard, and which lines the result decides.
+    """
+    steps = function.tables.steps
+    lines = [f"{function.path}:{function.line} {function.name}"]
+    for act in sorted(acts(function), key=lambda act: (act.line, act.expr.column)):
+        guard = function.tables.guards.get(act.word)
+        told = [row.name for row in steps.done_by(act.word)] or (
+            [f"test of {guard.class_}"] if guard is not None else []
+        )
+        told += ["a sink"] if steps.guarding(act.word) else []
+        if told:
+            told += [f"decides line {test.line}" for test in act.tests]
+            lines.append(f"{act.line:>7}  {act.expr.key[:60]:<60}  {', '.join(told)}")
+    return "\n".join(lines) + "\n"
