@@ -30,19 +30,25 @@ def unowned_sets(function: Function) -> tuple[Expr, ...]:
 
 
 def _told_apart(function: Function, node: Node) -> bool:
-    """Whether every way to `node` passes a test of the kind of device memory."""
+    """Whether every way to `node` passes a test of the kind of device memory, or of the count itself."""
     work, seen = [function.cfg.entry], {function.cfg.entry.id}
     while work:
         here = work.pop()
         if here is node:
             return False
-        if here.kind == "switch" or (here.kind == "branch" and here.expr is not None and _KIND.search(here.expr.key)):
+        if here.kind == "switch" or (here.kind == "branch" and here.expr is not None and _tells(function, here.expr)):
             continue
         for target, _ in here.succ:
             if target.id not in seen:
                 seen.add(target.id)
                 work.append(target)
     return True
+
+
+def _tells(function: Function, test: Expr) -> bool:
+    rows = function.tables.ref_helpers
+    reads = any(call.value in rows and rows[call.value].op == "read" for call in test.calls())
+    return reads or _KIND.search(test.key) is not None
 
 
 @fact
