@@ -43,6 +43,7 @@ def body(*lines: str) -> str:
     return "int f(struct mm_struct *mm, pte_t *ptep, struct folio *folio)\n{\n" + "\n".join(lines) + "\n}\n"
 
 
+PROTECT = "ptep_set_wrprotect(mm, addr, ptep);"
 GUARDED = body("if (folio_maybe_dma_pinned(folio))", "return -EBUSY;", PROTECT, "return 0;")
 OPEN = body(PROTECT, "return 0;")
 
@@ -133,7 +134,8 @@ def test_a_second_check_behind_a_change_is_a_check_of_its_own() -> None:
 
 def test_a_release_is_judged_by_the_exits_and_not_by_the_lines() -> None:
     before = body(
-        "folio_lock(folio);", "if (bad(folio)) {", "folio_unlock(folio);", "return 1;", "}", "folio_unlock(folio);", "return 0;"
+        "folio_lock(folio);", "if (bad(folio)) {", "folio_unlock(folio);", "return 1;", "}", "folio_unlock(folio);",
+        "return 0;",
     )  # fmt: skip
     joined = body(
         "int ret = 0;", "folio_lock(folio);", "if (bad(folio))", "ret = 1;", "folio_unlock(folio);", "return ret;"
