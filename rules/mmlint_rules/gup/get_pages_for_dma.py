@@ -53,7 +53,7 @@ def check(function: Function) -> Iterator[Hit]:
 
 
 def _says(site: GupSite, dma: Expr) -> str:
-    return f"`{site.call.value}` gets pages that `{dma.value}` hands to a device; pin_user_pages is due"
+    return f"`{site.call.value}` gets pages that `{dma.value}` hands to a device; `pin_user_pages` is due"
 
 
 RULE = Rule(

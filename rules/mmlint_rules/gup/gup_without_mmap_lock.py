@@ -47,7 +47,7 @@ def check(function: Function) -> Iterator[Hit]:
             continue
         states = locks(function).held(site.call)
         if states and not locks(function).uncertain and all(_unlocked(prop) for prop in states):
-            yield function.hit(site.call, f"`{site.call.value}` needs mmap_lock, which is not held here")
+            yield function.hit(site.call, f"`{site.call.value}` needs `mmap_lock`, which is not held here")
 
 
 def _unlocked(prop: Prop) -> bool:

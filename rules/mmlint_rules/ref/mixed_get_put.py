@@ -47,8 +47,8 @@ def check(function: Function) -> Iterator[Hit]:
 
 def _says(door: Door) -> str:
     if door.kind == PIN:
-        return f"`{door.call.value}` unpins pages that were not pinned but got by get_user_pages; put_page is due"
-    return f"`{door.call.value}` puts pages that were pinned by pin_user_pages; unpin_user_page is due"
+        return f"`{door.call.value}` unpins pages that were not pinned but got by `get_user_pages`; `put_page` is due"
+    return f"`{door.call.value}` puts pages that were pinned by `pin_user_pages`; `unpin_user_page` is due"
 
 
 RULE = Rule(

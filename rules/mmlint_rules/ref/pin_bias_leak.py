@@ -43,7 +43,7 @@ def check(function: Function) -> Iterator[Hit]:
     for node in function.cfg.order:
         for expr in node.expr.walk() if node.expr is not None else ():
             if expr.kind == "name" and expr.value == _BIAS:
-                yield function.hit(expr, f"`{_BIAS}` is mm's way to count pins; ask folio_maybe_dma_pinned")
+                yield function.hit(expr, f"`{_BIAS}` is mm's way to count pins; ask `folio_maybe_dma_pinned`")
                 return
 
 
