@@ -101,7 +101,7 @@ def describe(kind: str, key: str) -> str:
         "pte_map": "the mapped page table",
         "rcu": "the RCU read section",
         "walk": "the page-table walk",
-        "notifier": "the invalidation range",
+        "notifier": "the range",
         "lazy_mmu": "lazy MMU mode",
     }.get(kind)
     return f"{named} `{key}`" if named and key else named or (f"`{key}`" if key else f"the {kind}")

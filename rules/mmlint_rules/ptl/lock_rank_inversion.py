@@ -43,7 +43,7 @@ def check(function: Function) -> Iterator[Hit]:
     """Report each pair of locks taken in the wrong order."""
     for found in inversions(function):
         held = found.held
-        wanted, kept = (_NAMES.get(kind, kind) for kind in (found.kind, held.kind))
+        wanted, kept = (_NAMES.get(kind, f"`{kind}`") for kind in (found.kind, held.kind))
         yield function.hit(
             found.call,
             f"`{found.call.value}` waits for {wanted} under {kept} (line {held.line})",
@@ -54,8 +54,7 @@ def check(function: Function) -> Iterator[Hit]:
 
 _NAMES = {
     "folio_lock": "the folio lock",
-    "mmap_lock": "mmap_lock",
-    "i_mmap": "i_mmap_rwsem",
+    "i_mmap": "`i_mmap_rwsem`",
     "anon_vma": "the anon_vma lock",
 }
 

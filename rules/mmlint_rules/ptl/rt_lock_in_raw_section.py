@@ -60,7 +60,7 @@ def check(function: Function) -> Iterator[Hit]:
             seen.add((outer.line, outer.name))
             yield function.hit(
                 call,
-                f"`{name}` takes a spinlock_t in the raw section of `{outer.name}` (line {outer.line}): sleeps on RT",
+                f"`{name}` takes a `spinlock_t` in the raw section of `{outer.name}` (line {outer.line}): sleeps on RT",
                 steps=(function.step(outer.line, f"`{outer.name}` begins a section in which RT may not sleep"),),
                 anchor=f"{call.key} in {outer.name}",
             )
