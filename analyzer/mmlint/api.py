@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +19,7 @@ from mmlint.patches import SOURCES, PatchRun, check_git, check_input, open_tree
 from mmlint.policy import inline
 from mmlint.policy.apply import apply_policy
 from mmlint.rule import Rule, load
-from mmlint.settings import Settings
+from mmlint.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from mmlint.kernel.tables import Tables
@@ -30,8 +31,8 @@ _CHUNK = 4
 class Progress(Protocol):
     """Somebody who wants to know how far a long run is."""
 
-    def start(self, total: int, what: str) -> None:
-        """`total` steps of `what` are ahead."""
+    def start(self, total: int, what: str, report: Report | None = None) -> None:
+        """`total` steps of `what` are ahead; `report` fills up meanwhile."""
 
     def advance(self, n: int = 1) -> None:
         """`n` of them are done."""
@@ -45,32 +46,52 @@ def selected(settings: Settings) -> list[Rule]:
     return [rule for rule in load() if settings.selects(rule)]
 
 
-def _tables(extra: tuple[str, ...]) -> Tables | None:
-    if not extra:
+def own_tables(files: tuple[str, ...]) -> Tables | None:
+    """The kernel tables with a user's files before them, None without files. Raises `SettingsError`."""
+    if not files:
         return None
-    from mmlint.kernel.tables import extend
+    from mmlint.kernel.tables import TableError, extend
 
-    return extend(extra[0])
+    try:
+        return extend(*files)
+    except TableError as error:
+        raise SettingsError(str(error)) from None
+    except OSError as error:
+        raise SettingsError(f"{error.filename}: cannot read the table: {error.strerror}") from None
 
 
 # --------------------------------------------------------------------- files
 
 
 def check_paths(
-    paths: Sequence[str], settings: Settings, *, root: str | None = None, progress: Progress | None = None
+    paths: Sequence[str],
+    settings: Settings,
+    *,
+    root: str | None = None,
+    stdin_name: str = "stdin.c",
+    progress: Progress | None = None,
 ) -> Report:
-    """Check C files and folders as they stand. What cannot be read becomes an error of the report."""
+    """Check C files and folders as they stand. What cannot be read becomes an error of the report.
+
+    A path `-` is the text on stdin, taken for the file `stdin_name`. Ctrl-C ends the run: the report then holds what
+    was found and is marked `interrupted`.
+    """
     started = time.monotonic()
     report = Report()
-    files = list(_collect(paths, report))
+    files = list(_collect([path for path in paths if path != "-"], report))
+    if "-" in paths:
+        _check_text(sys.stdin.buffer.read(), stdin_name, settings, root, report)
     base = Path(root) if root else _root_of(files)
     inside = [(file, os.path.relpath(file, base).replace(os.sep, "/")) for file in files]
     shown = {name: _display(file) for file, name in inside}
     names = [name for _, name in inside]
     if progress is not None:
-        progress.start(len(names), "files")
-    for part in _run_files(str(base), names, settings, progress):
-        _merge(report, part, shown)
+        progress.start(len(names), "files", report)
+    try:
+        for part in _run_files(str(base), names, settings, progress):
+            _merge(report, part, shown)
+    except KeyboardInterrupt:
+        report.interrupted = True
     if progress is not None:
         progress.done()
     report.findings.sort(key=lambda f: f.sort_key)
@@ -78,13 +99,29 @@ def check_paths(
     return apply_policy(report, settings)
 
 
+def check_text(text: bytes, name: str, settings: Settings, *, root: str | None = None) -> Report:
+    """Check a text as if it were the file `name`, whatever that holds on disk: what is open in an editor."""
+    started = time.monotonic()
+    report = Report()
+    _check_text(text, name, settings, root, report)
+    report.stats.seconds = time.monotonic() - started
+    return apply_policy(report, settings)
+
+
+def _check_text(text: bytes, name: str, settings: Settings, root: str | None, report: Report) -> None:
+    from mmlint.inputs.tree import FolderTree, OverlayTree
+
+    base = Path(root) if root else _root_of([Path(name)])
+    inside = os.path.relpath(name, base).replace(os.sep, "/")
+    tree = OverlayTree(FolderTree(base), {inside: text})
+    for part in _check_names(Program(tree, table=own_tables(settings.tables)), [inside], settings, None):
+        _merge(report, part, {inside: _display(Path(name))})
+
+
 def _collect(paths: Sequence[str], report: Report) -> Iterator[Path]:
     seen: set[Path] = set()
     for name in paths:
         path = Path(name)
-        if name == "-":
-            yield _from_stdin()
-            continue
         if path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.suffix in SOURCES and p.is_file() and ".git" not in p.parts)
             if not found:
@@ -93,6 +130,10 @@ def _collect(paths: Sequence[str], report: Report) -> Iterator[Path]:
                 )
         elif path.is_file() and path.stat().st_size == 0:
             report.errors.append(InputError(name, "is empty; nothing to check"))
+            continue
+        elif path.is_file() and path.suffix not in SOURCES and _is_patch(path):
+            remedy = f"check what it brings in with `mmlint patch {name} --tree DIR`"
+            report.errors.append(InputError(name, f"is a patch, not C source; {remedy}"))
             continue
         elif path.is_file():
             found = [path]
@@ -105,13 +146,13 @@ def _collect(paths: Sequence[str], report: Report) -> Iterator[Path]:
                 yield each
 
 
-def _from_stdin() -> Path:
-    import tempfile
+def _is_patch(path: Path) -> bool:
+    from mmlint.inputs.read import read_patches
 
-    folder = Path(tempfile.mkdtemp(prefix="mmlint-"))
-    target = folder / "stdin.c"
-    target.write_bytes(sys.stdin.buffer.read())
-    return target
+    try:
+        return bool(read_patches(path.read_bytes(), path.name).patches)
+    except OSError:
+        return False
 
 
 def _root_of(files: Sequence[Path]) -> Path:
@@ -147,17 +188,31 @@ def _run_files(root: str, names: list[str], settings: Settings, progress: Progre
 def run_chunks(
     pool: Executor, root: str, chunks: Sequence[list[str]], settings: Settings, progress: Progress | None
 ) -> Iterator[Report]:
-    """Check chunks of files on any executor; results come in the order of the chunks."""
-    futures = [pool.submit(_check_in_worker, root, chunk, settings) for chunk in chunks]
+    """Check chunks of files on any executor; results come in the order of the chunks.
+
+    Ctrl-C and leaving early end the workers at once. They are started with the signal held back, and stay deaf to it:
+    it would be lost in a fork, and only the parent has something to say about it.
+    """
     try:
+        futures = _submit(pool, root, chunks, settings)
         for future, chunk in zip(futures, chunks, strict=True):
             yield from future.result()
             if progress is not None:
                 progress.advance(len(chunk))
-    except KeyboardInterrupt:
-        for future in futures:
-            future.cancel()
+    except (KeyboardInterrupt, GeneratorExit):
+        from multiprocessing import active_children
+
+        for worker in active_children():
+            worker.terminate()
         raise
+
+
+def _submit(pool: Executor, root: str, chunks: Sequence[list[str]], settings: Settings) -> list[Future[list[Report]]]:
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return [pool.submit(_check_in_worker, root, chunk, settings) for chunk in chunks]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _size(root: str, name: str) -> int:
@@ -180,7 +235,7 @@ def _kept_program(root: str, extra: tuple[str, ...]) -> Program:
 def _program(root: str, extra: tuple[str, ...]) -> Program:
     from mmlint.inputs.tree import FolderTree
 
-    return Program(FolderTree(root), table=_tables(extra))
+    return Program(FolderTree(root), table=own_tables(extra))
 
 
 def _check_names(program: Program, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
@@ -252,11 +307,14 @@ def check_patches(
     started = time.monotonic()
     report = Report()
     rules = selected(settings)
-    run = PatchRun(rules, report, _tables(settings.tables))
-    if git is not None or staged:
-        check_git(run, tree or ".", git, staged)
-    else:
-        _check_inputs(run, inputs, tree, base, progress)
+    run = PatchRun(rules, report, own_tables(settings.tables))
+    try:
+        if git is not None or staged:
+            check_git(run, tree or ".", git, staged)
+        else:
+            _check_inputs(run, inputs, tree, base, progress)
+    except KeyboardInterrupt:
+        report.interrupted = True
     report.findings.sort(key=lambda f: ((f.patch.index if f.patch else 0), f.sort_key))
     if not settings.show_preexisting:
         report.findings = [f for f in report.findings if f.origin != Origin.PRE_EXISTING]
@@ -271,7 +329,7 @@ def _check_inputs(
     if tree is not None and opened is None:
         return
     if progress is not None:
-        progress.start(len(inputs), "inputs")
+        progress.start(len(inputs), "inputs", run.report)
     for name in inputs:
         check_input(run, name, opened)
         if progress is not None:

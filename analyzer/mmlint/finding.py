@@ -176,7 +176,8 @@ class Suppressed:
 class Mail:
     """The mail of a patch as far as a reply needs it.
 
-    `subject` is as sent, with its `[PATCH v2 2/3]`. `diff` is the text from the first `diff --git` on, decoded.
+    `subject` is as sent, with its `[PATCH v2 2/3]`. `comment` is the text from `---` to the diff, `diff` the text from
+    the first `diff --git` on, decoded.
     """
 
     patch: PatchRef
@@ -187,6 +188,7 @@ class Mail:
     cc: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     diff: str = ""
+    comment: str = ""
 
 
 @dataclass(slots=True)
@@ -221,11 +223,14 @@ class Report:
     """The mails of the patches, in order, for the writers that answer them."""
     suppressed: list[Suppressed] = field(default_factory=list)
     """What policy took out of `findings`."""
+    interrupted: bool = False
+    """The run was ended by the user: this is what was found until then."""
 
     def extend(self, other: Report) -> None:
         """Add everything another report holds."""
         for name in ("findings", "errors", "notes", "fixed", "ignores", "whole", "mails", "suppressed"):
             getattr(self, name).extend(getattr(other, name))
         self.sources.update(other.sources)
+        self.interrupted |= other.interrupted
         for name in ("files", "functions", "functions_unread", "seconds"):
             setattr(self.stats, name, getattr(self.stats, name) + getattr(other.stats, name))

@@ -41,7 +41,7 @@ class PatchRun:
         first = len(self.report.findings)
         if tree is None:
             for patch in series.patches:
-                self.fragments(patch)
+                self.fragments(patch, "no tree")
         else:
             for patch, placed in zip(series.patches, place_series(series.patches, tree), strict=True):
                 self.placed(patch, placed)
@@ -55,7 +55,9 @@ class PatchRun:
         if placed.how != "failed":
             self.states(replace(patch, changes=_without(patch, misfits)), placed.before, placed.after)
         if misfits:
-            self.fragments(replace(patch, changes=tuple(c for c in patch.changes if c.path in misfits)))
+            left = tuple(change for change in patch.changes if change.path in misfits)
+            names = ", ".join(dict.fromkeys(change.path for change in left))
+            self.fragments(replace(patch, changes=left), f"it does not apply to the tree in {names}")
 
     def states(self, patch: Patch, before: Tree, after: Tree) -> None:
         """Check what a patch makes of a tree, given both states."""
@@ -65,8 +67,8 @@ class PatchRun:
         new = Program(after, old, changed, table=self.table)
         self._view(PatchView(patch.subject, patch.body, old, new, files), patch)
 
-    def fragments(self, patch: Patch) -> None:
-        """Check what the hunks of a patch show, with no tree behind them."""
+    def fragments(self, patch: Patch, why: str) -> None:
+        """Check what the hunks of a patch show, with no tree behind them; `why` says why there is none."""
         from mmlint.inputs.fragments import fragments, shown
         from mmlint.inputs.tree import EmptyTree, OverlayTree
 
@@ -83,7 +85,7 @@ class PatchRun:
             return
         left = Program(OverlayTree(EmptyTree(), old), table=self.table, partial=True)
         right = Program(OverlayTree(EmptyTree(), new), table=self.table, partial=True)
-        self.report.notes.append(f"{patch.subject}: no tree, so only the lines that its hunks show were analysed")
+        self.report.notes.append(f"{patch.subject}: {why}, so only the lines that its hunks show were analysed")
         self._view(PatchView(patch.subject, patch.body, left, right, tuple(files), partial=True), patch)
 
     def _view(self, view: PatchView, patch: Patch) -> None:
@@ -129,6 +131,7 @@ def _mail(patch: Patch) -> Mail:
         _addresses(patch.cc),
         patch.references,
         "".join(_diff(change) for change in patch.changes),
+        patch.comment,
     )
 
 

@@ -16,6 +16,7 @@ class Check(Options):
 
     paths: list[str] | None = argument("C files or folders; - is stdin.", "PATH")
     root: str | None = flag("The kernel tree that the paths belong to.", metavar="DIR")
+    stdin_filename: str = flag("The file that stdin stands for.", metavar="PATH", default="stdin.c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,13 @@ def check(options: Check) -> None:
     from mmlint import api
 
     paths = options.paths or ["."]
-    run("check", options, lambda settings, bar: api.check_paths(paths, settings, root=options.root, progress=bar))
+    run(
+        "check",
+        options,
+        lambda settings, bar: api.check_paths(
+            paths, settings, root=options.root, stdin_name=options.stdin_filename, progress=bar
+        ),
+    )
 
 
 def patch(options: Patch) -> None:

@@ -58,15 +58,18 @@ def audit(options: Audit) -> None:
     trees = options.trees or []
     if len(trees) != 1:
         fail("audit: name one kernel tree")
+    if options.profile:
+        fail("audit: --profile measures one process, and an audit works in several; try it with `mmlint check DIR`")
     tree = trees[0]
     machine = any(writer.machine and not file for writer, file in _outputs(options))
 
     def analysis(settings: Settings, bar: api.Progress | None) -> Report:
+        from mmlint.api import own_tables
         from mmlint.audit.run import audit as whole
         from mmlint.facts.index import cache_folder
-        from mmlint.kernel.tables import extend, tables
+        from mmlint.kernel.tables import tables
 
-        names = extend(settings.tables[0]) if settings.tables else tables()
+        names = own_tables(settings.tables) or tables()
         folder = None if options.no_cache else cache_folder()
         done = whole(tree, settings, names, folder=folder, progress=bar)
         if not machine and not options.quiet and not done.report.errors:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmlint.finding import Confidence, Severity
-from mmlint.output import WRITERS, Writer
+from mmlint.output import ALIASES, WRITERS, Writer
 from mmlint.policy.discovery import load
 from mmlint.settings import PRESETS, Settings, SettingsError, nearest, parse
 
@@ -34,7 +34,7 @@ class Options:
     """The common options as they were typed; None where one was not given."""
 
     output: list[str] | None = flag(
-        f"Repeatable. Formats: {', '.join(WRITERS)}.", "--output", "-o", metavar="FORMAT[:FILE]"
+        f"Repeatable. Formats: {', '.join((*WRITERS, *ALIASES))}.", "--output", "-o", metavar="FORMAT[:FILE]"
     )
     select: list[str] | None = flag("Run only these rules (comma-separated, repeatable).", metavar="RULES")
     extend_select: list[str] | None = flag("Run these rules, too.", metavar="RULES")
@@ -60,6 +60,9 @@ class Options:
     color: str = flag("Colours; the flag beats NO_COLOR.", metavar="auto|always|never", default="auto")
     statistics: bool = flag("Count findings by rule.")
     quiet: bool = flag("Findings only: no summary, notes or progress.", "--quiet", "-q")
+    verbose: bool = flag("Say on stderr what is read and what runs.", "--verbose", "-v")
+    profile: bool = flag("Say on stderr where the time goes, by stage and by rule; runs in one process.")
+    require_input: bool = flag("Exit 3 when there is nothing to check.")
     no_progress: bool = flag("Draw no progress line.")
     show_settings: bool = flag("Print the settings in force and end.")
 
@@ -92,6 +95,7 @@ class Options:
         chosen = []
         for item in self.output or ["full"]:
             name, _, file = item.partition(":")
+            name = ALIASES.get(name, name)
             if name not in WRITERS:
                 hint = nearest(name, WRITERS) or f"; one of {', '.join(WRITERS)}"
                 raise SettingsError(f"--output {item}: no format is called `{name}`{hint}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
-from mmlint.output.text import plain
+from mmlint.finding import Report
+from mmlint.output.text import plain, plural
 
 _INTERVAL = 0.1
 
@@ -18,11 +19,12 @@ class Progress:
         self._total = 0
         self._count = 0
         self._what = ""
+        self._report = Report()
         self._began = self._drawn = 0.0
 
-    def start(self, total: int, what: str) -> None:
-        """Begin a stage of `total` items called `what`."""
-        self._total, self._what, self._count = total, what, 0
+    def start(self, total: int, what: str, report: Report | None = None) -> None:
+        """Begin a stage of `total` items called `what`; functions and findings are counted in `report`."""
+        self._total, self._what, self._count, self._report = total, what, 0, report or Report()
         self._began = time.monotonic()
 
     def advance(self, n: int = 1) -> None:
@@ -33,7 +35,8 @@ class Progress:
             return
         self._drawn = now
         left = (now - self._began) / max(self._count, 1) * max(self._total - self._count, 0)
-        self._stream.write(f"\r\x1b[K{self._count}/{self._total} {plain(self._what)}, {left:.0f} s left")
+        found = f"{plural(self._report.stats.functions, 'function')}, {plural(len(self._report.findings), 'finding')}"
+        self._stream.write(f"\r\x1b[K{self._count}/{self._total} {plain(self._what)}, {found}, {left:.0f} s left")
         self._stream.flush()
 
     def done(self) -> None:

@@ -13,14 +13,14 @@ from mmlint.commands.options import Options
 from mmlint.commands.progress import Progress
 from mmlint.finding import Finding, InputError, Report, Suppressed
 from mmlint.output import Context, Writer
-from mmlint.output.text import counted, plain
+from mmlint.output.text import counted, plain, plural
 from mmlint.rule import RuleError
 from mmlint.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from mmlint import api
 
-CLEAN, FOUND, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+CLEAN, FOUND, UNUSABLE, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130
 Analysis = Callable[[Settings, "api.Progress | None"], Report]
 
 
@@ -50,7 +50,8 @@ def run(command: str, options: Options, analysis: Analysis) -> None:
         statistics=options.statistics,
         quiet=options.quiet,
     )
-    sys.exit(_write(report, outputs, context, options.color, human) or status(report, settings))
+    ended = _write(report, outputs, context, options.color, human) or status(report, settings)
+    sys.exit(NOTHING if options.require_input and ended == CLEAN and not report.stats.files else ended)
 
 
 def _analyse(settings: Settings, options: Options, analysis: Analysis, human: bool) -> Report:
@@ -59,14 +60,46 @@ def _analyse(settings: Settings, options: Options, analysis: Analysis, human: bo
     check_selectors(settings)
     drawn = human and sys.stderr.isatty() and not options.quiet and not options.no_progress
     progress = Progress(sys.stderr) if drawn else None
+    if options.verbose:
+        _tell(settings)
     try:
-        report = analysis(settings, progress)
+        report = _profiled(analysis, settings) if options.profile else analysis(settings, progress)
     finally:
         if progress is not None:
             progress.done()
+    if options.verbose:
+        _tell_result(report)
     if options.add_ignore is not None:
         _add_ignores(report, settings, options.add_ignore)
     return report
+
+
+def _profiled(analysis: Analysis, settings: Settings) -> Report:
+    from mmlint.commands.profile import measure
+
+    report, table = measure(lambda: analysis(replace(settings, jobs=1), None))
+    print(table, end="", file=sys.stderr)
+    return report
+
+
+def _tell(settings: Settings) -> None:
+    from mmlint.api import selected
+    from mmlint.rule import load
+
+    complain(f"configuration: {', '.join(settings.sources) or 'none'}")
+    for name in ("baseline", "suppressions"):
+        if getattr(settings, name):
+            complain(f"{name}: {getattr(settings, name)}")
+    complain(f"{len(selected(settings))} of {len(load())} rules run")
+
+
+def _tell_result(report: Report) -> None:
+    for path in report.whole:
+        complain(f"{path}: checked")
+    for mail in report.mails:
+        complain(f"patch {mail.patch.index}/{mail.patch.total}: {mail.patch.subject}")
+    looked_at = f"{plural(report.stats.functions, 'function')} of {plural(report.stats.files, 'file')}"
+    complain(f"{looked_at} in {report.stats.seconds:.2f} s")
 
 
 def _add_ignores(report: Report, settings: Settings, reason: str) -> None:
@@ -85,7 +118,9 @@ def _add_ignores(report: Report, settings: Settings, reason: str) -> None:
 
 
 def status(report: Report, settings: Settings) -> int:
-    """0: nothing that counts at or above `fail-on`; 1: something; 2: input that could not be read."""
+    """0: nothing that counts at or above `fail-on`; 1: something; 2: unreadable input; 130: ended by Ctrl-C."""
+    if report.interrupted:
+        return INTERRUPTED
     if report.errors:
         return UNUSABLE
     return FOUND if not settings.exit_zero and any(_fails(f, settings) for f in report.findings) else CLEAN
@@ -112,6 +147,8 @@ def _write(report: Report, outputs: list[tuple[Writer, str]], context: Context, 
         for problem in report.errors:
             where = f"{problem.path}:{problem.line}" if problem.line else problem.path
             complain(f"{where}: {problem.message}" if where else problem.message)
+        if report.interrupted:
+            complain("interrupted; this is what was found until then")
     return failed
 
 

@@ -132,6 +132,7 @@ class _Reader:
             return
         end = found.start if found.separator is None or found.separator < begin else found.separator
         inner, body = _in_body(lines[begin : end or 0])
+        comment = b"" if end == found.start else b"\n".join(lines[end or 0 : found.start])
         about, mail_subject = self.about, self.mail_subject
         if "subject" in inner:
             own = subject.parse(inner["subject"])
@@ -161,6 +162,7 @@ class _Reader:
                 self.mail.header("from"),
                 where,
                 number(begin),
+                comment=comment.decode("utf-8", "replace"),
             )
         )
 

@@ -92,8 +92,9 @@ class FileChange:
 class Patch:
     """One patch and the mail around it. `index`/`total` are the n/m of the subject (1/1 without), `version` its vN.
 
-    `subject` is without brackets and `Re:`, `mail_subject` as it was; `body` is the changelog above `---`; `author`
-    wrote the patch, `sender` mailed it; `where` says how it was found; `line` is where its mail or diff begins.
+    `subject` is without brackets and `Re:`, `mail_subject` as it was; `body` is the changelog above `---`, `comment`
+    what stands from `---` to the diff; `author` wrote the patch, `sender` mailed it; `where` says how it was found;
+    `line` is where its mail or diff begins.
     """
 
     index: int
@@ -117,6 +118,7 @@ class Patch:
     where: Where = "mail"
     line: int = 0
     commit: str | None = None
+    comment: str = ""
 
     @property
     def ref(self) -> PatchRef:

@@ -1,7 +1,7 @@
 """The kernel tables: what the kernel's API means, read from the TOML files beside this module.
 
 `tables()` is the newest known meaning of every name, loaded once; `tables().at("6.1")` the meaning in one release;
-`extend(path)` adds a user's own file of the same shape (out-of-tree wrappers). All look-ups are dictionaries by name.
+`extend(path, ...)` adds users' own files of the same shape (out-of-tree wrappers). Look-ups are dictionaries by name.
 
 A file holds groups, `[[take]]`, `[[sleep]]`, `[[guard]]` and so on (`reader.SECTIONS`): `names` lists the functions the
 group is about (`name>=6.3`, `name<6.3` where a name has its own span of releases), the other keys are the fields of the
@@ -185,13 +185,17 @@ def tables() -> Tables:
     return _view(_sections(), "")
 
 
-def extend(path: Path | str) -> Tables:
-    """The tables with the rows of a user's file before them, so that its rows win. Raises TableError, OSError."""
-    own: dict[str, list[Row]] = {"kind": list(_sections()["kind"])}
-    read_file(Path(path), own)
-    own["kind"] = own["kind"][len(_sections()["kind"]) :]
-    merged: dict[str, tuple[Row, ...]]
-    merged = {section: (*own.get(section, ()), *_sections().get(section, ())) for section in SECTIONS}
+def extend(*paths: Path | str) -> Tables:
+    """The tables with the rows of users' files before them: their rows win, a later file's over those of an earlier.
+
+    Raises TableError, OSError.
+    """
+    merged: dict[str, tuple[Row, ...]] = dict(_sections())
+    for path in paths:
+        own: dict[str, list[Row]] = {"kind": list(merged["kind"])}
+        read_file(Path(path), own)
+        own["kind"] = own["kind"][len(merged["kind"]) :]
+        merged = {section: (*own.get(section, ()), *merged.get(section, ())) for section in SECTIONS}
     merged["resource"] = tuple(_join(cast("tuple[r.Resource, ...]", merged["resource"])))
     return _view(merged, "")
 

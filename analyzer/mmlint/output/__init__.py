@@ -52,3 +52,5 @@ WRITERS = {
     "b4": Writer("b4", "JSON for b4's review checks"),
     "mail": Writer("mail", "a reply to each patch, as an mbox"),
 }
+ALIASES = {"json-v1": "json"}
+"""Names that stay when `json` comes to mean a later version."""

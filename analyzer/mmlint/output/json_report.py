@@ -22,6 +22,7 @@ def document(report: Report) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": {"name": "mmlint", "version": __version__},
+        "interrupted": report.interrupted,
         "findings": [finding_object(finding) for finding in report.findings],
         "errors": [{"path": clean(e.path), "message": clean(e.message), "line": e.line} for e in report.errors],
         "notes": [clean(note) for note in report.notes],

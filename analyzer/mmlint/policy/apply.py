@@ -73,12 +73,14 @@ def _leveled(findings: Iterable[Finding], settings: Settings) -> list[Finding]:
 
 
 def _ignores(report: Report) -> list[Ignore]:
-    """The ignores the analysis handed over, and those of files it only kept the lines of."""
+    """The ignores the analysis handed over, those of mails, and those of files it only kept the lines of."""
     found = list(report.ignores)
     seen = {ignore.path for ignore in found}
     for path, lines in report.sources.items():
         if path not in seen:
             found += inline.scan(path, "\n".join(lines))
+    for mail in report.mails:
+        found += inline.scan_mail(mail.comment, mail.patch)
     return found
 
 

@@ -1,0 +1,230 @@
+"""What a run says about itself: progress, -v, --profile, Ctrl-C, and what stands in for a file."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mmlint import engine
+from mmlint.commands import progress
+from mmlint.finding import Report, Stats
+
+from tests.cli.conftest import BAD, GOOD, Run
+
+MAIL = """\
+From: A <a@example.org>
+Subject: [PATCH] mm: a change
+Message-ID: <1@example.org>
+
+Why.
+---
+{comment}
+ mm/bad.c | 2 +-
+
+"""
+
+
+def codes(text: str) -> list[str]:
+    return [finding["code"] for finding in json.loads(text)["findings"]]
+
+
+# --------------------------------------------------------------------- input
+
+
+def test_stdin_stands_for_a_file_of_the_tree(run: Run, tree: Path) -> None:
+    text = BAD.replace("kmalloc", "helper")
+    (tree / "drivers").mkdir()
+    (tree / "drivers/bad.c").write_text(text, encoding="utf-8")
+    (tree / "drivers/own.h").write_text("void *helper(int n, gfp_t gfp)\n{\n\tmight_sleep();\n}\n", encoding="utf-8")
+    alone = run("check", "-", "-o", "json", stdin=text)
+    assert codes(alone.stdout) == []
+    result = run("check", "-", "--stdin-filename", "drivers/bad.c", "-o", "json", stdin="\n" + text)
+    [finding] = json.loads(result.stdout)["findings"]
+    assert (finding["path"], finding["line"]) == ("drivers/bad.c", 10)
+
+
+def test_stdin_beside_files_and_no_temporary_file(run: Run, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spare = tree.parent / "tmp"
+    spare.mkdir()
+    monkeypatch.setenv("TMPDIR", str(spare))
+    result = run("check", "-", "mm/bad.c", "-o", "json", stdin=BAD)
+    assert [finding["path"] for finding in json.loads(result.stdout)["findings"]] == ["mm/bad.c", "stdin.c"]
+    assert list(spare.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["fix.patch", "fix.mbox", "fix"])
+def test_a_patch_among_the_files_is_named(run: Run, tree: Path, name: str) -> None:
+    (tree / name).write_text(
+        MAIL.format(comment="") + "diff --git a/a.c b/a.c\n--- a/a.c\n+++ b/a.c\n@@ -1 +1 @@\n-a\n+b\n",
+        encoding="utf-8",
+    )
+    result = run("check", name, "mm/bad.c")
+    assert result.exit_code == 2
+    assert "error[PTL101]" in result.stdout
+    remedy = f"check what it brings in with `mmlint patch {name} --tree DIR`"
+    assert result.stderr == f"mmlint: {name}: is a patch, not C source; {remedy}\n"
+
+
+def test_own_tables_add_up_and_the_later_file_wins(run: Run, tree: Path) -> None:
+    sleeps = '[[sleep]]\nnames = ["{name}"]\nsource = "ours"\n'
+    for name in ("first", "second"):
+        (tree / f"{name}.toml").write_text(sleeps.format(name=f"{name}_wait"), encoding="utf-8")
+        (tree / f"mm/{name}.c").write_text(
+            BAD.replace("p = kmalloc(12, GFP_KERNEL)", f"p = {name}_wait()"), encoding="utf-8"
+        )
+    files = ("mm/first.c", "mm/second.c")
+    assert run("check", *files).exit_code == 0
+    both = ("--tables", "first.toml", "--tables", "second.toml", "-o", "json")
+    assert [f["path"] for f in json.loads(run("check", *files, *both).stdout)["findings"]] == list(files)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "own.toml: cannot read the table: No such file"), ("[[slep]]", "own.toml: unknown section 'slep'")],
+)
+def test_a_wrong_table_is_one_line(run: Run, tree: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        (tree / "own.toml").write_text(text, encoding="utf-8")
+    for command in (("check", "mm/bad.c"), ("patch", "--git", "HEAD")):
+        result = run(*command, "--tables", "own.toml")
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert message in result.stderr
+
+
+def test_require_input(run: Run, tree: Path) -> None:
+    cover = "From: A <a@example.org>\nSubject: [PATCH 0/2] mm: words only\n\nWhy.\n"
+    assert run("patch", "-", stdin=cover).exit_code == 0
+    assert run("patch", "-", "--require-input", stdin=cover).exit_code == 3
+    assert run("check", "mm/good.c", "--require-input").exit_code == 0
+
+
+def test_json_v1_is_json(run: Run) -> None:
+    pattern = re.compile(r'"seconds": [\d.]+')
+    texts = [pattern.sub("", run("check", "mm", "-o", name).stdout) for name in ("json", "json-v1")]
+    assert texts[0] == texts[1]
+    assert '"schema_version": 1' in texts[0]
+
+
+# --------------------------------------------------------------------- mails
+
+
+def patch_mail(comment: str) -> str:
+    before, after = GOOD.splitlines(), BAD.splitlines()
+    rows = [f"-{a}\n+{b}" if a != b else f" {a}" for a, b in zip(before, after, strict=True)]
+    head = f"diff --git a/mm/bad.c b/mm/bad.c\n--- a/mm/bad.c\n+++ b/mm/bad.c\n@@ -1,{len(rows)} +1,{len(rows)} @@\n"
+    return MAIL.format(comment=comment) + head + "\n".join(rows) + "\n"
+
+
+def test_a_line_below_the_dashes_silences_with_its_reason(run: Run, tree: Path) -> None:
+    (tree / "mm/bad.c").write_text(GOOD, encoding="utf-8")
+    words = ("patch", "-", "--tree", ".")
+    assert run(*words, stdin=patch_mail("")).exit_code == 1
+    ignored = patch_mail("mmlint: ignore[PTL101] boot time, one CPU")
+    assert run(*words, stdin=ignored).exit_code == 0
+    assert "ignored: boot time, one CPU (mail, mm: a change)" in run(*words, "--show-ignored", stdin=ignored).stdout
+    assert run(*words, "--no-ignores", stdin=ignored).exit_code == 1
+    above = patch_mail("").replace("Why.", "mmlint: ignore[PTL101] boot time")
+    assert run(*words, stdin=above).exit_code == 1
+    unreasoned = run(*words, "--select", "PTL101,POL", stdin=patch_mail("mmlint: ignore[PTL101]"))
+    assert "POL103" in unreasoned.stdout
+
+
+def test_a_patch_that_does_not_apply_is_not_said_to_have_no_tree(run: Run, tree: Path) -> None:
+    (tree / "mm/bad.c").write_text("int other;\n", encoding="utf-8")
+    result = run("patch", "-", "--tree", ".", stdin=patch_mail(""))
+    assert "no tree" not in result.stdout
+    assert (
+        "does not apply to the tree in mm/bad.c, so only the lines that its hunks show were analysed" in result.stdout
+    )
+    assert "no tree, so only" in run("patch", "-", stdin=patch_mail("")).stdout
+
+
+# ------------------------------------------------------------------- telling
+
+
+def test_verbose_says_what_is_read_and_what_runs(run: Run, tree: Path) -> None:
+    (tree / "mmlint.toml").write_text("fail-on = 'warning'", encoding="utf-8")
+    rows = run("check", "mm/good.c", "-v").stderr.splitlines()
+    assert rows[0] == f"mmlint: configuration: {tree / 'mmlint.toml'}"
+    assert re.fullmatch(r"mmlint: 1 of \d+ rules run", rows[1])
+    assert rows[2] == "mmlint: mm/good.c: checked"
+    assert re.fullmatch(r"mmlint: 1 function of 1 file in [\d.]+ s", rows[3])
+
+
+def test_profile_shows_stages_and_rules_and_changes_nothing(run: Run) -> None:
+    plain = run("check", "mm", "-o", "concise")
+    measured = run("check", "mm", "-o", "concise", "--profile")
+    assert (measured.stdout, measured.exit_code) == (plain.stdout, plain.exit_code)
+    for stage in ("parsing", "facts", "rules"):
+        assert re.search(rf"^ +[\d.]+ s +\d+%  {stage}$", measured.stderr, re.M), stage
+    assert re.search(r"^ +[\d.]+ s +\d+%  PTL101  sleep-under-ptl, 1 hit$", measured.stderr, re.M)
+    assert "in all" not in run("check", "mm").stderr
+
+
+def test_an_audit_cannot_be_profiled(run: Run) -> None:
+    result = run("audit", ".", "--profile")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+
+
+def test_progress_counts_functions_and_findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(0, 1000, 10))
+    monkeypatch.setattr("mmlint.commands.progress.time.monotonic", lambda: float(next(now)))
+    out = io.StringIO()
+    bar = progress.Progress(out)
+    report = Report(stats=Stats(functions=7))
+    bar.start(4, "files", report)
+    bar.advance()
+    assert out.getvalue() == "\r\x1b[K1/4 files, 7 functions, 0 findings, 30 s left"
+    bar.done()
+    assert out.getvalue().endswith("\r\x1b[K")
+
+
+# -------------------------------------------------------------------- Ctrl-C
+
+
+def test_ctrl_c_keeps_what_was_found(run: Run, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = engine.check_file
+
+    def stops(program: Any, path: str, rules: Any) -> Any:
+        if path.endswith("good.c"):
+            raise KeyboardInterrupt
+        return plain(program, path, rules)
+
+    monkeypatch.setattr("mmlint.api.check_file", stops)
+    result = run("check", "mm")
+    assert result.exit_code == 130
+    assert "error[PTL101]" in result.stdout
+    assert result.stderr == "mmlint: interrupted; this is what was found until then\n"
+    document = json.loads(run("check", "mm", "-o", "json").stdout)
+    assert (document["interrupted"], len(document["findings"])) == (True, 1)
+
+
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the parent", "from a terminal"])
+def test_ctrl_c_ends_the_workers_at_once(tree: Path, send: Callable[[int, int], None]) -> None:
+    many = "".join(BAD.replace("grab", f"grab{n}") for n in range(2000))
+    for number in range(12):
+        (tree / f"mm/many{number}.c").write_text(many, encoding="utf-8")
+    run = subprocess.Popen(
+        [sys.executable, "-m", "mmlint", "check", "mm", "-v", "-j", "2", "-o", "concise"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tree,
+        start_new_session=True,
+    )
+    assert run.stderr is not None
+    assert "rules run" in run.stderr.readline() + run.stderr.readline()
+    send(run.pid, signal.SIGINT)
+    _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Traceback" not in stderr
+    assert "mmlint: interrupted" in stderr
