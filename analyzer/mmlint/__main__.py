@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 UNUSABLE, INTERRUPTED = 2, 130
+
+# What a run builds lives until it ends and has next to no cycles: looking for some costs a quarter of the time.
+_YOUNG_OBJECTS = 500_000
 
 
 def main() -> None:
@@ -15,6 +19,7 @@ def main() -> None:
 
         print(f"mmlint {__version__}")
         return
+    gc.set_threshold(_YOUNG_OBJECTS, 50, 100)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

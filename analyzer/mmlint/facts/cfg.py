@@ -33,7 +33,7 @@ class Node:
     variable of a decl, the label of a nop, the cleanup of a cleanup node.
     """
 
-    __slots__ = ("column", "expr", "id", "kind", "line", "name", "pred", "succ", "type")
+    __slots__ = ("_events", "column", "expr", "id", "kind", "line", "name", "pred", "succ", "type")
 
     def __init__(
         self, id_: int, kind: str, line: int, expr: Expr | None = None, name: str = "", type_: str = ""
@@ -47,9 +47,25 @@ class Node:
         self.type = type_
         self.succ: list[tuple[Node, Label]] = []
         self.pred: list[Node] = []
+        self._events: tuple[tuple[str, Expr], ...] | None = None
+
+    @property
+    def events(self) -> tuple[tuple[str, Expr], ...]:
+        """Its calls ("call"), assignments ("assign") and increments ("update"), in the order in which they happen."""
+        if self._events is None:
+            roots = () if self.expr is None else self.expr.args if self.kind == "iter" else (self.expr,)
+            self._events = tuple((op, expr) for root in roots for expr in root.walk() if (op := _event(expr)))
+        return self._events
 
     def __repr__(self) -> str:
         return f"<{self.id} {self.kind} :{self.line} {self.expr.key if self.expr is not None else self.name}>"
+
+
+def _event(expr: Expr) -> str:
+    """What happens when the expression is evaluated, or "" if nothing but reading does."""
+    if expr.kind in ("call", "assign"):
+        return expr.kind
+    return "update" if expr.kind == "unary" and expr.value.endswith(("++", "--")) else ""
 
 
 class Cfg:

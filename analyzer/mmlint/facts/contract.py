@@ -211,6 +211,8 @@ def releases(function: Function) -> dict[Site, list[Node]]:
 
 def given_up(function: Function, call: Expr, prop: Prop) -> list[Held]:
     """The held locks that a call releases or may release."""
+    if not any(not held.gone for held in prop):
+        return []
     drops = function.tables.drops.get(call.value)
     asked: list[tuple[str, str, str]] = []
     if drops is not None:

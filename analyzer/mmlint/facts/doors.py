@@ -185,7 +185,15 @@ def came_by(function: Function, door: Door) -> frozenset[str]:
 
 
 @fact
+def _has_gup(first: Function) -> bool:
+    """Whether the file of its first function calls what gets or pins pages; else no page came in by a known door."""
+    return any(not f.words.isdisjoint(first.tables.gup) for f in first.program.functions(first.path))
+
+
+@fact
 def mixed(function: Function) -> tuple[Door, ...]:
     """The releases by the wrong door: everything known of the pages says that they came in by the other one."""
+    if not releases(function) or not _has_gup(function.program.functions(function.path)[0]):
+        return ()
     wrong = {PIN: frozenset((GET,)), GET: frozenset((PIN,))}
     return tuple(door for door in releases(function) if came_by(function, door) == wrong[door.kind])

@@ -80,9 +80,6 @@ def _reads(function: Function, expr: Expr, target: Expr) -> bool:
 def late_flushes(function: Function) -> tuple[LateFlush, ...]:
     """Clear under the lock, unlock, flush: with nothing that flushes in between."""
     tables = function.tables
-    flow = locks(function).flow
-    if flow.overflow or function.cfg.truncated:
-        return ()
     clears: list[tuple[Node, Expr]] = []
     drops: list[tuple[Node, Expr]] = []
     flushes: list[tuple[Node, Expr]] = []
@@ -94,6 +91,8 @@ def late_flushes(function: Function) -> tuple[LateFlush, ...]:
             clears += calls
         if any(d.kind in ("ptl", "spin") and d.when == "always" for d in tables.drops.get(name, ())):
             drops += calls
+    if not (clears and drops and flushes) or locks(function).flow.overflow or function.cfg.truncated:
+        return ()
     flushing = {n.id for n, _ in flushes}
     late = [
         (n, c) for n, c in flushes if tables.flushes[c.value].scope in ("page", "range", "mm") and _bare(function, n)

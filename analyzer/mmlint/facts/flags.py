@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass, replace
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import events
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 
@@ -89,7 +88,7 @@ def _join(a: Env, b: Env) -> Env:
 
 
 def _after(node: Node, env: Env) -> Env:
-    for op, expr in events(node):
+    for op, expr in node.events:
         if op == "assign":
             target, source = expr.args
             if target.kind not in ("name", "field"):

@@ -148,7 +148,7 @@ class _Solver(Generic[P]):
                 return [(self.client.assigned(target, None, prop, facts, node), assign(facts, target, None))]
             return [(prop, facts)]
         states = [(prop, facts)]
-        for op, expr in events(node):
+        for op, expr in node.events:
             states = [after for p, f in states for after in self._event(op, expr, p, f, node)]
         if node.kind == "iter":
             for arg in node.expr.args:
@@ -223,23 +223,6 @@ def _compound(expr: Expr, facts: Facts) -> str | None:
 
 def _forget_results(facts: Facts) -> Facts:
     return without(facts, [k for k in facts if k[0] == "#" and k[1:].isdigit()])
-
-
-_EVENTS: dict[str, str] = {"call": "call", "assign": "assign"}
-
-
-def events(node: Node) -> list[tuple[str, Expr]]:
-    """The calls, assignments and increments of a node in the order in which they happen."""
-    out: list[tuple[str, Expr]] = []
-    if node.expr is not None:
-        roots = node.expr.args if node.kind == "iter" else (node.expr,)
-        for root in roots:
-            for expr in root.walk():
-                if expr.kind in _EVENTS:
-                    out.append((expr.kind, expr))
-                elif expr.kind == "unary" and expr.value.endswith(("++", "--")):
-                    out.append(("update", expr))
-    return out
 
 
 _PURE_PREFIXES = tuple(

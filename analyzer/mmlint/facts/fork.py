@@ -55,6 +55,7 @@ class ForkSite:
         return "hugetlb entry" if self.level == "hugetlb" else self.level.upper()
 
 
+@fact
 def is_fork_copy(function: Function) -> bool:
     """Whether a function copies page-table entries from one mm to another: by its name and its pairs of parameters.
 

@@ -148,10 +148,8 @@ def call_targets(function: Function) -> dict[int, Expr]:
     """The lvalue that takes a call's result, by the id of the call expression."""
     found: dict[int, Expr] = {}
     for node in function.cfg.order:
-        if node.expr is None:
-            continue
-        for expr in node.expr.walk():
-            if expr.kind == "assign" and expr.value == "=":
+        for op, expr in node.events:
+            if op == "assign" and expr.value == "=":
                 source = expr.args[1]
                 if source.kind == "assign":
                     source = source.args[1]

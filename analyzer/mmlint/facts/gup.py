@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flags import UNKNOWN, FlagSet, flags_at
-from mmlint.facts.flow import events
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.kernel.rows import GupEntry
@@ -104,7 +103,7 @@ def _field_flags(function: Function, field: str) -> FlagSet:
         if field not in other.words:
             continue
         for node in other.cfg.order:
-            for op, expr in events(node):
+            for op, expr in node.events:
                 if op != "assign" or expr.args[0].kind != "field" or expr.args[0].value != field:
                     continue
                 value = flags_at(other, node, expr.args[1])

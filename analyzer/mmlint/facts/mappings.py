@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks import lock_tokens, locks
 
 _KINDS = frozenset({"ptl", "pte_map", "walk"})
 _READS = re.compile(
@@ -29,8 +29,7 @@ class NullUse:
 @fact
 def null_uses(function: Function) -> tuple[NullUse, ...]:
     """The first use behind each mapping call that may fail, where the failure was not tested."""
-    facts = locks(function)
-    if facts.flow.overflow or function.cfg.truncated:
+    if not lock_tokens(function) or locks(function).flow.overflow or function.cfg.truncated:
         return ()
     found = []
     for name, calls in function.calls.items():

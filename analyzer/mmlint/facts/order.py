@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mmlint.facts import contract
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import Held, locks
+from mmlint.facts.locks import Held, lock_tokens, locks
 
 _HUGETLB = "huge"
 
@@ -24,6 +24,8 @@ class Inversion:
 @fact
 def inversions(function: Function) -> tuple[Inversion, ...]:
     """The first inversion for each pair of kinds; none in hugetlb code, which has an order of its own."""
+    if not lock_tokens(function):
+        return ()
     facts = locks(function)
     if facts.flow.overflow or function.cfg.truncated or any(_HUGETLB in word for word in function.calls):
         return ()
@@ -48,6 +50,8 @@ def inversions(function: Function) -> tuple[Inversion, ...]:
 @fact
 def nested_folio_locks(function: Function) -> tuple[Inversion, ...]:
     """Blocking takings of a folio lock under another one; none in functions whose very job is to lock several."""
+    if not lock_tokens(function):
+        return ()
     facts = locks(function)
     if (
         facts.flow.overflow

@@ -25,7 +25,7 @@ def unchecked_upgrades(function: Function) -> tuple[tuple[Node, Expr], ...]:
     if not _maps_frame(function):
         return ()
     client = _Upgrades(function)
-    if client.sinks.isdisjoint(function.calls):
+    if client.sinks.isdisjoint(function.words):
         return ()
     solve(function.cfg, client)
     return tuple(sorted(client.found.values(), key=lambda found: (found[1].line, found[1].column)))

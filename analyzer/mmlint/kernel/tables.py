@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -86,7 +86,12 @@ class Tables:
 
     def with_class(self, class_: str) -> frozenset[str]:
         """The names of the guards of one class ("pinned", "pte_same")."""
-        return frozenset(name for name, guard in self.guards.items() if guard.class_ == class_)
+        return _with_class(self, class_)
+
+
+@lru_cache(maxsize=256)
+def _with_class(tables: Tables, class_: str) -> frozenset[str]:
+    return frozenset(name for name, guard in tables.guards.items() if guard.class_ == class_)
 
 
 def _many(rows: Iterable[R]) -> dict[str, tuple[R, ...]]:

@@ -42,8 +42,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.balance import Left, Twice, left_held, twice
+from mmlint.facts.balance import Left, left_held
 from mmlint.facts.function import Function
+from mmlint.facts.relock import Twice, twice
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK1

@@ -39,8 +39,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.balance import left_held, lost_releases, twice
+from mmlint.facts.balance import left_held, lost_releases
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.relock import twice
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK1

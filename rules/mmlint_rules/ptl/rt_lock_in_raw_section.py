@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.locks import locks
+from mmlint.facts.locks import lock_tokens, locks
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import RT1
@@ -43,6 +43,8 @@ _RAW = frozenset({"raw_spin", "preempt"})
 
 def check(function: Function) -> Iterator[Hit]:
     """Report each taking of a sleeping spinlock in a raw section, once for a section."""
+    if not lock_tokens(function):
+        return
     facts = locks(function)
     if facts.flow.overflow or function.cfg.truncated:
         return

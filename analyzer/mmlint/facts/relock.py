@@ -1,0 +1,158 @@
+"""Locks released that are not held any more, and locks taken again while they are held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmlint.facts import contract, graph
+from mmlint.facts.balance import bypasses, sites, takers
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.locks import Held, LockFacts, lock_effects, lock_tokens, locks, match
+
+_FIRM = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "lru_lock", "bit_spin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Twice:
+    """A release (`again`: a taking) at `call` of a lock that is not (still) held there; `taken`: the line it was taken.
+
+    `ours`: a page-table lock, or one that only this function knows: such a finding stands without a look at callers.
+    """
+
+    kind: str
+    key: str
+    call: Expr
+    taken: int
+    again: bool
+    ours: bool
+
+
+@fact
+def twice(function: Function) -> tuple[Twice, ...]:
+    """Releases of what the function took and holds no longer, and takings of what it still holds."""
+    if not lock_tokens(function):
+        return ()
+    facts = locks(function)
+    if facts.flow.overflow or function.cfg.truncated or facts.uncertain:
+        return ()
+    found: dict[tuple[str, str], Twice] = {}
+    for name, calls in function.calls.items():
+        for node, call in calls:
+            hit = _dropped_again(function, facts, node, call) if name in function.tables.drops else None
+            hit = hit or (_taken_again(function, facts, node, call) if name in function.tables.takes else None)
+            if hit is not None:
+                found.setdefault((hit.kind, hit.key), hit)
+    return tuple(found.values())
+
+
+def _dropped_again(function: Function, facts: LockFacts, node: Node, call: Expr) -> Twice | None:
+    if call.value in function.tables.takes or contract.annotated_dropper(function):
+        return None
+    for drop in function.tables.drops[call.value]:
+        if drop.kind not in _FIRM or drop.when != "always" or drop.arg is None:
+            continue
+        key = call.args[drop.arg].key if drop.arg < len(call.args) else ""
+        mapped = call.args[drop.map_arg].key if drop.map_arg is not None and drop.map_arg < len(call.args) else ""
+        states = facts.at_call.get(id(call), {}).items()
+        if all(match(p, drop.kind, key, mapped) is not None or "0" in (f.get(key), f.get(mapped)) for p, f in states):
+            continue
+        if drop.kind in _callee_kinds(function):
+            continue
+        taken_at = [n for n, held in takers(function) if held.key == key and key and _for_sure(function, held)]
+        if (
+            not taken_at
+            or not _same_place(function, taken_at, key)
+            or _guarded(node)
+            or not graph.always_through(function.cfg, taken_at, node)
+        ):
+            continue
+        return Twice(drop.kind, key, call, taken_at[0].line, again=False, ours=_own(function, drop.kind, key))
+    return None
+
+
+def _own(function: Function, kind: str, key: str) -> bool:
+    return kind == "ptl" or key in contract.local_names(function)
+
+
+def _for_sure(function: Function, held: Held) -> bool:
+    """Whether the taking call takes but for rare failures (no trylock)."""
+    return all(take.mode != "try" for take in function.tables.takes.get(held.name, ()))
+
+
+def _same_place(function: Function, takers: list[Node], key: str) -> bool:
+    """Whether nothing that the lock's text names is assigned behind the place where it is first taken."""
+    names = set(contract.words(key))
+    behind = graph.after([t for n in takers for t, _ in n.succ])
+    return not any(n.id in behind and _assigns(n, names) for n in function.cfg.order)
+
+
+@fact
+def _callee_kinds(function: Function) -> frozenset[str]:
+    """The kinds of locks that callees take or release for this function."""
+    kinds: set[str] = set()
+    tables = function.tables
+    for name in function.calls:
+        if not name or name in tables.takes or name in tables.drops:
+            continue
+        callee = function.program.resolve(name, function.path)
+        if callee is not None and callee is not function:
+            kinds |= {h.kind for effect in lock_effects(callee) for h in (*effect.taken, *effect.released)}
+    return frozenset(kinds | ({"ptl", "spin", "raw_spin"} if kinds & {"ptl", "spin", "raw_spin"} else set()))
+
+
+def _guarded(node: Node) -> bool:
+    """Whether it is the body of an `if` that goes on as if nothing was (`if (flag) unlock()`)."""
+    return any(
+        before.kind == "branch" and any(graph.skips(before, t, {node.id}) for t, _ in before.succ if t is not node)
+        for before in node.pred
+    )
+
+
+def _taken_again(function: Function, facts: LockFacts, node: Node, call: Expr) -> Twice | None:
+    for take in function.tables.takes[call.value]:
+        if take.kind not in _FIRM or take.mode in ("read", "try", "relock"):
+            continue
+        place = take.out if take.out is not None else take.arg
+        if place is None or place >= len(call.args):
+            continue
+        key = call.args[place].key
+        if take.out is not None:
+            key = call.args[place].args[0].key if key.startswith("&") else f"*{key}"
+        for prop in facts.at_call.get(id(call), ()):
+            for held in prop:
+                site = (held.line, held.name)
+                drops = contract.releases(function).get(site, [])
+                if (
+                    held.gone
+                    or (held.kind, held.key) != (take.kind, key)
+                    or bypasses(function, facts, site, node, drops, ours=False)
+                ):
+                    continue
+                if _same_lock(function, held, node):
+                    return Twice(take.kind, key, call, held.line, again=True, ours=_own(function, take.kind, key))
+    return None
+
+
+def _same_lock(function: Function, held: Held, node: Node) -> bool:
+    """Whether nothing that the lock's text names is assigned on some way from the taking to `node`."""
+    names = set(contract.words(held.key))
+    starts = sites(function, (held.line, held.name))
+    return any(
+        node.id in graph.after([t for t, _ in start.succ], lambda n: _assigns(n, names)) and not _assigns(start, names)
+        for start in starts
+    )
+
+
+def _assigns(node: Node, names: set[str]) -> bool:
+    if node.kind == "decl" and node.name in names:
+        return True
+    if node.expr is None:
+        return False
+    if node.kind == "iter" and any(arg.root in names for arg in node.expr.args):
+        return True
+    return any(
+        (e.kind == "assign" or (e.kind == "unary" and e.value.endswith(("++", "--")))) and e.args[0].root in names
+        for e in node.expr.walk()
+    )
