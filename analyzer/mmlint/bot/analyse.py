@@ -1,0 +1,218 @@
+"""A series -> a verdict, on the tree it belongs to. Runs in a cell; what it gives back is JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmlint import api
+from mmlint.bot.config import TreeConfig
+from mmlint.bot.reading import mark
+from mmlint.finding import Confidence, Finding, Mail, Origin, Report, Severity
+from mmlint.inputs import mail
+from mmlint.inputs.apply import place_series
+from mmlint.inputs.gitsource import base_tree
+from mmlint.inputs.model import Patch, Series
+from mmlint.inputs.tree import FolderTree, GitStore, GitTree, Tree, TreeError
+from mmlint.output import WRITERS, Context
+from mmlint.output.text import counted
+from mmlint.patches import PatchRun
+from mmlint.policy.apply import apply_policy
+from mmlint.policy.discovery import read
+from mmlint.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be analysed: raw mails in the order of their patches, a fixup on top of them, the trees to try.
+
+    Findings below the thresholds, or with a fingerprint in `told`, get no text for a reply.
+    """
+
+    raws: tuple[bytes, ...]
+    trees: tuple[TreeConfig, ...]
+    settings: str = ""
+    fixup: bytes | None = None
+    total: int = 1
+    min_severity: Severity = Severity.WARNING
+    min_confidence: Confidence = Confidence.MEDIUM
+    max_findings: int = 5
+    told: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Remark:
+    """What a reply says about one patch. `prints` are its findings' fingerprints, `marks` hashes of their lines."""
+
+    message_id: str
+    subject: str
+    text: str
+    prints: list[str]
+    marks: list[str]
+
+
+@dataclass(slots=True)
+class Result:
+    """The outcome. `verdict` is clean, findings or nowhere; `base` says what it was tested on, in words."""
+
+    verdict: str
+    base: str = ""
+    reason: str = ""
+    subjects: list[str] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    fixed: list[str] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
+    more: int = 0
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    comment: str = ""
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def result_of(answer: bytes | str) -> Result:
+    """The result in what `analyse` gave back."""
+    data: dict[str, Any] = json.loads(answer)
+    data["remarks"] = [Remark(**row) for row in data["remarks"]]
+    return Result(**data)
+
+
+def analyse(job: Job) -> bytes:
+    """Analyse a series."""
+    started = time.monotonic()
+    result = _analyse(job)
+    result.seconds = time.monotonic() - started
+    return json.dumps(asdict(result)).encode()
+
+
+def _analyse(job: Job) -> Result:
+    patches = [patch for raw in job.raws for patch in _patches(raw)]
+    fixup = _patches(job.fixup)[:1] if job.fixup is not None else []
+    if not patches:
+        return Result("clean", reason="no patch left to analyse")
+    if job.fixup is not None and not fixup:
+        return Result("clean", reason="no diff in the reply")
+    tree, base = _choose([*patches, *fixup], job.trees)
+    if tree is None and job.trees:
+        return Result("nowhere", reason=base, subjects=[patch.mail_subject for patch in patches])
+    settings = Settings(**read(Path(job.settings))) if job.settings else Settings()
+    report = Report()
+    run = PatchRun(api.selected(settings), report)
+    run.series(Series((*patches, *fixup), patches[0].version, job.total), tree)
+    about = {patch.message_id for patch in fixup or patches}
+    report.findings = [f for f in report.findings if counted(f) and f.patch and f.patch.message_id in about]
+    report.mails = [each for each in report.mails if each.patch.message_id in about]
+    report.fixed = [f for f in report.fixed if f.patch and f.patch.message_id in about]
+    apply_policy(report, settings)
+    return _result(report, base, job)
+
+
+def _patches(raw: bytes) -> list[Patch]:
+    return mail.read(raw, "mail").patches
+
+
+def _choose(patches: Sequence[Patch], trees: Sequence[TreeConfig]) -> tuple[Tree | None, str]:
+    """The tree that the series names, else the first that takes all of it; why not, where there is none."""
+    missed = []
+    for config in trees:
+        name = config.name or Path(config.path).name
+        for tree, words in _candidates(patches[0], config, name):
+            placed = place_series(patches, tree)
+            misfit = next((each for each in placed if each.how not in ("applied", "already")), None)
+            if misfit is None:
+                had = ", which has it already (taken back first)" if placed[0].how == "already" else ""
+                return tree, words + had
+            where = f"{misfit.errors[0].path}: {misfit.errors[0].message}" if misfit.errors else "nothing applied"
+            missed.append(f"{words}: {where}")
+    return None, "; ".join(missed)[:1000]
+
+
+def _candidates(first: Patch, config: TreeConfig, name: str) -> Sequence[tuple[Tree, str]]:
+    if not config.branches:
+        return [(FolderTree(config.path), name)]
+    store = GitStore(config.path)
+    named = base_tree(store, first)
+    if named is not None:
+        return [(named, f"{name} at {named.commit[:12]}, the base that the mail names")]
+    found = []
+    for branch in config.branches:
+        try:
+            tree = GitTree(store, branch)
+        except TreeError:
+            continue
+        found.append((tree, f"{name}, branch {branch} ({tree.commit[:12]})"))
+    return found
+
+
+def _result(report: Report, base: str, job: Job) -> Result:
+    worth = [f for f in report.findings if _worth(f, job)]
+    worth.sort(key=lambda f: (-f.severity.rank, -f.confidence.rank, f.patch.index if f.patch else 0, f.sort_key))
+    told, more = worth[: job.max_findings], max(len(worth) - job.max_findings, 0)
+    notes = [*report.notes, *(f"{error.path}: {error.message}" for error in report.errors)]
+    return Result(
+        verdict="findings" if report.findings else "clean",
+        base=base or "its hunks alone, no tree",
+        subjects=[each.subject or each.patch.subject for each in report.mails],
+        findings=[_row(finding, finding in told) for finding in report.findings],
+        fixed=[finding.fingerprint for finding in report.fixed],
+        remarks=[
+            _remark(each, here, report) for each in report.mails if (here := [f for f in told if f.patch == each.patch])
+        ],
+        more=more,
+        checks=json.loads(WRITERS["patchwork"].render(report, Context("patch"))),
+        comment=WRITERS["markdown"].render(report, Context("patch")) if report.findings else "",
+        notes=notes[:50],
+    )
+
+
+def _worth(finding: Finding, job: Job) -> bool:
+    return (
+        finding.origin == Origin.NEW
+        and finding.severity.rank >= job.min_severity.rank
+        and finding.confidence.rank >= job.min_confidence.rank
+        and finding.fingerprint not in job.told
+    )
+
+
+def _row(finding: Finding, mailed: bool) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "message": finding.message,
+        "path": finding.path,
+        "line": finding.line,
+        "function": finding.function,
+        "patch": finding.patch.message_id if finding.patch else "",
+        "fingerprint": finding.fingerprint,
+        "steps": [f"{step.path}:{step.line}: {step.message}" for step in finding.steps],
+        "simulation": asdict(finding.simulation),
+        "worth": mailed,
+    }
+
+
+def _remark(each: Mail, findings: list[Finding], report: Report) -> Remark:
+    """The text about one patch, from the writer of mails; its headers are the bot's own."""
+    part = Report(findings=findings, mails=[each], sources=report.sources)
+    text = WRITERS["mail"].render(part, Context("patch"))
+    body = text.split("\n\n", 1)[1].rsplit("\n-- \n", 1)[0]
+    return Remark(
+        each.patch.message_id,
+        each.subject or each.patch.subject,
+        "\n".join(_unquoted(line) for line in body.split("\n")).strip("\n"),
+        [finding.fingerprint for finding in findings],
+        [mark(_line(finding, report)) for finding in findings],
+    )
+
+
+def _unquoted(line: str) -> str:
+    """A line without the quoting of mboxes."""
+    return line[1:] if line.startswith(">") and line.lstrip(">").startswith("From ") else line
+
+
+def _line(finding: Finding, report: Report) -> str:
+    lines = report.sources.get(finding.path, [])
+    return lines[finding.line - 1] if 0 < finding.line <= len(lines) else ""
