@@ -162,7 +162,7 @@ def check_patch(patch: Patch, placed: Placed | None, where: str) -> Record:
     if placed is not None and fits:
         run.placed(patch, placed)
     else:
-        run.fragments(patch)
+        run.fragments(patch, "it applies to none of the trees")
     record["seconds"] = time.monotonic() - started
     record["fixed"] = len(report.fixed)
     record["findings"] = [
