@@ -123,7 +123,7 @@ def _affected_callers(view: PatchView) -> list[tuple[Function | None, Function]]
             continue
         if before is not None and summary(before) == summary(after):
             continue
-        if before is None and depth == 0 and not summary(after):
+        if before is None and depth == 0 and not any(summary(after)):
             continue
         for caller in view.after.callers(after.name, after.path, static=after.source.static):
             key = (caller.path, caller.name)
@@ -149,7 +149,7 @@ def _may_matter(before: Function | None, after: Function) -> bool:
         return True
     table = after.tables
     for name in {found.decode() for found in _CALLED.findall(changed)} - table.nosleep:
-        if name in table.sleeps or name in table.takes or name in table.drops:
+        if name in table.sleeps or name in table.takes or name in table.drops or name in table.page_takers:
             return True
         if any(_noticed(f, name) for f in (before, after) if f is not None):
             return True
@@ -158,7 +158,7 @@ def _may_matter(before: Function | None, after: Function) -> bool:
 
 def _noticed(function: Function, name: str) -> bool:
     callee = function.program.resolve(name, function.path)
-    return callee is not None and summary(callee) != ((), ())
+    return callee is not None and any(summary(callee))
 
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?!\w|\s*\()")

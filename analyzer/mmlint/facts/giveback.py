@@ -21,13 +21,33 @@ def all_calls(function: Function) -> list[tuple[Node, Expr]]:
 
 
 def fails(function: Function, node: Node, value: str | None) -> bool:
-    """Whether a return is known to report a failure: negative, an error pointer, or NULL for a pointer."""
+    """Whether a return is known to report a failure: negative, an error pointer, or NULL for a pointer.
+
+    Not zero is a failure, too, in a function with 0 for success that asks `if (err)` and returns it.
+    """
     if node.kind != "return" or node.expr is None:
         return False
     if is_negative(value) or is_error(value) or value == "bad":
         return True
     returns = function.source.returns
+    if value == "!0" and "*" not in returns and returns != "bool":
+        return node.expr.key in _error_codes(function)
     return ("*" in returns or returns == "bool") and "char" not in returns and is_zero(value) is True
+
+
+@fact
+def _error_codes(function: Function) -> frozenset[str]:
+    """The variables tested as a truth value and returned, where the function returns error codes, such values and 0."""
+    results = [node.expr for node in function.cfg.order if node.kind == "return" and node.expr is not None]
+    assigned = [e for n in function.cfg.order if n.expr is not None for e in n.expr.walk() if e.kind == "assign"]
+    if not any(e.key.startswith("-E") for e in (*results, *(a.args[1] for a in assigned))):
+        return frozenset()
+    tested = {n.expr.key for n in function.cfg.order if n.kind == "branch" and n.expr is not None}
+    zeros = {a.args[0].key for a in assigned if a.args[1].key == "0"} | {"0"}
+    named = {expr.key for expr in results if not expr.key.startswith("-E")}
+    succeeds = bool(named & zeros) or named <= tested
+    only_codes = all(expr.key == "0" for expr in results if expr.kind == "num")
+    return frozenset(named & tested) if succeeds and only_codes else frozenset()
 
 
 @dataclass(frozen=True, slots=True)

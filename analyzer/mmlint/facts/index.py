@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
@@ -17,17 +18,20 @@ if TYPE_CHECKING:
 
     from mmlint.inputs.tree import Tree
 
-_FORMAT = 4
-Entries = list[tuple[str, bool, bool]]
+_FORMAT = 5
+Entries = list[tuple[str, bool, bool, bool]]
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 
 
 class Place(NamedTuple):
-    """A definition: its file, whether it is static to it, whether its text names a call that takes or drops a lock."""
+    """A definition: its file, whether it is static to it, whether its text names a call that takes or drops a lock
+    (`locks`), or one that takes a page reference or pin (`pages`).
+    """
 
     path: str
     static: bool
     locks: bool
+    pages: bool = False
 
 
 def cache_folder() -> Path:
@@ -55,14 +59,20 @@ class FolderIndex:
         self.where: dict[str, list[Place]] = {}
         for name, (_, entries) in _files(tree, folder).items():
             path = f"{folder}/{name}" if folder else name
-            for function, static, locks in entries:
-                self.where.setdefault(function, []).append(Place(path, static, locks))
+            for function, static, locks, pages in entries:
+                self.where.setdefault(function, []).append(Place(path, static, locks, pages))
+
+    @cached_property
+    def takers(self) -> frozenset[str]:
+        """The functions that other files can call and whose text names a call that takes a page reference or pin."""
+        found = self.where.items()
+        return frozenset(name for name, places in found if any(p.pages and not p.static for p in places))
 
 
 def _files(tree: Tree, folder: str) -> dict[str, tuple[str, Entries]]:
     """File name -> its stamp and entries. Only what lies below a patch is kept on disk, never a patched state."""
     if isinstance(tree, _Layer):
-        files = _files(tree.base, folder)
+        files = dict(_files(tree.base, folder))
         for path, content in tree.changes.items():
             parent, _, name = path.rpartition("/")
             if parent == folder:
@@ -70,6 +80,12 @@ def _files(tree: Tree, folder: str) -> dict[str, tuple[str, Entries]]:
                 if content is not None and name.endswith((".c", ".h")):
                     files[name] = ("", _entries(content, name))
         return files
+    return _unpatched(tree, folder)
+
+
+@lru_cache(maxsize=32)
+def _unpatched(tree: Tree, folder: str) -> dict[str, tuple[str, Entries]]:
+    """The same for a tree as it lies in store; every state of a series that is laid over it shares the answer."""
     kept = _load(tree, folder)
     found: dict[str, tuple[str, Entries]] = {}
     for name in tree.names(folder):
@@ -91,13 +107,18 @@ def _entries(text: bytes, name: str) -> Entries:
     header = name.endswith(".h")
     known = tables()
     lockers = frozenset(word.encode() for word in (*known.takes, *known.drops))
-    found: dict[str, tuple[bool, bool]] = {}
+    takers = frozenset(word.encode() for word in known.page_takers)
+    found: dict[str, tuple[bool, bool, bool]] = {}
     for entry in outline(text):
         head = text[entry.start_byte : entry.start_byte + 64].split(b"(", 1)[0]
         words = _WORD.findall(text, entry.start_byte, entry.end_byte)
-        static, locks = found.get(entry.name, (True, False))
+        static, locks, pages = found.get(entry.name, (True, False, False))
         static &= not header and b"static" in head.split()
-        found[entry.name] = (static, locks or not lockers.isdisjoint(words))
+        found[entry.name] = (
+            static,
+            locks or not lockers.isdisjoint(words),
+            pages or not takers.isdisjoint(words),
+        )
     return [(function, *flags) for function, flags in sorted(found.items())]
 
 
@@ -110,7 +131,7 @@ def _load(tree: Tree, folder: str) -> dict[str, tuple[str, Entries]]:
     try:
         data = json.loads(_file(tree, folder).read_bytes())
         return {
-            name: (stamp, [(n, bool(static), bool(locks)) for n, static, locks in entries])
+            name: (stamp, [(n, bool(a), bool(b), bool(c)) for n, a, b, c in entries])
             for name, (stamp, entries) in data.items()
         }
     except (OSError, ValueError, TypeError):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.giveback import fails
+from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, canon, held_at, mentions_bare
 from mmlint.facts.ir import Expr
-from mmlint.facts.resources import GIVEN, HELD, MOVED, Own, canon, held_at, mentions_bare, ownership
+from mmlint.facts.resources import ownership
 from mmlint.facts.values import Facts, is_error, is_zero
 from mmlint.kernel.rows import Taking
 
@@ -89,15 +90,19 @@ def afters(function: Function) -> tuple[After, ...]:
             kept = {name for o in prop if o.state != GIVEN for name in o.names}
             for own in prop:
                 names = own.names - kept
-                if own.state == GIVEN and names and _last(owned.take(own)[2]):
+                if own.state == GIVEN and names and _last(function, owned.take(own)[2]):
                     for at, again in _touches(function, node.expr, own, names):
                         found.setdefault(id(at), After(node, at, own, owned.take(own)[1], again))
     return tuple(sorted(found.values(), key=lambda a: (a.at.line, a.at.column)))
 
 
-def _last(row: Taking) -> bool:
-    """Whether the reference taken may be the only one its taker has: it came with a look-up or an allocation."""
-    return row.resource == "folio reference" and row.holder == "result"
+def _last(function: Function, row: Taking) -> bool:
+    """Whether the reference taken may be the only one its taker has: it came with a look-up or an allocation.
+
+    A helper of the file may return a page that its caller holds by another variable as well.
+    """
+    known = row.name in function.tables.takes_resource
+    return known and row.resource == "folio reference" and row.holder == "result"
 
 
 def _touches(function: Function, expr: Expr, own: Own, names: frozenset[str]) -> Iterator[tuple[Expr, bool]]:

@@ -6,8 +6,8 @@ import re
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
+from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
-from mmlint.facts.resources import canon
 
 _FRESH = re.compile(
     r"\w*alloc\w*$|\w*_ref_freeze$|\w*put_\w*testzero$|\w*_sub_and_test$|percpu_ref_tryget\w*$|\w*_init_page$"

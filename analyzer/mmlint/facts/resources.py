@@ -9,37 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from mmlint.facts.acquired import REFUSED, TAKEN, candidates, handed_out, may_hand_out
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Flow, Outcome, is_pure, solve
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.giveback import given_by
+from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, Prop, canon, held_at, mentions_bare
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import loops_with
 from mmlint.facts.values import Facts
 from mmlint.kernel.rows import Giving, Moving, Taking, Transfer
+from mmlint.kernel.tables import PINNED
 
-HELD, GIVEN, MOVED = "held", "given", "moved"
-_SAME = {"page_folio": 0, "compound_head": 0, "folio_page": 0, "virt_to_head_page": 0, "folio_file_page": 0}
-_TAKEN = {"nonzero": "ok", "noterr": "ok", "zero": "0", "positive": ">0", "notneg": ">=0"}
-_REFUSED = {"nonzero": ("0",), "noterr": ("err",), "zero": ("!0",), "positive": ("0", "<0"), "notneg": ("<0",)}
-_PAGES_OF_USER = frozenset({"page pin", "GUP page reference"})
 _CONVERTED = frozenset({"page_to_pfn", "folio_pfn", "page_to_phys", "page_address", "folio_address", "page_to_virt"})
 """Calls after which the page is known by another value, too."""
 _MAX_DEPTH = 3
-
-
-class Own(NamedTuple):
-    """One thing taken: which resource, the variables that hold it, the call that took it and what became of it."""
-
-    resource: str
-    names: frozenset[str]
-    take: int
-    state: str = HELD
-
-
-Prop = frozenset[Own]
 
 
 @dataclass(slots=True)
@@ -54,40 +39,41 @@ class Ownership:
         return self.takes[own.take, own.resource]
 
 
-def canon(expr: Expr) -> str:
-    """The variable or lvalue behind a page or folio expression: conversions between the two mean the same thing."""
-    while True:
-        if expr.kind == "call" and expr.value in _SAME and expr.args:
-            expr = expr.args[0]
-        elif (
-            expr.kind == "unary" and expr.value == "&" and expr.args[0].kind == "field" and expr.args[0].value == "page"
-        ):
-            expr = expr.args[0].args[0]
-        elif expr.kind == "assign" and expr.value == "=":
-            expr = expr.args[0]
-        else:
-            return expr.key
-
-
-def held_at(expr: Expr, holder: str, target: Expr | None) -> str:
-    """The key of a holder of a call, or the empty string: `result`, `arg:N`, `*arg:N`."""
-    if holder == "result":
-        return canon(target) if target is not None else ""
-    if holder == "-":
-        return "-"
-    pointee, _, index = holder.partition("arg:")
-    if int(index) >= len(expr.args):
-        return ""
-    arg = expr.args[int(index)]
-    if pointee == "*":
-        return canon(arg.args[0] if arg.kind == "unary" and arg.value == "&" else arg).split("[")[0].split(" + ")[0]
-    return canon(arg)
+@fact
+def concerns(function: Function) -> bool:
+    """Whether the function names a call, or a helper, that takes something."""
+    return not function.words.isdisjoint(function.tables.takes_resource) or bool(acquirers(function))
 
 
 @fact
-def concerns(function: Function) -> bool:
-    """Whether the function names a call that takes something."""
-    return not function.words.isdisjoint(function.tables.takes_resource)
+def acquirers(function: Function) -> dict[str, tuple[Taking, ...]]:
+    """The helpers that leave pages to `function`: a name with what a call of it takes."""
+    found = {}
+    for name in sorted(candidates(function)):
+        callee = function.program.resolve(name, function.path)
+        rows = acquired(callee) if callee is not None and callee is not function else ()
+        if rows:
+            found[name] = rows
+    return found
+
+
+_ASKING: list[tuple[str, str]] = []
+
+
+@fact
+def acquired(function: Function) -> tuple[Taking, ...]:
+    """What a call of `function` leaves to its caller to give back."""
+    key = (function.path, function.name)
+    if key in _ASKING or not may_hand_out(function):
+        return ()
+    _ASKING.append(key)
+    try:
+        if not concerns(function):
+            return ()
+        flow = ownership(function).flow
+        return () if flow.overflow or function.cfg.truncated else handed_out(function, flow.returns)
+    finally:
+        _ASKING.pop()
 
 
 @fact
@@ -103,7 +89,8 @@ def ownership(function: Function) -> Ownership:
 def _loop_gives(function: Function) -> dict[int, list[tuple[str, str]]]:
     """For each branch that leaves a loop of releases: what the loop gives back."""
     tables = function.tables
-    acquiring = [n.id for name in tables.takes_resource for n, _ in function.calls.get(name, ())]
+    taking = (*tables.takes_resource, *acquirers(function))
+    acquiring = [n.id for name in taking for n, _ in function.calls.get(name, ())]
     found: dict[int, list[tuple[str, str]]] = {}
     for name, rows in tables.gives_resource.items():
         for node, call in function.calls.get(name, ()):
@@ -149,12 +136,13 @@ class _Owner:
         self.targets = call_targets(function)
         self.takes: dict[tuple[int, str], tuple[Node, Expr, Taking]] = {}
         self.loops = _loop_gives(function)
+        self.helpers = acquirers(function)
 
     # ---------------------------------------------------------------- events
     def call(self, call: Expr, prop: Prop, facts: Facts, node: Node) -> Iterable[Outcome[Prop]] | None:
         name = call.value
         gives, moves = self.tables.gives_resource.get(name), self.tables.transfers_resource.get(name)
-        takes = self.tables.takes_resource.get(name)
+        takes = self.tables.takes_resource.get(name) or self.helpers.get(name)
         if gives is None and moves is None and takes is None:
             after = self._passed(call, prop, facts)
             return None if after is prop else [Outcome(after)]
@@ -183,15 +171,16 @@ class _Owner:
             if row is None or row.when == "always":
                 done.append(Outcome(prop, outcome.value))
             else:
-                done.append(Outcome(prop, _TAKEN.get(row.when)))
-                done += [Outcome(outcome.prop, value) for value in _REFUSED.get(row.when, ())]
+                done.append(Outcome(prop, TAKEN.get(row.when)))
+                done += [Outcome(outcome.prop, value) for value in REFUSED.get(row.when, ())]
         return done
 
     def _take(self, row: Taking, call: Expr, outcome: Outcome[Prop], node: Node) -> list[Outcome[Prop]]:
         key = held_at(call, row.holder, self.targets.get(id(call)))
-        if not key or (not row.holder.startswith("*") and ("->" in key or "[" in key)):
+        out = row.holder.startswith("*") or "->" in row.holder
+        if not key or (not out and ("->" in key or "[" in key)):
             return [outcome]
-        if outcome.value is not None and row.when != "always" and outcome.value in _REFUSED[row.when]:
+        if outcome.value is not None and row.when != "always" and outcome.value in REFUSED[row.when]:
             return [outcome]
         self.takes[id(call), row.resource] = (node, call, row)
         fresh = frozenset(o for o in outcome.prop if o.take != id(call) or o.resource != row.resource)
@@ -199,8 +188,9 @@ class _Owner:
         if row.when == "always":
             mapped = row.resource == "kernel mapping" and row.holder == "result"
             return [Outcome(fresh | {own}, "ok" if mapped else outcome.value)]
-        held = Outcome(fresh | {own}, "1" if self._single(call) else _TAKEN[row.when])
-        return [held] if outcome.value is not None else [held, *(Outcome(fresh, v) for v in _REFUSED[row.when])]
+        held = Outcome(fresh | {own}, "1" if self._single(call) else TAKEN[row.when])
+        certain = outcome.value is not None or any("__GFP_NOFAIL" in arg.key for arg in call.args)
+        return [held] if certain else [held, *(Outcome(fresh, v) for v in REFUSED[row.when])]
 
     def _single(self, call: Expr) -> bool:
         """Whether a GUP call asks for one page: its positive result is 1."""
@@ -216,12 +206,13 @@ class _Owner:
         if prop and call.value in _CONVERTED and call.args:
             key = canon(call.args[0])
             return frozenset(o._replace(state=MOVED) if o.state == HELD and key in o.names else o for o in prop)
-        if not prop or harmless(self.function, call.value):
+        if not prop or harmless(self.function, call.value) or self._borrows(call):
             return prop
-        if any(o.state == HELD and o.resource in _PAGES_OF_USER for o in prop):
+        if any(o.state == HELD and o.resource in PINNED for o in prop):
             given = given_by(self.function, call)
             for resource in given.always | given.failing:
                 prop = _end_all(prop, resource)
+        known = self.function.program.resolve(call.value, self.function.path) is not None if call.value else False
         for index, arg in enumerate(call.args):
             taken = arg.kind == "unary" and arg.value == "&"
             key = canon(arg)
@@ -230,9 +221,14 @@ class _Owner:
             if taken:
                 gone = {o for o in prop if o.state == GIVEN and key in o.names}
                 prop = prop - gone | {o._replace(names=o.names - {key}) for o in gone if o.names - {key}}
-            if mine and (taken or not keeps(self.function, call, index)):
+            rewrites = taken and not all(o.resource in PINNED and known for o in mine)
+            if mine and (rewrites or not keeps(self.function, call, index)):
                 prop = prop - set(mine) | {o._replace(state=MOVED) for o in mine}
         return prop
+
+    def _borrows(self, call: Expr) -> bool:
+        row = self.tables.borrows.get(call.value)
+        return row is not None and not (row.unless and any(row.unless in arg.key for arg in call.args))
 
     def assigned(self, target: Expr, value: Expr | None, prop: Prop, facts: Facts, node: Node) -> Prop:
         if not prop:
@@ -255,12 +251,18 @@ class _Owner:
                 names = names - {target.key}
             if value is not None and own.state == HELD and _escapes(target, value, own.names):
                 here = own._replace(state=MOVED)
+                names = names | self._given_out(target, own)
             if not names:
                 if here.state == HELD:
                     out.add(here._replace(state=MOVED, names=frozenset()))
                 continue
             out.add(here._replace(names=names))
         return frozenset(out)
+
+    def _given_out(self, target: Expr, own: Own) -> frozenset[str]:
+        """The place in the caller's memory that a page now lies in, if it is one that callers can be told of."""
+        plain = target.kind == "unary" or (target.kind == "field" and own.resource in PINNED)
+        return frozenset((target.key,)) if plain and target.root in self.function.params else frozenset()
 
     def branched(self, node: Node, outcome: bool, prop: Prop, facts: Facts) -> Prop | None:
         for resource, key in self.loops.get(node.id, ()):
@@ -289,7 +291,7 @@ def _end_all(prop: Prop, resource: str) -> Prop:
 def _end(prop: Prop, resource: str, key: str, state: str) -> Prop:
     """The property after one unit of a resource found at `key` was given back or moved."""
     base = key.split("[")[0]
-    if resource in _PAGES_OF_USER:
+    if resource in PINNED:
         mine = {o for o in prop if o.resource == resource and o.state == HELD and (key in o.names or base in o.names)}
         return prop - mine | {o._replace(state=state) for o in mine} if mine else prop
     for own in sorted(prop, key=lambda o: (o.take, sorted(o.names))):
@@ -305,17 +307,6 @@ def _escapes(target: Expr, value: Expr, names: frozenset[str]) -> bool:
     if value.kind in ("call", "field", "index", "name", "num", "str"):
         return False
     return any(mentions_bare(value, name) for name in names)
-
-
-def mentions_bare(expr: Expr, name: str) -> bool:
-    """Whether the value of `name` itself goes into the expression: not by a member, a comparison or a call."""
-    if expr.key == name:
-        return True
-    if expr.kind in ("field", "call") or (expr.kind == "binary" and expr.value in ("==", "!=", "&&", "||", "<", ">")):
-        return False
-    if expr.kind == "unary" and expr.value in ("!", "*"):
-        return False
-    return any(mentions_bare(arg, name) for arg in (expr.args[1:] if expr.kind == "cond" else expr.args))
 
 
 # ----------------------------------------------------------------- callees

@@ -6,12 +6,13 @@ from collections.abc import Hashable, Iterable
 
 from mmlint.facts.function import Function, fact
 from mmlint.facts.locks import Held, lock_effects
+from mmlint.facts.resources import acquired
 from mmlint.facts.sleep import sleepers
 
 
 @fact
-def summary(function: Function) -> Hashable:
-    """A comparable value of everything that callers' analyses read of this function."""
+def summary(function: Function) -> tuple[tuple[Hashable, ...], ...]:
+    """A comparable value of what callers read of this function; its parts are empty for nothing."""
     sleeping = tuple(sorted({(s.name, s.gfp_param or -1, s.requires, s.large) for s in sleepers(function)}))
     locking = tuple(
         sorted(
@@ -21,7 +22,8 @@ def summary(function: Function) -> Hashable:
             }
         )
     )
-    return (sleeping, locking)
+    handing = tuple((row.resource, row.holder, row.when) for row in acquired(function))
+    return (sleeping, locking, handing)
 
 
 def _anywhere(held: Iterable[Held]) -> tuple[Held, ...]:

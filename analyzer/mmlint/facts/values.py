@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 from mmlint.facts.ir import Expr
 
@@ -111,7 +111,9 @@ def _eval_call(expr: Expr, facts: Facts) -> str | None:
         if name == "IS_ERR_OR_NULL":
             return "1" if value in ("0", "err", "bad") else "0" if value == "ok" else None
         error = is_error(value)
-        return "<0" if error else "0" if error is False and name == "PTR_ERR_OR_ZERO" else None
+        if error is False:
+            return "0" if name == "PTR_ERR_OR_ZERO" else ">=0"
+        return "<0" if error else None
     return facts.get(expr.key) if _STABLE.match(name) else None
 
 
@@ -185,10 +187,10 @@ def _same(left: str | None, right: str | None) -> bool | None:
 
 
 def _eval_cond(expr: Expr, facts: Facts) -> str | None:
-    zero = is_zero(evaluate(expr.args[0], facts))
-    if zero is None:
-        return join_value(evaluate(expr.args[1], facts), evaluate(expr.args[2], facts))
-    return evaluate(expr.args[2 if zero else 1], facts)
+    test, *arms = expr.args
+    ways = ((arm, refine(test, outcome, facts)) for arm, outcome in zip(arms, (True, False), strict=True))
+    found = [evaluate(arm, known) for arm, known in ways if known is not None]
+    return reduce(join_value, found) if found else None
 
 
 _EVALUATE: dict[str, Callable[[Expr, Facts], str | None]] = {

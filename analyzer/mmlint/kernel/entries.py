@@ -119,6 +119,13 @@ class Plain(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Borrow(Row):
+    """A call that uses pages and leaves their references with its caller; with the flag `unless` it keeps them."""
+
+    unless: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Probe(Row):
     """How to see in a tree whether it is at least (or, with `until`, before) a release: `pattern` occurs in `path`."""
 

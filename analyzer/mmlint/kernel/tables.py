@@ -69,6 +69,7 @@ class Tables:
     callbacks: dict[str, tuple[e.Callback, ...]]
     entered: dict[str, e.Entered]
     noreturn: frozenset[str]
+    borrows: dict[str, e.Borrow]
     probes: tuple[e.Probe, ...]
     sections: Mapping[str, tuple[Row, ...]]
     release: str = ""
@@ -83,6 +84,11 @@ class Tables:
         from mmlint.kernel.steps import steps_of
 
         return steps_of(self)
+
+    @property
+    def page_takers(self) -> frozenset[str]:
+        """The calls after which the caller owns a page reference or pin."""
+        return _page_takers(self)
 
     def with_class(self, class_: str) -> frozenset[str]:
         """The names of the guards of one class ("pinned", "pte_same")."""
@@ -170,10 +176,22 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         callbacks=_many(store.of("callback", e.Callback)),
         entered=_one(store.of("entered", e.Entered)),
         noreturn=frozenset(row.name for row in store.of("noreturn", e.Plain)),
+        borrows=_one(store.of("borrow", e.Borrow)),
         probes=tuple(store.of("probe", e.Probe)),
         sections=sections,
         release=release,
     )
+
+
+PINNED = frozenset({"page pin", "GUP page reference"})
+"""The resources that get_user_pages and its kin hand out."""
+PAGES = PINNED | {"folio reference"}
+"""The resources of which each unit keeps a page alive."""
+
+
+@cache
+def _page_takers(known: Tables) -> frozenset[str]:
+    return frozenset(n for n, rows in known.takes_resource.items() if any(row.resource in PAGES for row in rows))
 
 
 @cache

@@ -1,0 +1,66 @@
+"""A thing that a function owns and how it is known: by the variables, members and elements that hold it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mmlint.facts.ir import Expr
+
+HELD, GIVEN, MOVED = "held", "given", "moved"
+_SAME = {"page_folio": 0, "compound_head": 0, "folio_page": 0, "virt_to_head_page": 0, "folio_file_page": 0}
+
+
+class Own(NamedTuple):
+    """One thing taken: which resource, the variables that hold it, the call that took it and what became of it."""
+
+    resource: str
+    names: frozenset[str]
+    take: int
+    state: str = HELD
+
+
+Prop = frozenset[Own]
+
+
+def canon(expr: Expr) -> str:
+    """The variable or lvalue behind a page or folio expression: conversions between the two mean the same thing."""
+    while True:
+        if expr.kind == "call" and expr.value in _SAME and expr.args:
+            expr = expr.args[0]
+        elif (
+            expr.kind == "unary" and expr.value == "&" and expr.args[0].kind == "field" and expr.args[0].value == "page"
+        ):
+            expr = expr.args[0].args[0]
+        elif expr.kind == "assign" and expr.value == "=":
+            expr = expr.args[0]
+        else:
+            return expr.key
+
+
+def held_at(expr: Expr, holder: str, target: Expr | None) -> str:
+    """The key of a holder of a call, or the empty string: `result`, `arg:N`, `*arg:N`, `arg:N->member`."""
+    if holder == "result":
+        return canon(target) if target is not None else ""
+    if holder == "-":
+        return "-"
+    pointee, _, place = holder.partition("arg:")
+    index, arrow, member = place.partition("->")
+    if int(index) >= len(expr.args):
+        return ""
+    arg = expr.args[int(index)]
+    if pointee == "*":
+        return canon(arg.args[0] if arg.kind == "unary" and arg.value == "&" else arg).split("[")[0].split(" + ")[0]
+    if arrow:
+        return f"{canon(arg.args[0] if arg.kind == 'unary' and arg.value == '&' else arg)}->{member}"
+    return canon(arg)
+
+
+def mentions_bare(expr: Expr, name: str) -> bool:
+    """Whether the value of `name` itself goes into the expression: not by a member, a comparison or a call."""
+    if expr.key == name:
+        return True
+    if expr.kind in ("field", "call") or (expr.kind == "binary" and expr.value in ("==", "!=", "&&", "||", "<", ">")):
+        return False
+    if expr.kind == "unary" and expr.value in ("!", "*"):
+        return False
+    return any(mentions_bare(arg, name) for arg in (expr.args[1:] if expr.kind == "cond" else expr.args))
