@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mmlint.commands.catalog import page
+from mmlint.output.page import page
 from mmlint.policy.schema import markdown, schema_text
 from mmlint.rule import FAMILIES, Rule, load
 from mmlint.sim import commands

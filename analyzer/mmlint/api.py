@@ -83,7 +83,7 @@ def check_paths(
         _check_text(sys.stdin.buffer.read(), stdin_name, settings, root, report)
     base = Path(root) if root else _root_of(files)
     inside = [(file, os.path.relpath(file, base).replace(os.sep, "/")) for file in files]
-    shown = {name: _display(file) for file, name in inside}
+    shown = _Shown(base, {name: _display(file) for file, name in inside})
     names = [name for _, name in inside]
     if progress is not None:
         progress.start(len(names), "files", report)
@@ -115,7 +115,7 @@ def _check_text(text: bytes, name: str, settings: Settings, root: str | None, re
     inside = os.path.relpath(name, base).replace(os.sep, "/")
     tree = OverlayTree(FolderTree(base), {inside: text})
     for part in _check_names(Program(tree, table=own_tables(settings.tables)), [inside], settings, None):
-        _merge(report, part, {inside: _display(Path(name))})
+        _merge(report, part, _Shown(base, {inside: _display(Path(name))}))
 
 
 def _collect(paths: Sequence[str], report: Report) -> Iterator[Path]:
@@ -273,18 +273,30 @@ def _add_sources(report: Report, program: Program) -> None:
             report.sources[path] = file.text.decode("utf-8", "replace").splitlines()
 
 
-def _merge(report: Report, part: Report, shown: Mapping[str, str]) -> None:
+class _Shown(dict[str, str]):
+    """Paths of a tree as the user sees them: as named for the files checked, else from the working folder."""
+
+    def __init__(self, base: Path, named: Mapping[str, str]) -> None:
+        super().__init__(named)
+        self._base = base
+
+    def __missing__(self, path: str) -> str:
+        self[path] = _display(self._base / path)
+        return self[path]
+
+
+def _merge(report: Report, part: Report, shown: _Shown) -> None:
     from dataclasses import replace
 
     def rename(finding: Finding) -> Finding:
-        steps = tuple(replace(step, path=shown.get(step.path, step.path)) for step in finding.steps)
-        return replace(finding, path=shown.get(finding.path, finding.path), steps=steps)
+        steps = tuple(replace(step, path=shown[step.path]) for step in finding.steps)
+        return replace(finding, path=shown[finding.path], steps=steps)
 
     report.findings += [rename(f) for f in part.findings]
-    report.errors += [replace(e, path=shown.get(e.path, e.path)) for e in part.errors]
-    report.ignores += [replace(i, path=shown.get(i.path, i.path)) for i in part.ignores]
-    report.whole += [shown.get(path, path) for path in part.whole]
-    report.sources.update({shown.get(path, path): lines for path, lines in part.sources.items()})
+    report.errors += [replace(e, path=shown[e.path]) for e in part.errors]
+    report.ignores += [replace(i, path=shown[i.path]) for i in part.ignores]
+    report.whole += [shown[path] for path in part.whole]
+    report.sources.update({shown[path]: lines for path, lines in part.sources.items()})
     report.stats.files += part.stats.files
     report.stats.functions += part.stats.functions
     report.stats.functions_unread += part.stats.functions_unread

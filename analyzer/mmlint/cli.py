@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mmlint import __version__
-from mmlint.commands import analyse, audit, baseline, bot, catalog, hook, new_rule
+from mmlint.commands import analyse, audit, baseline, bot, catalog, hook, new_rule, server
 from mmlint.commands.binding import bind
 
 app = typer.Typer(
@@ -42,5 +42,6 @@ app.command()(catalog.config)
 app.command()(catalog.facts)
 app.command()(catalog.doctor)
 app.command("new-rule")(new_rule.new_rule)
+app.command()(server.server)
 app.add_typer(hook.app, name="hook")
 app.add_typer(bot.app, name="bot")

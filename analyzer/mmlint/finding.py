@@ -102,7 +102,7 @@ class Simulation:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One reported place. `line` and `column` count from 1 and are those of the new file."""
+    """One reported place. `line` and `column` count from 1 and are those of the new file; columns are characters."""
 
     code: str
     name: str

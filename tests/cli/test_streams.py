@@ -228,3 +228,13 @@ def test_ctrl_c_ends_the_workers_at_once(tree: Path, send: Callable[[int, int], 
     assert run.returncode == 130
     assert "Traceback" not in stderr
     assert "mmlint: interrupted" in stderr
+
+
+def test_columns_are_characters_and_the_marks_stand_below_them(run: Run, tree: Path) -> None:
+    (tree / "mm/bad.c").write_text(BAD.replace("p = kmalloc", "/* ü€ */ p = kmalloc"), encoding="utf-8")
+    [finding] = json.loads(run("check", "mm/bad.c", "-o", "json").stdout)["findings"]
+    assert finding["column"] == 2 + len("/* ü€ */ p = ")
+    rows = run("check", "mm/bad.c").stdout.splitlines()
+    [at] = [number for number, row in enumerate(rows) if "^" in row]
+    start = rows[at].index("^")
+    assert rows[at - 1][start : start + rows[at].count("^")] == "kmalloc(12, GFP_KERNEL)"

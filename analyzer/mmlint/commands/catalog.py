@@ -51,6 +51,7 @@ def rule(
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
 ) -> None:
     """Explain a rule: what it does, why it matters, bad and good code, limits, sources, proof."""
+    from mmlint.output.page import page, policy_page
     from mmlint.policy.codes import POLICY_RULES
     from mmlint.policy.codes import find as find_policy
     from mmlint.rule import find, load
@@ -70,21 +71,11 @@ def rule(
     elif found is not None:
         _show(page(found))
     elif policy is not None:
-        _show(f"# {policy.code} {policy.name}: {policy.summary}\n\n{policy.doc}\n")
+        _show(policy_page(policy))
     else:
         words = [word for item in load() for word in (item.code, item.name)]
         words += [word for item in POLICY_RULES for word in (item.code, item.name)]
         fail(f"rule {code}: no such rule{nearest(code, words) or '; `mmlint rules` lists them'}")
-
-
-def page(item: Any) -> str:
-    """The rule's page in Markdown: its docstring, the levels below the first line, and where the proof is."""
-    scenario = item.scenario
-    title, _, body = item.doc.partition("\n")
-    level = f"{item.severity.value}, {item.confidence.value} confidence, since {item.since}"
-    level += ", preview" if item.status == "preview" else ""
-    proof = f"Scenario {scenario.id}: {scenario.summary}\n\n    {scenario.command}\n    pytest {scenario.test}\n"
-    return f"# {title}\n\n{level}\n{body}\n\n## Proof\n{proof}"
 
 
 def _show(markdown: str) -> None:

@@ -117,9 +117,10 @@ class FunctionSource:
         return self.start_line + int(node.end_point[0])
 
     def column(self, node: Node) -> int:
-        """The column (in bytes) at which `node` starts."""
+        """The column at which `node` starts, in characters; a tab is one."""
         at = self.start_byte + node.start_byte
-        return at - self.file.text.rfind(b"\n", 0, at)
+        before = self.file.text[self.file.text.rfind(b"\n", 0, at) + 1 : at]
+        return 1 + (len(before) if before.isascii() else len(before.decode("utf-8", "replace")))
 
     def source(self, node: Node) -> bytes:
         """The original bytes under `node`: iterator names and annotations as they were written."""

@@ -1,0 +1,1 @@
+"""The language server: findings in an editor. It needs the extra `lsp`."""

@@ -1,0 +1,3 @@
+from tests.cli.conftest import tree
+
+__all__ = ["tree"]
