@@ -1,0 +1,40 @@
+"""Which outcome of a branch says that something failed, by what the tables know of the results tested."""
+
+from __future__ import annotations
+
+from mmlint.facts.function import Function
+from mmlint.facts.ir import Expr
+from mmlint.facts.reuse import assigned_values
+
+_FAILS = {"true": False, "null-fails": False, "zero": True, "nonzero": False}
+"""The truth of a result on failure, by how the tables say it is read."""
+
+
+def failing(function: Function, test: Expr) -> bool | None:
+    """The outcome of `test` that means failure; None if the test says nothing about that."""
+    if test.kind == "unary" and test.value == "!":
+        inner = failing(function, test.args[0])
+        return None if inner is None else not inner
+    if test.kind == "binary" and test.value in ("<", "!=", "==") and test.args[1].key in ("0", "NULL"):
+        inner = failing(function, test.args[0])
+        if test.value == "<":
+            return True
+        return inner if inner is None or test.value == "!=" else not inner
+    if test.kind == "assign" and test.value == "=":
+        return failing(function, test.args[1])
+    if test.kind == "call":
+        return True if test.value in ("IS_ERR", "IS_ERR_OR_NULL") else _by_tables(function, test.value)
+    if test.kind == "name":
+        values = assigned_values(function).get(test.value, [])
+        errors = [v for v in values if v.kind == "unary" and v.value == "-" and v.args[0].key.startswith("E")]
+        ways = {_by_tables(function, v.value) for v in values if v.kind == "call"}
+        return True if errors else ways.pop() if len(ways) == 1 else None
+    return None
+
+
+def _by_tables(function: Function, name: str) -> bool | None:
+    sense = function.tables.senses.get(name)
+    if sense is not None:
+        return _FAILS.get(sense.ok)
+    whens = {row.when for row in function.tables.takes_resource.get(name, ())}
+    return _FAILS.get(whens.pop()) if len(whens) == 1 else None
