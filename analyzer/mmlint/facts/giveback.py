@@ -44,7 +44,7 @@ def _error_codes(function: Function) -> frozenset[str]:
         return frozenset()
     tested = {n.expr.key for n in function.cfg.order if n.kind == "branch" and n.expr is not None}
     zeros = {a.args[0].key for a in assigned if a.args[1].key == "0"} | {"0"}
-    named = {expr.key for expr in results if not expr.key.startswith("-E")}
+    named = {expr.key for expr in results if not expr.key.startswith("-E")} - set(function.params)
     succeeds = bool(named & zeros) or named <= tested
     only_codes = all(expr.key == "0" for expr in results if expr.kind == "num")
     return frozenset(named & tested) if succeeds and only_codes else frozenset()

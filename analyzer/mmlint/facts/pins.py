@@ -19,6 +19,7 @@ from mmlint.facts.giveback import RESOURCES, all_calls, fails, given_by
 from mmlint.facts.gup import GupSite, argument_flags, gup_calls
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import loops_with
+from mmlint.facts.scopes import in_scope, leading_to
 from mmlint.facts.values import Facts, join_value
 from mmlint.finding import Step
 
@@ -248,13 +249,15 @@ def lifetime(function: Function, pin: PinSite) -> Lifetime:
         return Lifetime.CALL
     if _callers_release(function, RESOURCES[site.kind], kept(function).value, 0):
         return Lifetime.CALLER
-    if _serves_file_io(function, 0):
+    givers = releasers(function, pin)
+    if _serves_file_io(function, 0) and not _at_close(function, givers):
         return Lifetime.IO
     if _NOTIFIERS.search(function.source.file.text):
         return Lifetime.NOTIFIER
-    givers = releasers(function, pin)
     if not givers:
         return Lifetime.HANDED
+    if in_scope(function, givers):
+        return Lifetime.CALLER
     return Lifetime.IO if _at_completion(function, givers) else Lifetime.USER
 
 
@@ -305,16 +308,13 @@ def _calling(functions: Iterable[Function], names: set[str]) -> list[Function]:
 
 def _at_completion(function: Function, givers: list[Function]) -> bool:
     """Whether a release is reached from the completion of an I/O, at most two calls up."""
-    work = [(giver, 0) for giver in givers]
-    seen: set[str] = set()
-    while work:
-        here, depth = work.pop()
-        if here.name in seen or here is function:
-            continue
-        seen.add(here.name)
-        if _COMPLETION.search(here.name) or any(_COMPLETION_TYPES.match(p.type_text) for p in here.source.params):
-            return True
-        if depth < 2:
-            users = [f for f in function.program.functions(function.path) if here.name in f.words and f is not here]
-            work += [(f, depth + 1) for f in users]
-    return False
+    return any(
+        _COMPLETION.search(here.name) or any(_COMPLETION_TYPES.match(p.type_text) for p in here.source.params)
+        for here in leading_to(function, givers, 2)
+    )
+
+
+def _at_close(function: Function, givers: list[Function]) -> bool:
+    """Whether a release is reached from the method that ends a file's life, which no read or write waits for."""
+    ways = leading_to(function, givers, 3)
+    return any([p.type_text for p in here.source.params] == ["struct inode *", "struct file *"] for here in ways)

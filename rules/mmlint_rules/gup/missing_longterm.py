@@ -24,8 +24,8 @@ region->pinned = pin_user_pages_fast(addr, nr, FOLL_WRITE | FOLL_LONGTERM, regio
 ## Limits
 Flags that are not known, `iov_iter_extract_pages` and fast GUP of up to 5.1 (`int write`) are never reported. A
 `get_user_pages*` into an array of an object that lives that long is info: it should be a pin first (GUP103).
-On 6.12 it names dfl-afu, genwqe, spapr_tce, orangefs (kept until close or ioctl), and iommufd's iova bitmap, whose
-pages only live as long as one operation that spans several files.
+An object that its maker's every caller gives up before it returns counts as that caller's. On 6.12 it names dfl-afu,
+genwqe, spapr_tce, orangefs and oradax, and all five keep the pages until close or an ioctl.
 
 ## Sources
 Documentation/core-api/pin_user_pages.rst, cases 1 and 2; commit 932f4a630a69; digest of the fork/COW thread, rule C1.
