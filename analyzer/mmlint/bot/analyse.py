@@ -25,6 +25,8 @@ from mmlint.policy.apply import apply_policy
 from mmlint.policy.discovery import read
 from mmlint.settings import Settings
 
+_FITS = ("applied", "already")
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -41,6 +43,7 @@ class Job:
     min_severity: Severity = Severity.WARNING
     min_confidence: Confidence = Confidence.MEDIUM
     max_findings: int = 5
+    hunks: bool = False
     told: frozenset[str] = frozenset()
 
 
@@ -62,6 +65,7 @@ class Result:
     verdict: str
     base: str = ""
     reason: str = ""
+    total: int = 1
     subjects: list[str] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
     fixed: list[str] = field(default_factory=list)
@@ -95,39 +99,55 @@ def _analyse(job: Job) -> Result:
         return Result("clean", reason="no patch left to analyse")
     if job.fixup is not None and not fixup:
         return Result("clean", reason="no diff in the reply")
-    tree, base = _choose([*patches, *fixup], job.trees)
-    if tree is None and job.trees:
-        return Result("nowhere", reason=base, subjects=[patch.mail_subject for patch in patches])
+    place = _choose([*patches, *fixup], job.trees)
+    if place.taken == 0 and job.trees and not job.hunks:
+        return Result("nowhere", reason=place.words, subjects=[patch.mail_subject for patch in patches])
+    if 0 < place.taken < len(patches):
+        patches = patches[: place.taken]
+    if fixup and 0 < place.taken <= len(patches):
+        return Result("nowhere", reason=place.words)
     settings = Settings(**read(Path(job.settings))) if job.settings else Settings()
     report = Report()
     run = PatchRun(api.selected(settings), report)
-    run.series(Series((*patches, *fixup), patches[0].version, job.total), tree)
+    run.series(Series((*patches, *fixup), patches[0].version, job.total), place.tree)
     about = {patch.message_id for patch in fixup or patches}
     report.findings = [f for f in report.findings if counted(f) and f.patch and f.patch.message_id in about]
     report.mails = [each for each in report.mails if each.patch.message_id in about]
     report.fixed = [f for f in report.fixed if f.patch and f.patch.message_id in about]
     apply_policy(report, settings)
-    return _result(report, base, job)
+    return _result(report, place, job)
 
 
 def _patches(raw: bytes) -> list[Patch]:
     return mail.read(raw, "mail").patches
 
 
-def _choose(patches: Sequence[Patch], trees: Sequence[TreeConfig]) -> tuple[Tree | None, str]:
-    """The tree that the series names, else the first that takes all of it; why not, where there is none."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A tree, how many patches from the first on it takes, and which tree it is (or why it takes none)."""
+
+    tree: Tree | None
+    taken: int
+    words: str
+
+
+def _choose(patches: Sequence[Patch], trees: Sequence[TreeConfig]) -> _Place:
+    """The first tree that takes all of the series, else the one that takes most of it from its beginning."""
+    best = _Place(None, 0, "")
     missed = []
     for config in trees:
         name = config.name or Path(config.path).name
         for tree, words in _candidates(patches[0], config, name):
             placed = place_series(patches, tree)
-            misfit = next((each for each in placed if each.how not in ("applied", "already")), None)
-            if misfit is None:
-                had = ", which has it already (taken back first)" if placed[0].how == "already" else ""
-                return tree, words + had
-            where = f"{misfit.errors[0].path}: {misfit.errors[0].message}" if misfit.errors else "nothing applied"
+            taken = next((at for at, each in enumerate(placed) if each.how not in _FITS), len(placed))
+            had = ", which has it already (taken back first)" if placed[0].how == "already" else ""
+            if taken == len(placed):
+                return _Place(tree, taken, words + had)
+            if taken > best.taken:
+                best = _Place(tree, taken, words + had)
+            where = f"{error.path}: {error.message}" if (error := next(iter(placed[taken].errors), None)) else "not"
             missed.append(f"{words}: {where}")
-    return None, "; ".join(missed)[:1000]
+    return best if best.taken else _Place(None, 0, "; ".join(missed)[:1000])
 
 
 def _candidates(first: Patch, config: TreeConfig, name: str) -> Sequence[tuple[Tree, str]]:
@@ -147,14 +167,15 @@ def _candidates(first: Patch, config: TreeConfig, name: str) -> Sequence[tuple[T
     return found
 
 
-def _result(report: Report, base: str, job: Job) -> Result:
+def _result(report: Report, place: _Place, job: Job) -> Result:
     worth = [f for f in report.findings if _worth(f, job)]
     worth.sort(key=lambda f: (-f.severity.rank, -f.confidence.rank, f.patch.index if f.patch else 0, f.sort_key))
     told, more = worth[: job.max_findings], max(len(worth) - job.max_findings, 0)
     notes = [*report.notes, *(f"{error.path}: {error.message}" for error in report.errors)]
     return Result(
         verdict="findings" if report.findings else "clean",
-        base=base or "its hunks alone, no tree",
+        base=place.words if place.tree is not None else "their hunks alone, as they apply to no tree here",
+        total=job.total,
         subjects=[each.subject or each.patch.subject for each in report.mails],
         findings=[_row(finding, finding in told) for finding in report.findings],
         fixed=[finding.fingerprint for finding in report.fixed],

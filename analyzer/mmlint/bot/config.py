@@ -102,6 +102,7 @@ class PolicyConfig:
         Confidence.MEDIUM, "choice", "lowest confidence that is mailed", choices=tuple(Confidence)
     )
     patience: float = _key(900.0, "duration", "how long to wait for members of a series that are late")
+    hunks: bool = _key(False, "bool", "analyse what applies nowhere by its hunks alone, instead of leaving it")
     max_findings: int = _key(5, "int", "findings told in one mail; the worst first")
     max_mail: int = _key(2_000_000, "int", "bytes of one mail; larger ones are refused by name")
     max_patches: int = _key(100, "int", "patches of one series; longer ones are not analysed")

@@ -115,6 +115,7 @@ class Bot:
             policy.min_severity,
             policy.min_confidence,
             policy.max_findings,
+            policy.hunks,
             told,
         )
         return row, job

@@ -184,7 +184,7 @@ def _date(text: str) -> float:
 
 def _kind(result: mail.MailResult, about: subject.Subject, letter: Letter, rules: ReadRules) -> tuple[str, str]:
     if result.errors and not result.patches:
-        return "refused", result.errors[0].message
+        return ("reply", "") if about.reply else ("refused", result.errors[0].message)
     if not letter.known:
         return "other", "no usable Message-ID"
     tags = " ".join(re.findall(r"\[([^\]]*)\]", letter.subject)).upper()

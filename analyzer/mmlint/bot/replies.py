@@ -147,7 +147,9 @@ def _shortened(text: str) -> list[str]:
 def _footer(remarks: Sequence[Remark], result: Result, config: RepliesConfig, series: str) -> Iterable[str]:
     """What was tested on which base, how to see the proof, what to do about it."""
     count = len(result.subjects)
-    what = "the patch" if count <= 1 else f"all {count} patches"
+    left = result.total - count
+    what = f"the first {count} of {result.total} patches" if left > 0 else f"all {count} patches"
+    what = "the patch" if result.total <= 1 and count <= 1 else what
     proof = " with its proof" if len(remarks) == 1 else " with their proofs"
     yield "-- "
     yield from _wrap(f"Written by a program: mmlint {__version__}. Tested: {what} on {plain(result.base)}.")

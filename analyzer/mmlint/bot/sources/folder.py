@@ -78,7 +78,7 @@ class Mboxes:
 
     def batches(self, position: str, since: float) -> Iterator[Batch]:
         """Mails behind the offsets in `position`."""
-        places: dict[str, list[int | str]] = json.loads(position) if position else {}
+        places: dict[str, tuple[int, str]] = json.loads(position) if position else {}
         for file in self._files():
             yield from self._follow(file, places)
 
@@ -89,16 +89,15 @@ class Mboxes:
             raise SourceError(f"{self._path}: no such file or folder")
         return sorted(path for path in self._path.iterdir() if path.name.endswith(_SUFFIXES) and path.is_file())
 
-    def _follow(self, path: Path, places: dict[str, list[int | str]]) -> Iterator[Batch]:
+    def _follow(self, path: Path, places: dict[str, tuple[int, str]]) -> Iterator[Batch]:
         try:
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
                 if time.time() - status.st_mtime < _SLACK:
                     return
-                head = hashlib.sha256(file.read(_HEAD)).hexdigest()[:16]
-                offset, known = places.get(path.name, [0, head])
+                offset, known = places.get(path.name, (0, _head(file, 0)))
                 packed = path.name.endswith(".gz")
-                start = int(offset) if known == head and int(offset) <= status.st_size else 0
+                start = offset if offset <= status.st_size and known == _head(file, offset) else 0
                 if start == status.st_size or (packed and start):
                     return
                 file.seek(start if not packed else 0)
@@ -106,8 +105,14 @@ class Mboxes:
                 before = json.dumps(places)
                 for raw in mbox.split(read.opened(cast(BinaryIO, file)) if packed else cast(BinaryIO, file)):
                     yield from batcher.add(raw.data, before)
-                places[path.name] = [status.st_size, head]
+                places[path.name] = (status.st_size, _head(file, status.st_size))
                 yield from batcher.rest(json.dumps(places))
                 yield Batch((), json.dumps(places))
         except (OSError, EOFError) as error:
             raise SourceError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _head(file: BinaryIO, offset: int) -> str:
+    """A hash of the beginning of what lies before `offset`, to know the file by."""
+    file.seek(0)
+    return hashlib.sha256(file.read(min(offset, _HEAD))).hexdigest()[:16]

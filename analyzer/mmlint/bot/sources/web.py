@@ -14,6 +14,8 @@ from mmlint.inputs import limits, mbox, read
 
 _OVERLAP = 6 * 3600.0
 """Seconds asked for again at each look: mails are indexed later than they came. Known ones are passed over."""
+_EARLIEST = 100_000_000
+"""Smaller numbers are not taken for seconds by the search."""
 
 
 def open_source(source: SourceConfig, _config: Config) -> Source:
@@ -31,7 +33,7 @@ class WebInbox:
         """Mails received after `position`, a time."""
         now = datetime.now(UTC).timestamp()
         start = max(float(position) - _OVERLAP, 0.0) if position else since
-        query = urlencode({"q": f"rt:{int(start)}..", "x": "m"})
+        query = urlencode({"q": f"rt:{max(int(start), _EARLIEST)}..", "x": "m"})
         try:
             body, _ = request(f"{self._url}?{query}", limits.MAX_INPUT, data=b"")
         except WebError as error:
