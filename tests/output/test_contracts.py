@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from mmlint.finding import Origin, Report, Severity, Stats
 from mmlint.output import WRITERS, Context
+from mmlint.output.schema import schema, schema_text
 
 from tests.output.sample import PATCH, report, sleeping
 
@@ -55,6 +56,15 @@ def test_json_has_the_fixed_names() -> None:
         assert set(finding["simulation"]) == {"scenario", "schedule", "test", "command"}
         assert set(finding["patch"]) == {"index", "total", "subject", "message_id"}
     assert [step["line"] for step in data["findings"][0]["steps"]] == [4, 12]
+
+
+def test_json_keeps_its_schema_which_leaves_nothing_out() -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    closed = json.loads(schema_text().replace('"type": "object"', '"type": "object", "additionalProperties": false'))
+    jsonschema.Draft202012Validator.check_schema(schema())
+    validator = jsonschema.Draft202012Validator(closed)
+    for what in (report(), Report()):
+        assert [f"{list(e.path)}: {e.message}" for e in validator.iter_errors(json.loads(render("json", what)))] == []
 
 
 def test_jsonl_holds_the_findings_of_json() -> None:

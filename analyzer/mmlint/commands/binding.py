@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from mmlint.commands.complete import OPTIONS
 from mmlint.commands.options import Options
 
 _Given = TypeVar("_Given", bound=Options)
@@ -27,7 +28,8 @@ def bind(kind: type[_Given], function: Callable[[_Given], None]) -> Callable[...
             info = typer.Argument(help=about["help"], metavar=metavar)
         else:
             spelled = names or ("--" + item.name.replace("_", "-"),)
-            info = typer.Option(*spelled, help=about["help"], metavar=metavar)
+            complete = OPTIONS.get(item.name)
+            info = typer.Option(*spelled, help=about["help"], metavar=metavar, autocompletion=complete)
         parameters.append(
             inspect.Parameter(
                 item.name,

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mmlint.commands import complete
 from mmlint.commands.run import CLEAN, FOUND, UNUSABLE, emit, fail
 from mmlint.settings import nearest
 
@@ -46,7 +47,7 @@ def rules(
 
 
 def rule(
-    code: Annotated[str | None, typer.Argument(help="A code or a name.")] = None,
+    code: Annotated[str | None, typer.Argument(help="A code or a name.", autocompletion=complete.rules)] = None,
     every: Annotated[bool, typer.Option("--all", help="Every rule.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
 ) -> None:
@@ -110,7 +111,9 @@ def _object(item: Any) -> dict[str, Any]:
     }
 
 
-def config(key: Annotated[str | None, typer.Argument(help="One setting.")] = None) -> None:
+def config(
+    key: Annotated[str | None, typer.Argument(help="One setting.", autocompletion=complete.settings)] = None,
+) -> None:
     """Explain the settings of mmlint.toml."""
     from mmlint.policy.schema import explain
     from mmlint.settings import keys
@@ -161,7 +164,11 @@ def sims(
 
 def sim(
     name: Annotated[
-        str, typer.Argument(help="A scenario's id or name, a rule's code or name, or a Python file with one.")
+        str,
+        typer.Argument(
+            help="A scenario's id or name, a rule's code or name, or a Python file with one.",
+            autocompletion=complete.scenarios,
+        ),
     ],
     schedule: Annotated[str | None, typer.Option(metavar="STEPS", help="Replay this interleaving.")] = None,
     variant: Annotated[str | None, typer.Option(metavar="bad|good|NAME", help="The kernel variant.")] = None,
