@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mmlint.commands.pack import PACKAGE, files
 from mmlint.commands.run import emit, fail
 from mmlint.rule import FAMILIES
 from mmlint.settings import nearest
@@ -90,9 +91,38 @@ def new_rule(
     summary: Annotated[str, typer.Argument(help="One line: what is wrong with it.")],
     scenario: Annotated[str, typer.Option(metavar="ID", help="The scenario that proves it; `mmlint sims` lists them.")],
     directory: Annotated[Path, typer.Option(help="The root of the repository.")] = Path(),
+    pack: Annotated[
+        str | None,
+        typer.Option(metavar="PACKAGE", help="Write it for a rule pack of one's own, and the pack around it."),
+    ] = None,
 ) -> None:
-    """Write the skeletons of a rule, its bad.c and its good.c."""
+    """Write the skeletons of a rule, its bad.c and its good.c.
+
+    With --pack it goes into a package of one's own, which mmlint finds once it is installed; what the package needs
+    is written where it is missing.
+    """
     from mmlint import __version__
+
+    _refuse(code, name, scenario, pack)
+    words = {
+        "code": code,
+        "name": name,
+        "summary": summary.rstrip("."),
+        "scenario": scenario,
+        "since": ".".join(__version__.split(".")[:2]),
+    }
+    place = Path(pack) if pack else Path("rules", "mmlint_rules", code[:3].lower())
+    rule_file = directory / place / f"{name.replace('-', '_')}.py"
+    folder = directory / "fixtures" / f"{code}-{name}"
+    for path, text in ((rule_file, _MODULE), (folder / "bad.c", _BAD), (folder / "good.c", _GOOD)):
+        _write(path, text.format(**words))
+    for inner, text in files(pack).items() if pack else ():
+        if not (directory / inner).exists():
+            _write(directory / inner, text)
+
+
+def _refuse(code: str, name: str, scenario: str, pack: str | None) -> None:
+    """One clear line on what cannot be."""
     from mmlint.rule import load
     from mmlint.sim.scenarios import MODULES
 
@@ -106,17 +136,8 @@ def new_rule(
     taken = next((rule for rule in load() if code == rule.code or name == rule.name), None)
     if taken is not None:
         fail(f"new-rule: {code} {name}: taken by {taken.code} {taken.name} in {taken.module}")
-    words = {
-        "code": code,
-        "name": name,
-        "summary": summary.rstrip("."),
-        "scenario": scenario,
-        "since": ".".join(__version__.split(".")[:2]),
-    }
-    rule_file = directory / "rules" / "mmlint_rules" / code[:3].lower() / f"{name.replace('-', '_')}.py"
-    folder = directory / "fixtures" / f"{code}-{name}"
-    for path, text in ((rule_file, _MODULE), (folder / "bad.c", _BAD), (folder / "good.c", _GOOD)):
-        _write(path, text.format(**words))
+    if pack is not None and not PACKAGE.fullmatch(pack):
+        fail(f"new-rule --pack {pack}: a package is words in lower case with underscores, such as my_rules")
 
 
 def _write(path: Path, text: str) -> None:
