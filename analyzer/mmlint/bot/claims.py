@@ -50,8 +50,13 @@ def take_back(tx: Tx, now: float) -> int:
 
 
 def claim(tx: Tx, owner: str, now: float) -> Row | None:
-    """The next series to analyse, the oldest first; None when there is none."""
-    query = sa.select(series).where(series.c.state == "ready").order_by(series.c.stamp, series.c.key).limit(1)
+    """The next series to analyse, the oldest first; None when there is none.
+
+    Those of one author are analysed one after the other, so that each knows what the one before it will be told.
+    """
+    busy = sa.select(series.c.sender).where(series.c.state == "claimed")
+    free = (series.c.state == "ready") & series.c.sender.not_in(busy)
+    query = sa.select(series).where(free).order_by(series.c.stamp, series.c.key).limit(1)
     row = tx.execute(query).mappings().first()
     if row is not None:
         values = {"state": "claimed", "owner": owner, "lease": now + LEASE}

@@ -7,16 +7,16 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from email.utils import getaddresses, parsedate_to_datetime
+from email.utils import getaddresses, parseaddr, parsedate_to_datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 from mmlint.inputs import mail, mime, subject
 from mmlint.inputs.model import Patch
-from mmlint.inputs.series import address
 from mmlint.settings import path_matches
 
 MAX_ID = 250
+_MAX_ADDRESSES = 20_000
 _ID = re.compile(r"[!-9=?A-Z^-~;]+@[!-9=?A-Z^-~;\[\]:]+")
 _ROBOTS = re.compile(
     r"(?:lkp@intel\.com|.*\bsyzbot\b.*@.*|.*kernel-?test-?robot.*@.*|patchwork-bot.*@.*|bot\+.*@.*|tip-bot.*@.*"
@@ -45,7 +45,7 @@ class ReadRules:
 class Letter:
     """A mail as the bot keeps it. `kind` is patch, cover, reply, fixup, other, robot, own or refused.
 
-    `position` is the n of n/m. `marks` are hashes of quoted lines that somebody commented on. `stop` is "", "thread"
+    `author`, `to`, `cc` and `reply_to` are headers with their encoded words. `position` is the n of n/m. `marks` are hashes of quoted lines that somebody commented on. `stop` is "", "thread"
     or "all". `known` says that the Message-ID can be referred to in a reply.
     """
 
@@ -121,19 +121,19 @@ def read_letter(raw: bytes, rules: ReadRules) -> Letter:
 def _headers(parsed: mime.Mail, raw: bytes, rules: ReadRules) -> Letter:
     message_id = mail.message_id(parsed.header("message-id"))
     known = bool(_ID.fullmatch(message_id)) and len(message_id) <= MAX_ID
-    author = parsed.header("from")
+    author = _undecoded(parsed, "from")
     letter = Letter(
         message_id=message_id if known else _synthetic(raw),
         kind="other",
-        sender=address(author)[:MAX_ID],
-        author=author[:1000],
+        sender=parseaddr(author)[1].lower()[:MAX_ID],
+        author=author,
         subject=parsed.header("subject")[:1000],
         date=_date(parsed.header("date")),
         in_reply_to=_usable(mail.message_id(parsed.header("in-reply-to"))),
         references=[each for each in re.findall(r"<([^<>\s]+)>", parsed.header("references")) if _usable(each)][-50:],
-        to=parsed.header("to")[:20_000],
-        cc=parsed.header("cc")[:20_000],
-        reply_to=parsed.header("reply-to")[:1000],
+        to=_undecoded(parsed, "to"),
+        cc=_undecoded(parsed, "cc"),
+        reply_to=_undecoded(parsed, "reply-to"),
         lists=_lists(parsed, rules),
         known=known,
     )
@@ -142,6 +142,11 @@ def _headers(parsed: mime.Mail, raw: bytes, rules: ReadRules) -> Letter:
     elif _automatic(parsed) or _ROBOTS.fullmatch(letter.sender):
         letter.kind, letter.reason, letter.human_written = "robot", "sent by a program", False
     return letter
+
+
+def _undecoded(parsed: mime.Mail, name: str) -> str:
+    """A header of addresses as it stands: what an encoded word decodes to is a name, never another address."""
+    return " ".join(parsed.headers.get(name, b"")[:_MAX_ADDRESSES].decode("utf-8", "replace").split())
 
 
 def _usable(message_id: str) -> str:
@@ -165,7 +170,7 @@ def _is_bounce(parsed: mime.Mail) -> bool:
 
 def _lists(parsed: mime.Mail, rules: ReadRules) -> list[str]:
     """The addresses a list could have: those of To and Cc, List-Post, List-Id (`name.host` as name@host too)."""
-    pairs = getaddresses([parsed.header("to")[:20_000], parsed.header("cc")[:20_000]])
+    pairs = getaddresses([_undecoded(parsed, "to"), _undecoded(parsed, "cc")])
     found = [pair[1].lower() for pair in pairs if "@" in pair[1]]
     found += [word.lower() for word in re.findall(r"mailto:([^>?\s]+)", parsed.header("list-post"))]
     for word in re.findall(r"<([^<>\s]+)>", parsed.header("list-id")):

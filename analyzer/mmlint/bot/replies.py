@@ -14,6 +14,7 @@ from mmlint import __version__
 from mmlint.bot.analyse import Remark, Result
 from mmlint.bot.config import RepliesConfig
 from mmlint.bot.reading import MAX_ID, Letter, allowed
+from mmlint.inputs import mime
 from mmlint.output.text import plain, plural
 
 WIDTH = 72
@@ -80,7 +81,7 @@ def _good(address: str) -> bool:
 
 def _formatted(pair: tuple[str, str]) -> str:
     """`Name <address>` in ASCII with no character that could end a header."""
-    name = " ".join(plain(pair[0]).split())[:100]
+    name = " ".join(plain(mime.decode_header(pair[0].encode("utf-8", "replace"))).split())[:100]
     if not name:
         return pair[1]
     if not name.isascii():

@@ -28,7 +28,7 @@ class Smtp:
     def send(self, key: str, target: str, payload: dict[str, Any], now: float) -> None:
         """Hand the reply over; addresses that the server refuses are named in `payload["refused"]`."""
         draft = draft_of(payload)
-        text = render(draft, now)
+        text = render(draft, now).replace(b"\n", b"\r\n")
         server = self._connected()
         try:
             refused = self._hand_over(server, draft, text)
@@ -82,11 +82,16 @@ class Smtp:
         if len(refused) == len(codes):
             raise SendError("all recipients refused", temporary=any(code < 500 for code in codes.values()))
         try:
-            code, _ = server.data(text)
+            code, answer = server.data(text)
         except smtplib.SMTPDataError as error:
-            raise SendError(f"server says {error.smtp_code} to the text", temporary=error.smtp_code < 500) from None
+            raise _refused(error.smtp_code, error.smtp_error) from None
         except (smtplib.SMTPException, OSError) as error:
             raise SendError(f"connection lost in the text: {type(error).__name__}", uncertain=True) from None
         if code != 250:
-            raise SendError(f"server says {code} to the text", temporary=code < 500)
+            raise _refused(code, answer)
         return refused
+
+
+def _refused(code: int, answer: bytes | str) -> SendError:
+    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+    return SendError(f"server says {code} to the text: {text[:120]}", temporary=code < 500)
