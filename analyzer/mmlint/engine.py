@@ -82,7 +82,8 @@ def number(findings: Iterable[Finding]) -> list[Finding]:
 def check_patch(view: PatchView, rules: Sequence[Rule]) -> tuple[list[Finding], list[Finding], list[Finding]]:
     """What a patch brings, what was there and still is, and what it takes away.
 
-    Where a rule on the state of the code has spoken, a comparison that points at the same line says nothing more.
+    Where a rule on the state of the code has spoken, a comparison that points at the same line says nothing more, nor
+    one in the same function of a rule that it stands in for.
     """
     before = [c.before for c in view.changes if c.before is not None]
     after = [c.after for c in view.changes if c.after is not None]
@@ -93,8 +94,15 @@ def check_patch(view: PatchView, rules: Sequence[Rule]) -> tuple[list[Finding], 
     old = number(f for function in before for f in check_function(function, rules))
     new = number(f for function in after for f in check_function(function, rules))
     brought, kept, gone = compare(old, new)
-    said = {(f.path, f.line) for f in brought if f.severity.rank >= Severity.WARNING.rank}
-    brought += [f for f in _compared(view, rules) if (f.path, f.line) not in said]
+    loud = [f for f in brought if f.severity.rank >= Severity.WARNING.rank]
+    said = {(f.path, f.line) for f in loud}
+    instead = {rule.code: rule.instead_of for rule in rules if rule.instead_of}
+    covered = {(f.path, f.function, code) for f in loud for code in instead.get(f.code, ())}
+    brought += [
+        f
+        for f in _compared(view, rules)
+        if (f.path, f.line) not in said and (f.path, f.function, f.code) not in covered
+    ]
     return number(brought), kept, gone
 
 

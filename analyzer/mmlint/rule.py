@@ -47,7 +47,8 @@ class Rule:
     Exactly one of the three checks is set: `check` looks at a function as it stands, `compare` at a function before
     and after a patch, `check_patch` at a whole patch (changelog included). `needs` names the fact providers the check
     asks for; `tokens` are identifiers of which at least one must occur in a function's text for `check` to run;
-    `partial` rules also run on hunks without a tree, where only parts of functions are seen.
+    `partial` rules also run on hunks without a tree, where only parts of functions are seen. `instead_of` are the codes
+    of `compare` rules that say the same of a patch: silent in a function in which this rule finds something new.
     """
 
     code: str
@@ -63,6 +64,7 @@ class Rule:
     needs: tuple[Callable[..., Any], ...] = ()
     tokens: tuple[str, ...] = ()
     partial: bool = False
+    instead_of: tuple[str, ...] = ()
     status: Literal["stable", "preview"] = "stable"
     module: str = field(default="", compare=False)
 
