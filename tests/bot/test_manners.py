@@ -240,3 +240,16 @@ def test_the_most_serious_findings_come_first_and_the_rest_is_counted(tmp_path: 
     )
     assert lab.answered == ["2@x.example"]
     assert "1 more place of less weight left out" in lab.texts[0]
+
+
+def test_robots_get_no_copy(lab: Lab) -> None:
+    lab.get(patch("bug-ptl101", "a@x.example", cc="kernel test robot <lkp@intel.com>, human@x.example"))
+    assert lab.mail.got[0][1]["draft"]["rcpt"] == ["author@mini.example", LIST, "human@x.example"]
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_interleaving_is_in_the_mail_if_wanted(tmp_path: Path, wanted: bool) -> None:
+    lab = Lab(settings(interleaving=wanted), tmp_path)
+    lab.get(patch("bug-cow101", "a@x.example"))
+    assert ("gup_fast: read the entry" in lab.texts[0]) == wanted
+    assert "Replay: mmlint sim pinned-page-fork --schedule parent" in lab.texts[0]

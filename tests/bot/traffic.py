@@ -1,4 +1,4 @@
-"""List traffic of the mini tree: series, resends, new versions, replies, noise and hostile mails, and what is to be said."""
+"""List traffic on the mini tree: series, resends, replies, noise and hostile mails, and what is to be said."""
 
 from __future__ import annotations
 

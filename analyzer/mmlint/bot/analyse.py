@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Job:
     min_confidence: Confidence = Confidence.MEDIUM
     max_findings: int = 5
     hunks: bool = False
+    interleaving: bool = False
     told: frozenset[str] = frozenset()
 
 
@@ -180,7 +181,9 @@ def _result(report: Report, place: _Place, job: Job) -> Result:
         findings=[_row(finding, finding in told) for finding in report.findings],
         fixed=[finding.fingerprint for finding in report.fixed],
         remarks=[
-            _remark(each, here, report) for each in report.mails if (here := [f for f in told if f.patch == each.patch])
+            _remark(each, here, report, job.interleaving)
+            for each in report.mails
+            if (here := [f for f in told if f.patch == each.patch])
         ],
         more=more,
         checks=json.loads(WRITERS["patchwork"].render(report, Context("patch"))),
@@ -215,9 +218,10 @@ def _row(finding: Finding, mailed: bool) -> dict[str, Any]:
     }
 
 
-def _remark(each: Mail, findings: list[Finding], report: Report) -> Remark:
+def _remark(each: Mail, findings: list[Finding], report: Report, interleaving: bool) -> Remark:
     """The text about one patch, from the writer of mails; its headers are the bot's own."""
-    part = Report(findings=findings, mails=[each], sources=report.sources)
+    shown = findings if interleaving else [_without_schedule(finding) for finding in findings]
+    part = Report(findings=shown, mails=[each], sources=report.sources)
     text = WRITERS["mail"].render(part, Context("patch"))
     body = text.split("\n\n", 1)[1].rsplit("\n-- \n", 1)[0]
     return Remark(
@@ -227,6 +231,11 @@ def _remark(each: Mail, findings: list[Finding], report: Report) -> Remark:
         [finding.fingerprint for finding in findings],
         [mark(_line(finding, report)) for finding in findings],
     )
+
+
+def _without_schedule(finding: Finding) -> Finding:
+    """The finding without the steps of its proof; the command that plays them stays."""
+    return replace(finding, simulation=replace(finding.simulation, schedule=""))
 
 
 def _unquoted(line: str) -> str:

@@ -155,6 +155,7 @@ class RepliesConfig:
         "hold", "choice", "what to do when a crash leaves it open whether a mail went out", choices=("hold", "resend")
     )
     confirm: float = _key(1800.0, "duration", "how long such a mail is looked for in the sources first")
+    interleaving: bool = _key(False, "bool", "put the interleaving that breaks into the mail, not only its command")
     url: str = _key("", "str", "where the status page can be read, for the footer and for checks")
     maildir: str = _key("", "path", "write replies into this maildir instead of sending them")
     drafts: str = _key("", "path", "maildir for the replies of a dry run")

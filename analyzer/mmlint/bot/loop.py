@@ -116,6 +116,7 @@ class Bot:
             policy.min_confidence,
             policy.max_findings,
             policy.hunks,
+            self.config.replies.interleaving,
             told,
         )
         return row, job

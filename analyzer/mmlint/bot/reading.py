@@ -18,7 +18,7 @@ from mmlint.settings import path_matches
 MAX_ID = 250
 _MAX_ADDRESSES = 20_000
 _ID = re.compile(r"[!-9=?A-Z^-~;]+@[!-9=?A-Z^-~;\[\]:]+")
-_ROBOTS = re.compile(
+ROBOTS = re.compile(
     r"(?:lkp@intel\.com|.*\bsyzbot\b.*@.*|.*kernel-?test-?robot.*@.*|patchwork-bot.*@.*|bot\+.*@.*|tip-bot.*@.*"
     r"|(?:no-?reply|do-?not-?reply|mailer-daemon|postmaster|.*-bounces?|bounce[+-].*)@.*|sashal?-bot@.*|.*[.+_-]bot@.*)"
 )
@@ -45,8 +45,9 @@ class ReadRules:
 class Letter:
     """A mail as the bot keeps it. `kind` is patch, cover, reply, fixup, other, robot, own or refused.
 
-    `author`, `to`, `cc` and `reply_to` are headers with their encoded words. `position` is the n of n/m. `marks` are hashes of quoted lines that somebody commented on. `stop` is "", "thread"
-    or "all". `known` says that the Message-ID can be referred to in a reply.
+    `author`, `to`, `cc` and `reply_to` are headers with their encoded words. `position` is the n of n/m. `marks` are
+    hashes of quoted lines that somebody commented on. `stop` is "", "thread" or "all". `known` says that the
+    Message-ID can be referred to in a reply.
     """
 
     message_id: str
@@ -139,7 +140,7 @@ def _headers(parsed: mime.Mail, raw: bytes, rules: ReadRules) -> Letter:
     )
     if letter.sender == rules.own_address or message_id.startswith(_OWN) or _mailer(parsed).startswith("mmlint"):
         letter.kind, letter.reason = "own", "sent by this bot or one like it"
-    elif _automatic(parsed) or _ROBOTS.fullmatch(letter.sender):
+    elif _automatic(parsed) or ROBOTS.fullmatch(letter.sender):
         letter.kind, letter.reason, letter.human_written = "robot", "sent by a program", False
     return letter
 

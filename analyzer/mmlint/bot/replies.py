@@ -13,7 +13,7 @@ from email.utils import format_datetime, getaddresses, parseaddr
 from mmlint import __version__
 from mmlint.bot.analyse import Remark, Result
 from mmlint.bot.config import RepliesConfig
-from mmlint.bot.reading import MAX_ID, Letter, allowed
+from mmlint.bot.reading import MAX_ID, ROBOTS, Letter, allowed
 from mmlint.inputs import mime
 from mmlint.output.text import plain, plural
 
@@ -62,7 +62,8 @@ def recipients(letter: Letter, config: RepliesConfig) -> tuple[list[str], list[s
     cc: dict[str, tuple[str, str]] = {}
     for name, each in others:
         lower = each.lower()
-        if _good(each) and lower != own and (lower in lists or allowed(config.recipients, lower)):
+        wanted = lower in lists or (allowed(config.recipients, lower) and not ROBOTS.fullmatch(lower))
+        if _good(each) and lower != own and wanted:
             cc.setdefault(lower, (name, each))
     if not to:
         return [], []
@@ -154,7 +155,7 @@ def _footer(remarks: Sequence[Remark], result: Result, config: RepliesConfig, se
     proof = " with its proof" if len(remarks) == 1 else " with their proofs"
     yield "-- "
     yield from _wrap(f"Written by a program: mmlint {__version__}. Tested: {what} on {plain(result.base)}.")
-    yield from _wrap('"Replay" runs the interleaving on your machine (pip install mmlint).')
+    yield from _wrap('"Replay" plays the same pattern in a small model of mm until it breaks (pip install mmlint).')
     if config.url:
         yield from _wrap(f"All of this series{proof}: {plain(config.url).rstrip('/')}/#{series}")
     stop = f'A reply with the line "{plain(config.stop_word)}" ends this in the thread.' if config.stop_word else ""
