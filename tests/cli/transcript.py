@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+DOCUMENTS = ("README.md", "docs/tour.md")
 OPEN, CLOSE = "```console", "```"
 
 
@@ -73,6 +74,7 @@ def setting(folder: Path) -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_SYSTEM": os.devnull,
         "COLUMNS": "80",
+        **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
     }
     for who in ("AUTHOR", "COMMITTER"):
         environment |= {
