@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 PYTEST_ARGS ?= -n auto
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs lab clean
 
 demo: $(VENV)/.run
 	@sh .ci/demo
@@ -21,6 +21,10 @@ lint: $(VENV)/.dev
 # Regenerates what is generated: documentation, schema and golden files. `git diff` then shows what changed.
 docs: $(VENV)/.dev
 	$(VENV)/bin/python .ci/docs.py
+
+# The simulator's claims on a real kernel, whole and broken (docs/lab.md): needs QEMU, a compiler and linux-source-6.12.
+lab: $(VENV)/.dev
+	$(VENV)/bin/python tests/lab/run.py
 
 $(VENV)/.run: pyproject.toml .ci/environment.py
 	@test -n "$(PYTHON)" || { echo "mmlint needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
