@@ -120,9 +120,13 @@ class GfpMask(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class FollFlag(Row):
-    """A FOLL_* flag; `internal` ones are set by the GUP entry points, not by their callers."""
+    """A FOLL_* flag; `internal` ones are set by the GUP entry points, not by their callers.
+
+    `unshares`: a pin with it gets a page of its own in a COW mapping even where it only reads.
+    """
 
     internal: bool = False
+    unshares: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -1,0 +1,65 @@
+"""GUP102 longterm-without-write: a long-term pin is taken for reading only, from memory that may be copy-on-write.
+
+## What it does
+Reports each pin whose flags are known to have FOLL_LONGTERM and known to lack FOLL_WRITE.
+
+## Why it matters
+Up to 6.1 a read-only pin of a private mapping pins the shared page. The first write of the process then moves it to a
+copy, and the device goes on reading the old page for ever.
+
+## Bad
+```c
+pin_user_pages_fast(addr, nr, FOLL_LONGTERM, pages);
+```
+
+## Good
+```c
+pin_user_pages_fast(addr, nr, FOLL_LONGTERM | FOLL_WRITE, pages);
+```
+
+## Limits
+Since 6.2 the kernel breaks COW for such a pin by itself: there it is info, a hint for who carries the code to an older
+kernel. Flags that differ by path are not judged. Preview: on 6.1 three drivers do it (qib, vmwgfx in three places,
+sev), and the same five calls are info on 6.12. Each only reads, of memory that its user keeps to itself.
+
+## Sources
+digest of the fork/COW thread, rule C2; mm/gup.c, gup_must_unshare; commit 84209e87c696.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.function import Function
+from mmlint.facts.gup import LONGTERM
+from mmlint.facts.pins import pin_sites
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import S2
+
+
+def check(function: Function) -> Iterator[Hit]:
+    """Report each pin that is long-term and never for writing."""
+    row = function.tables.foll.get(LONGTERM)
+    severity = Severity.INFO if row is not None and row.unshares else None
+    for pin in pin_sites(function):
+        flags = pin.site.flags
+        known = pin.site.kind == "pin" and pin.site.takes_flags and flags.exact
+        if known and LONGTERM in flags.must and "FOLL_WRITE" not in flags.may:
+            message = f"`{pin.call.value}` pins for long without FOLL_WRITE: COW may leave the device with the old page"
+            yield function.hit(pin.call, message, steps=pin.through, severity=severity)
+
+
+RULE = Rule(
+    code="GUP102",
+    name="longterm-without-write",
+    summary="a long-term pin is taken for reading only",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    needs=(pin_sites,),
+    check=check,
+    tokens=(LONGTERM,),
+    status="preview",
+    scenario=S2,
+)
