@@ -181,8 +181,13 @@ def _run_files(root: str, names: list[str], settings: Settings, progress: Progre
         return
     ordered = sorted(names, key=lambda n: (-_size(root, n), n))
     chunks = [ordered[i : i + _CHUNK] for i in range(0, len(ordered), _CHUNK)]
+    from concurrent.futures.process import BrokenProcessPool
+
     with ProcessPoolExecutor(min(jobs, len(chunks))) as pool:
-        yield from run_chunks(pool, root, chunks, settings, progress)
+        try:
+            yield from run_chunks(pool, root, chunks, settings, progress)
+        except BrokenProcessPool:
+            yield Report(errors=[InputError(root, "a worker process died (out of memory?); try again with --jobs 1")])
 
 
 def run_chunks(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from mmlint.audit.run import Audit, audit
+from mmlint.finding import Report
 from mmlint.kernel.tables import tables
 from mmlint.settings import Settings
 
@@ -22,7 +23,7 @@ class Progress:
         self.total = self.count = 0
         self.stop_after = stop_after
 
-    def start(self, total: int, what: str) -> None:
+    def start(self, total: int, what: str, report: Report | None = None) -> None:
         self.total = total
 
     def advance(self, n: int = 1) -> None:

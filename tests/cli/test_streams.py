@@ -230,6 +230,21 @@ def test_ctrl_c_ends_the_workers_at_once(tree: Path, send: Callable[[int, int], 
     assert "mmlint: interrupted" in stderr
 
 
+def dies(root: str, names: list[str], settings: Any) -> list[Report]:
+    """What stands in for the work of a process that the kernel kills."""
+    os._exit(1)
+
+
+def test_a_worker_that_dies_is_one_line(run: Run, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(12):
+        (tree / f"mm/many{number}.c").write_text(GOOD, encoding="utf-8")
+    monkeypatch.setattr("mmlint.api._check_in_worker", dies)
+    result = run("check", "mm", "-j", "2")
+    assert result.exit_code == 2
+    assert result.stderr.endswith(": a worker process died (out of memory?); try again with --jobs 1\n")
+    assert result.stderr.count("\n") == 1
+
+
 def test_columns_are_characters_and_the_marks_stand_below_them(run: Run, tree: Path) -> None:
     (tree / "mm/bad.c").write_text(BAD.replace("p = kmalloc", "/* ü€ */ p = kmalloc"), encoding="utf-8")
     [finding] = json.loads(run("check", "mm/bad.c", "-o", "json").stdout)["findings"]

@@ -64,6 +64,7 @@ class _Run:
         self.jobs = settings.jobs or min(os.cpu_count() or 1, 8)
         self.parts: dict[str, Report] = {}
         self.errors: list[InputError] = []
+        self.interrupted = False
 
     def run(self, names: Names) -> Audit:
         rules = selected(self.settings)
@@ -76,7 +77,7 @@ class _Run:
         self._analyse(waiting, keys, seen)
         report = self._report(files, seen)
         report.notes.append(f"{len(keys)} of {len(files)} files name something that matters, the others hold nothing")
-        return Audit(report, len(files), len(keys), len(waiting))
+        return Audit(report, len(files), len(keys), sum(name in self.parts for name in waiting))
 
     def _known(self, keys: dict[str, str]) -> list[str]:
         """Take what earlier runs found; the files that are left."""
@@ -90,13 +91,15 @@ class _Run:
         return waiting
 
     def _analyse(self, waiting: list[str], keys: dict[str, str], seen: dict[str, Seen]) -> None:
+        so_far = Report()
         if self.progress is not None:
-            self.progress.start(len(waiting), "files")
+            self.progress.start(len(waiting), "files", so_far)
         try:
             with closing(analyse(self.root, waiting, self.settings, self.jobs)) as results:
                 for name, part in results:
                     part.sources.clear()
                     self.parts[name] = part
+                    so_far.extend(part)
                     if not part.errors and self.tree.stamp(name) == seen[name].stamp:
                         self.store.keep(name, keys[name], part)
                     if self.progress is not None:
@@ -105,11 +108,13 @@ class _Run:
             left = next(name for name in waiting if name not in self.parts)
             message = "worker processes died here three times (out of memory?); what is done is kept for the next run"
             self.errors.append(InputError(left, message))
+        except KeyboardInterrupt:
+            self.interrupted = True
         if self.progress is not None:
             self.progress.done()
 
     def _report(self, files: list[str], seen: dict[str, Seen]) -> Report:
-        report = Report(errors=self.errors)
+        report = Report(errors=self.errors, interrupted=self.interrupted)
         for name in sorted(self.parts):
             report.extend(self.parts[name])
         report.findings.sort(key=lambda f: f.sort_key)
