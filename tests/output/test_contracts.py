@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from mmlint.finding import Origin, Report, Severity, Stats
 from mmlint.output import WRITERS, Context
-from mmlint.output.schema import schema, schema_text
+from mmlint.output import schema as report_schema
 
 from tests.output.sample import PATCH, report, sleeping
 
@@ -60,8 +60,10 @@ def test_json_has_the_fixed_names() -> None:
 
 def test_json_keeps_its_schema_which_leaves_nothing_out() -> None:
     jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
-    closed = json.loads(schema_text().replace('"type": "object"', '"type": "object", "additionalProperties": false'))
-    jsonschema.Draft202012Validator.check_schema(schema())
+    closed = json.loads(
+        report_schema.schema_text().replace('"type": "object"', '"type": "object", "additionalProperties": false')
+    )
+    jsonschema.Draft202012Validator.check_schema(report_schema.schema())
     validator = jsonschema.Draft202012Validator(closed)
     for what in (report(), Report()):
         assert [f"{list(e.path)}: {e.message}" for e in validator.iter_errors(json.loads(render("json", what)))] == []
@@ -73,17 +75,29 @@ def test_jsonl_holds_the_findings_of_json() -> None:
     assert [row["error"]["path"] for row in rows if "error" in row] == ["mails/broken.mbox"]
 
 
-def test_sarif_against_the_public_schema() -> None:
-    """The schema is not shipped; `MMLINT_SARIF_SCHEMA` names a copy of OASIS's sarif-schema-2.1.0.json."""
-    schema = os.environ.get("MMLINT_SARIF_SCHEMA")
-    if not schema:
-        pytest.skip("MMLINT_SARIF_SCHEMA does not name a copy of the schema")
-    import jsonschema  # type: ignore[import-untyped]
-
-    validator = jsonschema.Draft7Validator(json.loads(Path(schema).read_text(encoding="utf-8")))
+@pytest.mark.parametrize(("name", "file"), [("sarif", "sarif-schema-2.1.0.json"), ("rdjson", "DiagnosticResult.json")])
+def test_against_the_public_schema(name: str, file: str) -> None:
+    """The schemas are not shipped; the folder `MMLINT_SCHEMAS` holds copies of OASIS's and of reviewdog's."""
+    path = Path(os.environ.get("MMLINT_SCHEMAS") or "none", file)
+    if not path.is_file():
+        pytest.skip(f"MMLINT_SCHEMAS names no folder with a copy of {file}")
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    validator = jsonschema.validators.validator_for(schema)(schema)
     for what in (report(), Report()):
-        errors = [f"{list(e.path)}: {e.message}" for e in validator.iter_errors(json.loads(render("sarif", what)))]
+        errors = [f"{list(e.path)}: {e.message}" for e in validator.iter_errors(json.loads(render(name, what)))]
         assert errors == []
+
+
+def test_gitlab_has_what_its_documentation_asks_for() -> None:
+    items = json.loads(render("gitlab"))
+    assert items
+    for item in items:
+        assert set(item) == {"description", "check_name", "fingerprint", "severity", "location"}
+        assert all(isinstance(item[name], str) and item[name] for name in ("description", "check_name", "fingerprint"))
+        assert item["severity"] in ("info", "minor", "major", "critical", "blocker")
+        assert not item["location"]["path"].startswith(("/", "./"))
+        assert item["location"]["lines"]["begin"] >= 1
 
 
 def test_sarif_shows_the_path_and_a_thread_for_each_cpu() -> None:
