@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
 
@@ -15,6 +16,10 @@ _NEW_RMAP = re.compile(r"(page|folio)_add_new_anon_rmap$")
 _MAKES = re.compile(r"(folio_)?mk_(huge_)?p(te|md)$")
 _ENTRIES = re.compile(r"((folio_)?mk_(huge_)?p(te|md)|make_huge_pte)$")
 _ALLOCATED = "folio reference"
+_CHARGE = "memcg charge"
+_ANY = re.compile("alloc")
+_RAW = re.compile(r"^_*(vma_|folio_|filemap_)?alloc(?!.*huge)")
+"""The page allocator itself: helpers like `folio_prealloc()` charge what they hand out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,9 @@ def new_pages(function: Function) -> tuple[NewPage, ...]:
     """The new anonymous pages of a function that are not made complete."""
     rmaps = [(node, call) for name in function.calls if _NEW_RMAP.match(name) for node, call in function.calls[name]]
     if rmaps:
-        found = [NewPage(node, call, _missing(function, node)) for node, call in rmaps if not _known(function, node)]
+        found = [
+            NewPage(node, call, _missing(function, node, call)) for node, call in rmaps if not _known(function, node)
+        ]
     else:
         found = [NewPage(node, call, ("reverse map",)) for node, call in _unmapped(function)[:1]]
     return tuple(page for page in found if page.missing)
@@ -48,8 +55,11 @@ def _known(function: Function, rmap: Node) -> bool:
     )
 
 
-def _missing(function: Function, rmap: Node) -> tuple[str, ...]:
-    """What is left out of a page that is entered into the reverse map: the LRU, and the uptodate mark after a copy."""
+def _missing(function: Function, rmap: Node, call: Expr) -> tuple[str, ...]:
+    """What is left out of a page that is entered into the reverse map.
+
+    The LRU, the uptodate mark after a copy, and the memcg charge if it is allocated here.
+    """
     marks = function.tables.marks
     order = reach(function)
     done = {
@@ -62,19 +72,37 @@ def _missing(function: Function, rmap: Node) -> tuple[str, ...]:
         _COPIES.search(name) and order.before(n, rmap) for name in function.calls for n, _ in function.calls[name]
     )
     missing = [] if "lru" in done else ["LRU list"]
-    return (*missing, "uptodate mark") if copied and "uptodate" not in done else tuple(missing)
+    missing += ["uptodate mark"] if copied and "uptodate" not in done else []
+    missing += ["memcg charge"] if _uncharged(function, rmap, call) else []
+    return tuple(missing)
+
+
+def _uncharged(function: Function, rmap: Node, call: Expr) -> bool:
+    """Whether the page comes from the allocator here and no call that it is handed to charges it."""
+    if function.program.partial or not call.args:
+        return False
+    page = canon(call.args[0])
+    aliases = {page} | {
+        canon(node.expr.args[1])
+        for node in function.cfg.order
+        if node.expr is not None and node.expr.kind == "assign" and node.expr.args[0].key == page
+    }
+    if aliases.isdisjoint(_fresh(function, _RAW)):
+        return False
+    charges = {n for n, rows in function.tables.takes_resource.items() if any(r.resource == _CHARGE for r in rows)}
+    order = reach(function)
+    for name, calls in function.calls.items():
+        for node, other in calls:
+            if order.together(node, rmap) and any(canon(arg) in aliases for arg in other.args):
+                callee = None if name in charges else function.program.resolve(name, function.path)
+                if name in charges or (callee is not None and not callee.words.isdisjoint(charges)):
+                    return False
+    return True
 
 
 def _unmapped(function: Function) -> list[tuple[Node, Expr]]:
     """The places at which an entry is made of a page that was allocated and copied into here, with no reverse map."""
-    targets = call_targets(function)
-    fresh = {
-        targets[id(call)].key
-        for name, rows in function.tables.takes_resource.items()
-        if any(row.resource == _ALLOCATED and row.holder == "result" for row in rows) and "alloc" in name
-        for _, call in function.calls.get(name, ())
-        if id(call) in targets
-    }
+    fresh = _fresh(function, _ANY)
     copied = {
         call.args[0].root
         for name in function.calls
@@ -89,6 +117,18 @@ def _unmapped(function: Function) -> list[tuple[Node, Expr]]:
         for node, call in function.calls[name]
         if call.args and call.args[0].root in fresh & copied
     ]
+
+
+def _fresh(function: Function, allocators: re.Pattern[str]) -> set[str]:
+    """The variables that hold a page allocated here."""
+    targets = call_targets(function)
+    return {
+        targets[id(call)].key
+        for name, rows in function.tables.takes_resource.items()
+        if any(row.resource == _ALLOCATED and row.holder == "result" for row in rows) and allocators.search(name)
+        for _, call in function.calls.get(name, ())
+        if id(call) in targets
+    }
 
 
 @fact

@@ -12,10 +12,11 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.reuse import assigned_values
 from mmlint.facts.values import Facts
 
-UNKNOWN, EMPTY, FOUND, CHECKED = "unknown", "empty", "found", "checked"
+UNKNOWN, EMPTY, FOUND, PRESENT, CHECKED = "unknown", "empty", "found", "present", "checked"
 _STEP = "pfn-before-upgrade"
 _FRAME = re.compile(r"pfn(_t)?$")
 _PAGE = re.compile(r"struct (page|folio) \*$")
+_FRAME_OF = re.compile(r"(pte|pmd|pud)_pfn$")
 _VALUE = re.compile(r"(pte|pmd|pud|p4d|pgd)_(pfn|val|page|folio)$")
 
 
@@ -24,11 +25,23 @@ def unchecked_upgrades(function: Function) -> tuple[tuple[Node, Expr], ...]:
     """The calls that give rights to an entry which was there already and may map something else, in order."""
     if not _maps_frame(function):
         return ()
-    client = _Upgrades(function)
-    if client.sinks.isdisjoint(function.words):
+    return tuple(sorted(_solved(function).found.values(), key=lambda found: (found[1].line, found[1].column)))
+
+
+@fact
+def undecoded_frames(function: Function) -> tuple[Expr, ...]:
+    """The first comparison of the frame of an entry that is known not to be empty, but not to be present either."""
+    if not _maps_frame(function):
         return ()
-    solve(function.cfg, client)
-    return tuple(sorted(client.found.values(), key=lambda found: (found[1].line, found[1].column)))
+    return tuple(sorted(_solved(function).decoded.values(), key=lambda call: (call.line, call.column))[:1])
+
+
+@fact
+def _solved(function: Function) -> _Upgrades:
+    client = _Upgrades(function)
+    if not client.sinks.isdisjoint(function.words):
+        solve(function.cfg, client)
+    return client
 
 
 def _maps_frame(function: Function) -> bool:
@@ -48,10 +61,13 @@ class _Upgrades:
         self.guards = function.tables.guards
         self.sinks = frozenset(function.tables.steps.by_name[_STEP].sinks)
         self.found: dict[int, tuple[Node, Expr]] = {}
+        self.decoded: dict[int, Expr] = {}
 
     def call(self, call: Expr, prop: str, facts: Facts, node: Node) -> Iterable[Outcome[str]] | None:
-        if prop == FOUND and call.value in self.sinks:
+        if prop in (FOUND, PRESENT) and call.value in self.sinks:
             self.found[id(call)] = (node, call)
+        if prop == FOUND and node.kind == "branch" and _FRAME_OF.match(call.value):
+            self.decoded[id(call)] = call
         return None
 
     def assigned(self, target: Expr, value: Expr | None, prop: str, facts: Facts, node: Node) -> str:
@@ -63,7 +79,9 @@ class _Upgrades:
         for expr in self._meanings(node.expr):
             guard = self.guards.get(expr.value) if expr.kind == "call" else None
             if guard is not None and guard.class_ == "none":
-                return EMPTY if outcome else FOUND
+                return EMPTY if outcome else prop if prop == PRESENT else FOUND
+            if guard is not None and guard.class_ == "present" and outcome and prop in (UNKNOWN, FOUND):
+                return PRESENT
             if guard is not None and guard.class_ == "pte_same" and outcome:
                 return CHECKED
             if _same_frame(expr, outcome):
