@@ -1,0 +1,69 @@
+"""Functions that return the value of a swap entry on one way and an errno on another, through one return value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function, fact
+from mmlint.facts.ir import Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """A way on which `error` (an errno) is returned at `node`, and one on which the swap entry `value` is."""
+
+    node: Node
+    error: Expr
+    value: Expr
+
+
+@fact
+def mixed_returns(function: Function) -> tuple[Mixed, ...]:
+    """The returns of an errno by a function that returns the raw value of a swap entry elsewhere."""
+    entries = _entries(function)
+    if not entries or "*" in function.source.returns:
+        return ()
+    returned = list(_returned(function))
+    values = [expr for _, expr in returned if expr.kind == "field" and expr.value == "val" and expr.root in entries]
+    if not values:
+        return ()
+    return tuple(Mixed(node, expr, values[0]) for node, expr in returned if _is_errno(expr))
+
+
+def _entries(function: Function) -> set[str]:
+    """The variables that hold a swap entry."""
+    params = {p.name for p in function.source.params if "swp_entry_t" in p.type_text}
+    return params | {n.name for n in function.cfg.nodes if n.kind == "decl" and "swp_entry_t" in n.type}
+
+
+def _returned(function: Function) -> Iterator[tuple[Node, Expr]]:
+    """What is returned, directly or by way of a variable: where it is set, and the expression."""
+    names = set()
+    for node in function.cfg.order:
+        if node.kind == "return" and node.expr is not None:
+            if node.expr.kind == "name":
+                names.add(node.expr.value)
+            else:
+                yield from ((node, arm) for arm in _arms(node.expr))
+    for node in function.cfg.order:
+        expr = node.expr
+        if expr is not None and expr.kind == "assign" and expr.value == "=" and expr.args[0].key in names:
+            yield from ((node, arm) for arm in _arms(expr.args[1]))
+
+
+def _arms(expr: Expr) -> Iterator[Expr]:
+    if expr.kind == "cond":
+        yield from _arms(expr.args[1])
+        yield from _arms(expr.args[2])
+    else:
+        yield expr
+
+
+def _is_errno(expr: Expr) -> bool:
+    """Whether it is a negative errno by name."""
+    if expr.kind != "unary" or expr.value != "-":
+        return False
+    name = expr.args[0].key
+    return name.startswith("E") and name.isupper() and name.isalnum()
