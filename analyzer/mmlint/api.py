@@ -81,7 +81,7 @@ def check_paths(
     files = list(_collect([path for path in paths if path != "-"], report))
     if "-" in paths:
         _check_text(sys.stdin.buffer.read(), stdin_name, settings, root, report)
-    base = Path(root) if root else _root_of(files)
+    base = _base(root, files, report)
     inside = [(file, os.path.relpath(file, base).replace(os.sep, "/")) for file in files]
     shown = _Shown(base, {name: _display(file) for file, name in inside})
     names = [name for _, name in inside]
@@ -111,7 +111,7 @@ def check_text(text: bytes, name: str, settings: Settings, *, root: str | None =
 def _check_text(text: bytes, name: str, settings: Settings, root: str | None, report: Report) -> None:
     from mmlint.inputs.tree import FolderTree, OverlayTree
 
-    base = Path(root) if root else _root_of([Path(name)])
+    base = _base(root, [Path(name)], report)
     inside = os.path.relpath(name, base).replace(os.sep, "/")
     tree = OverlayTree(FolderTree(base), {inside: text})
     for part in _check_names(Program(tree, table=own_tables(settings.tables)), [inside], settings, None):
@@ -153,6 +153,14 @@ def _is_patch(path: Path) -> bool:
         return bool(read_patches(path.read_bytes(), path.name).patches)
     except OSError:
         return False
+
+
+def _base(root: str | None, files: Sequence[Path], report: Report) -> Path:
+    """The tree the files are looked at in: the one named if there is such a folder, else the one they stand in."""
+    if root is not None and not Path(root).is_dir():
+        report.errors.append(InputError(root, "no such folder; --root names the kernel tree that the paths belong to"))
+        root = None
+    return Path(root) if root is not None else _root_of(files)
 
 
 def _root_of(files: Sequence[Path]) -> Path:

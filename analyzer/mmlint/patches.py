@@ -194,7 +194,8 @@ def check_git(run: PatchRun, repo: str, revisions: str | None, staged: bool) -> 
         for patch, before, after in changes:
             run.states(patch, before, after)
     except TreeError as error:
-        run.report.errors.append(InputError(revisions or repo, str(error)))
+        remedy = "--tree names the repository" + ("" if staged else ", --git a commit or A..B of it")
+        run.report.errors.append(_tree_error(repo, error, remedy))
 
 
 def open_tree(tree: str | None, base: str | None, report: Report) -> Tree | None:
@@ -207,11 +208,17 @@ def open_tree(tree: str | None, base: str | None, report: Report) -> Tree | None
         if base is not None:
             return GitTree(tree, base)
         if not Path(tree).is_dir():
-            raise TreeError("no such folder; --tree names a kernel tree or a git repository")
+            raise TreeError("no such folder")
         return FolderTree(tree)
     except TreeError as error:
-        report.errors.append(InputError(tree, str(error)))
+        remedy = "a git repository, --base a commit of it" if base is not None else "a kernel tree or a git repository"
+        report.errors.append(_tree_error(tree, error, f"--tree names {remedy}"))
         return None
+
+
+def _tree_error(where: str, error: Exception, remedy: str) -> InputError:
+    """What is wrong with a tree, in one line that names it once and says what to do."""
+    return InputError(where, f"{str(error).removeprefix(f'{where}: ')}; {remedy}")
 
 
 def _readable(changes: Sequence[FileChange]) -> Iterator[FileChange]:

@@ -100,6 +100,25 @@ def test_a_wrong_table_is_one_line(run: Run, tree: Path, text: str | None, messa
         assert message in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("check", "mm/good.c", "--root", "none"), "none: no such folder; --root names the kernel tree"),
+        (("facts", "mm/good.c", "--root", "none"), "none: no such folder; --root names the kernel tree"),
+        (("patch", "-", "--tree", "none"), "none: no such folder; --tree names a kernel tree or a git repository"),
+        (("patch", "-", "--tree", "mm", "--base", "v9"), "mm: "),
+        (("patch", "--git", "v8..v9", "--tree", "mm"), "mm: git log failed: "),
+        (("patch", "--staged", "--tree", "mm"), "mm: git rev-parse failed: "),
+        (("baseline", "update", "mm"), "mmlint-baseline.json: cannot read the baseline: "),
+    ],
+)
+def test_a_wrong_place_is_one_line_with_the_remedy(run: Run, tree: Path, words: tuple[str, ...], message: str) -> None:
+    result = run(*words)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith(f"mmlint: {message}")
+    assert re.search(r"; (--root|--tree|`mmlint baseline write`) (names|makes) ", result.stderr)
+
+
 def test_require_input(run: Run, tree: Path) -> None:
     cover = "From: A <a@example.org>\nSubject: [PATCH 0/2] mm: words only\n\nWhy.\n"
     assert run("patch", "-", stdin=cover).exit_code == 0

@@ -130,7 +130,7 @@ def facts(
     """Show what the analysis knows of a function: locks held at each line, flags, what callers see."""
     from mmlint.facts.explain import explain
     from mmlint.facts.program import Program
-    from mmlint.inputs.tree import FolderTree
+    from mmlint.inputs.tree import FolderTree, TreeError
 
     path, _, function = place.partition(":")
     name = os.path.relpath(path, root)
@@ -138,6 +138,8 @@ def facts(
         emit(explain(Program(FolderTree(root)), name, function or None) + "\n")
     except LookupError as error:
         fail(str(error.args[0]))
+    except TreeError as error:
+        fail(f"{error}; --root names the kernel tree")
 
 
 def doctor(tree: Annotated[str, typer.Argument(metavar="TREE", help="A kernel tree.")]) -> None:

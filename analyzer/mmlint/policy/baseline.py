@@ -47,7 +47,8 @@ def read(path: str) -> list[Entry]:
         rows = data["findings"]
         return sorted(Entry(**{name: _text(row, name) for name in Entry.__slots__}) for row in rows)
     except OSError as error:
-        raise SettingsError(f"{path}: cannot read the baseline: {error.strerror}") from None
+        remedy = "; `mmlint baseline write` makes one" if isinstance(error, FileNotFoundError) else ""
+        raise SettingsError(f"{path}: cannot read the baseline: {error.strerror}{remedy}") from None
     except (ValueError, KeyError, TypeError):
         raise SettingsError(
             f"{path}: neither a baseline nor a run saved with --output json; write one with `mmlint baseline write`"
