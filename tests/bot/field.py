@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.bot.letters import LIST, MINI, parsed
-from tests.bot.servers import deliver, free_port
+from tests.bot.servers import Dovecot, PublicInbox, deliver, free_port
 
 FOREVER = "99999d"
 
@@ -39,7 +39,7 @@ class Received:
 class MailServer:
     """An SMTP server (aiosmtpd) that hands every mail to the list, which the bot reads."""
 
-    def __init__(self, echo: Path | None) -> None:
+    def __init__(self, echo: Callable[[bytes], None]) -> None:
         from aiosmtpd.controller import Controller
 
         self.got: list[Received] = []
@@ -53,8 +53,7 @@ class MailServer:
         with self._lock:
             raw = envelope.content.replace(b"\r\n", b"\n")
             self.got.append(Received(envelope.mail_from, list(envelope.rcpt_tos), raw))
-            if self._echo is not None:
-                deliver(self._echo, raw)
+            self._echo(raw)
         return "250 taken"
 
     def stop(self) -> None:
@@ -161,3 +160,66 @@ def commit_mails(epoch: Path, mails: list[bytes]) -> None:
         rows += [b"M 100644 inline m", f"data {len(raw)}".encode(), raw]
     text = b"\n".join(rows) + b"\n"
     subprocess.run(["git", "-C", str(epoch), "fast-import", "--quiet"], input=text, check=True)
+
+
+class Post(Protocol):
+    """How mails reach the bot."""
+
+    def sources(self) -> list[dict[str, object]]:
+        """The sources to follow."""
+        ...
+
+    def bring(self, mails: list[bytes]) -> None:
+        """New mails arrive."""
+        ...
+
+    def echo(self, raw: bytes) -> None:
+        """A mail that the bot sent comes back from the list."""
+        ...
+
+
+class PlainPost:
+    """Half of the mails through an archive in git, half through a maildir."""
+
+    def __init__(self, home: Path) -> None:
+        self.inbox, self.maildir = home / "inbox", home / "maildir"
+        self.epoch = epoch_of(self.inbox)
+        (self.maildir / "new").mkdir(parents=True)
+
+    def sources(self) -> list[dict[str, object]]:
+        return [
+            {"type": "public-inbox", "path": str(self.inbox)},
+            {"type": "maildir", "path": str(self.maildir)},
+        ]
+
+    def bring(self, mails: list[bytes]) -> None:
+        half = len(mails) // 2
+        if half:
+            commit_mails(self.epoch, mails[:half])
+        for raw in mails[half:]:
+            self.echo(raw)
+
+    def echo(self, raw: bytes) -> None:
+        deliver(self.maildir, raw)
+
+
+class RealPost:
+    """Half of the mails through public-inbox, half through an IMAP server."""
+
+    def __init__(self, home: Path, imap: Dovecot) -> None:
+        self.inbox, self.imap = PublicInbox(home / "pi"), imap
+        (home / "password").write_text(imap.PASSWORD + "\n")
+
+    def sources(self) -> list[dict[str, object]]:
+        imap = {"type": "imap", "host": "127.0.0.1", "port": self.imap.port, "tls": False, "user": "reader"}
+        return [{"type": "public-inbox", "path": str(self.inbox.path)}, {**imap, "secret-file": "password"}]
+
+    def bring(self, mails: list[bytes]) -> None:
+        half = len(mails) // 2
+        for raw in mails[:half]:
+            self.inbox.deliver(raw)
+        for raw in mails[half:]:
+            self.imap.deliver(raw)
+
+    def echo(self, raw: bytes) -> None:
+        self.imap.deliver(raw)

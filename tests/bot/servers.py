@@ -53,12 +53,15 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(10)
 
 
-def deliver(maildir: Path, raw: bytes) -> None:
+def deliver(maildir: Path, raw: bytes, owner: tuple[int, int] = (-1, -1)) -> None:
     """Put a mail into a maildir as a mail server does."""
     for folder in ("tmp", "new", "cur"):
-        (maildir / folder).mkdir(parents=True, exist_ok=True)
+        if not (maildir / folder).exists():
+            (maildir / folder).mkdir(parents=True)
+            os.chown(maildir / folder, *owner)
     name = f"{time.time_ns()}.{next(_numbers)}.test"
     (maildir / "tmp" / name).write_bytes(raw)
+    os.chown(maildir / "tmp" / name, *owner)
     (maildir / "tmp" / name).rename(maildir / "new" / name)
 
 
@@ -95,6 +98,7 @@ class PublicInbox:
         assert done.returncode == 0, done.stderr.decode()
 
     def deliver(self, raw: bytes) -> None:
+        """Hand a mail over; what the archive refuses (it wants a header and a body) is lost, as on a real list."""
         self._run("public-inbox-mda", "--no-precheck", stdin=raw)
 
     @contextmanager
@@ -151,6 +155,11 @@ userdb {{
 """
 
 
+def dovecot_program() -> str | None:
+    """Where Dovecot is; Debian keeps it where only root looks."""
+    return shutil.which("dovecot", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
 class Dovecot:
     """An IMAP server with one user whose folder is a maildir of the test."""
 
@@ -165,7 +174,7 @@ class Dovecot:
         for name in ("run", "state", "mail", "home"):
             (self.home / name).mkdir(parents=True)
         (self.home / "dovecot.conf").write_text(self._settings())
-        program = shutil.which("dovecot", path=f"{os.environ['PATH']}:/usr/sbin")
+        program = dovecot_program()
         assert program is not None
         command = [program, "-F", "-c", str(self.home / "dovecot.conf")]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -197,9 +206,7 @@ class Dovecot:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def deliver(self, raw: bytes) -> None:
-        deliver(self.home / "mail", raw)
-        for path in (self.home / "mail").rglob("*"):
-            os.chown(path, *self.owner)
+        deliver(self.home / "mail", raw, self.owner)
 
     def unread(self) -> int:
         server = imaplib.IMAP4("127.0.0.1", self.port)
@@ -213,3 +220,45 @@ class Dovecot:
         monkeypatch.setenv("MMLINT_TEST_PASSWORD", self.PASSWORD)
         secret = Secret("environment", "MMLINT_TEST_PASSWORD")
         return SourceConfig("imap", "imap", host="127.0.0.1", port=self.port, tls=False, user="reader", secret=secret)
+
+
+def postgres_program(name: str) -> str | None:
+    """Where a program of PostgreSQL is; Debian keeps it off the path."""
+    places = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
+    return shutil.which(name) or (str(places[0]) if places else None)
+
+
+class Postgres:
+    """A PostgreSQL of the test, on a socket and a port of its own."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.url = f"postgresql+psycopg://bot@127.0.0.1:{port}/postgres"
+
+    def __enter__(self) -> Postgres:
+        self.home = Path(tempfile.mkdtemp(prefix="mmlint-postgres-"))
+        user = None
+        if os.getuid() == 0:
+            user = "postgres"
+            shutil.chown(self.home, user)
+        init, server = postgres_program("initdb"), postgres_program("postgres")
+        assert init
+        assert server
+        data = str(self.home / "data")
+        subprocess.run(
+            [init, "-D", data, "-U", "bot", "-A", "trust", "-N"], check=True, capture_output=True, user=user, cwd="/"
+        )
+        command = [server, "-D", data, "-p", str(self.port), "-k", str(self.home), "-h", "127.0.0.1", "-F"]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=user, cwd="/"
+        )
+        wait_for(self.port, self.process)
+        time.sleep(0.5)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(20)
+        shutil.rmtree(self.home, ignore_errors=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,10 +17,14 @@ pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed (extra `bo
 
 from mmlint.bot.sinks import SendError
 
-from tests.bot.field import Field, MailServer, commit_mails, epoch_of
+from tests.bot.field import Field, MailServer, PlainPost, Post, RealPost
 from tests.bot.letters import Lab, patch, settings
-from tests.bot.servers import deliver
+from tests.bot.servers import Dovecot, Postgres, dovecot_program, free_port, postgres_program
 from tests.bot.traffic import traffic
+
+MAILS = int(os.environ.get("MMLINT_BOT_MAILS", "32"))
+KILLS = int(os.environ.get("MMLINT_BOT_KILLS", "4"))
+"""Small by default; the full run has 500 and 50."""
 
 
 class Killed(BaseException):
@@ -80,43 +88,62 @@ def test_a_server_that_refuses(tmp_path: Path, temporary: bool, tries: int) -> N
 
 
 def disturbed(
-    field: Field, arrivals: list[list[bytes]], epoch: Path, kills: int, expected: int, server: MailServer
-) -> int:
-    """Mails arrive in portions while workers are killed; returns how many kills there were."""
+    field: Field, post: Post, arrivals: list[list[bytes]], kills: int, expected: int, server: MailServer
+) -> None:
+    """Mails arrive while workers are killed; ends a bit after all that is expected has arrived."""
     chance = random.Random(7)
     done = 0
     field.start()
-    for portion in arrivals:
-        half = len(portion) // 2
-        commit_mails(epoch, portion[:half]) if half else None
-        for raw in portion[half:]:
-            deliver(field.home / "maildir", raw)
-        while done < kills * (arrivals.index(portion) + 1) / len(arrivals):
+    for number, portion in enumerate(arrivals, 1):
+        post.bring(portion)
+        while done < kills * number // len(arrivals):
             time.sleep(chance.uniform(0.2, 1.6))
             field.kill(chance)
             field.start()
             done += 1
-    field.until(lambda: len(server.got) >= expected, 120)
+    field.until(lambda: len(server.got) >= expected, 60 + 2 * expected)
     time.sleep(3)
     field.stop()
-    return done
 
 
-def test_kill_9_at_random(tmp_path: Path) -> None:
-    pytest.importorskip("aiosmtpd", reason="aiosmtpd is not installed (extra `dev`)")
-    sent = traffic(60, seed=3)
-    server = MailServer(tmp_path / "maildir")
-    epoch = epoch_of(tmp_path / "inbox")
-    (tmp_path / "maildir/new").mkdir(parents=True, exist_ok=True)
-    sources: list[dict[str, object]] = [
-        {"type": "public-inbox", "path": str(tmp_path / "inbox")},
-        {"type": "maildir", "path": str(tmp_path / "maildir")},
-    ]
-    field = Field(tmp_path, sources, server.port)
+def disturbed_run(home: Path, make_post: Callable[[Path], Post], mails: int, kills: int, **more: Any) -> None:
+    """Traffic comes in, workers are killed; every answer arrives at the server, each once."""
+    sent = traffic(mails, seed=3)
+    post = make_post(home)
+    server = MailServer(post.echo)
+    field = Field(home, post.sources(), server.port, **more)
     portions = [sent.mails[at : at + 20] for at in range(0, len(sent.mails), 20)]
     try:
-        assert disturbed(field, portions, epoch, 8, len(sent.answered), server) >= 8
+        disturbed(field, post, portions, kills, len(sent.answered), server)
     finally:
         field.stop()
         server.stop()
     assert Counter(each.about for each in server.got) == Counter(sent.answered)
+
+
+@pytest.mark.slow
+def test_real_parts(tmp_path: Path) -> None:
+    """public-inbox, Dovecot and an SMTP server around the bot, a git store below it."""
+    pytest.importorskip("aiosmtpd", reason="aiosmtpd is not installed (extra `dev`)")
+    if shutil.which("public-inbox-mda") is None:
+        pytest.skip("public-inbox is not installed (Debian package public-inbox)")
+    if dovecot_program() is None:
+        pytest.skip("dovecot is not installed (Debian package dovecot-imapd)")
+    with Dovecot(free_port()) as imap:
+        disturbed_run(tmp_path, lambda home: RealPost(home, imap), MAILS // 2, KILLS // 2)
+
+
+@pytest.mark.slow
+def test_kill_9_at_random(tmp_path: Path) -> None:
+    pytest.importorskip("aiosmtpd", reason="aiosmtpd is not installed (extra `dev`)")
+    disturbed_run(tmp_path, PlainPost, MAILS, KILLS)
+
+
+@pytest.mark.slow
+def test_kill_9_with_two_workers_on_postgresql(tmp_path: Path) -> None:
+    pytest.importorskip("aiosmtpd", reason="aiosmtpd is not installed (extra `dev`)")
+    pytest.importorskip("psycopg", reason="psycopg is not installed (pip install 'psycopg[binary]')")
+    if postgres_program("initdb") is None:
+        pytest.skip("PostgreSQL is not installed (Debian package postgresql)")
+    with Postgres(free_port()) as database:
+        disturbed_run(tmp_path, PlainPost, MAILS, KILLS, state=database.url, workers=2)

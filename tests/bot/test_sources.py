@@ -17,7 +17,7 @@ from mmlint.bot.config import Config, SourceConfig
 from mmlint.bot.sources import Source, SourceError, open_source
 
 from tests.bot.letters import letter
-from tests.bot.servers import Dovecot, PublicInbox, deliver, free_port
+from tests.bot.servers import Dovecot, PublicInbox, deliver, dovecot_program, free_port
 
 
 def read(source: Source, position: str = "", since: float = 0.0) -> tuple[list[str], str]:
@@ -156,7 +156,7 @@ def test_only_plain_web_addresses_are_asked(url: str) -> None:
 
 @pytest.fixture
 def dovecot() -> Iterator[Dovecot]:
-    if shutil.which("dovecot", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+    if dovecot_program() is None:
         pytest.skip("dovecot is not installed (Debian package dovecot-imapd)")
     with Dovecot(free_port()) as server:
         yield server

@@ -157,10 +157,13 @@ def insert_new(tx: Tx, table: sa.Table, values: Mapping[str, Any]) -> bool:
     if tx.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as postgres
 
-        return tx.execute(postgres(table).values(values).on_conflict_do_nothing()).rowcount == 1
+        statement = postgres(table).values(values).on_conflict_do_nothing().returning(sa.literal(1))
+        return tx.execute(statement).first() is not None
     from sqlalchemy.dialects.sqlite import insert as sqlite
 
-    return tx.execute(sqlite(table).values(values).on_conflict_do_nothing()).rowcount == 1
+    return (
+        tx.execute(sqlite(table).values(values).on_conflict_do_nothing().returning(sa.literal(1))).first() is not None
+    )
 
 
 def bump(tx: Tx, name: str, label: str = "", by: float = 1) -> None:
