@@ -126,6 +126,30 @@ class Borrow(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Teardown(Row):
+    """A step of taking device memory away.
+
+    `what` is `kill` (no new users), `wait` (the last user is gone when it returns), `alive` (asks whether there are
+    users, without waiting) or `remove` (the struct pages are freed).
+    """
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class EntryPage(Row):
+    """A call that gives the page or folio behind an entry or a pfn.
+
+    `device`: it may be device memory. `tail`: it may be any page of a large folio, not only the first. `mapped`: it is
+    in a page table, so that whoever puts it back on the LRU has taken it off before.
+    """
+
+    device: bool = False
+    mapped: bool = False
+    tail: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Probe(Row):
     """How to see in a tree whether it is at least (or, with `until`, before) a release: `pattern` occurs in `path`."""
 

@@ -70,6 +70,8 @@ class Tables:
     entered: dict[str, e.Entered]
     noreturn: frozenset[str]
     borrows: dict[str, e.Borrow]
+    teardowns: dict[str, e.Teardown]
+    entry_pages: dict[str, e.EntryPage]
     probes: tuple[e.Probe, ...]
     sections: Mapping[str, tuple[Row, ...]]
     release: str = ""
@@ -177,6 +179,8 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         entered=_one(store.of("entered", e.Entered)),
         noreturn=frozenset(row.name for row in store.of("noreturn", e.Plain)),
         borrows=_one(store.of("borrow", e.Borrow)),
+        teardowns=_one(store.of("teardown", e.Teardown)),
+        entry_pages=_one(store.of("entry_page", e.EntryPage)),
         probes=tuple(store.of("probe", e.Probe)),
         sections=sections,
         release=release,

@@ -1,0 +1,78 @@
+"""How a function takes device memory away: kill, wait, remove, and what is asked on the way in place of a wait."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function, fact
+from mmlint.facts.ir import Expr
+
+_COMPLAINS = re.compile(r"(dev_)?WARN\w*$|(VM_)?(BUG|WARN)_ON\w*$|dev_(err|warn)\w*$|pr_(err|warn)\w*$")
+_MAX_DEPTH = 2
+
+Pair = tuple[Expr, Expr]
+
+
+@fact
+def unwaited(function: Function) -> tuple[Pair, ...]:
+    """(kill, removal): the struct pages go away after new users are refused, with no wait for the old ones between."""
+    return tuple(_ways(function, list(_calls(function, "kill"))))
+
+
+@fact
+def only_asked(function: Function) -> tuple[Pair, ...]:
+    """(question, removal): a complaint about users that are still there, and the struct pages go away all the same."""
+    asked = [(node, call) for node, call in _calls(function, "alive") if _complains(node)]
+    return tuple(_ways(function, asked))
+
+
+def _ways(function: Function, starts: list[tuple[Node, Expr]]) -> Iterator[Pair]:
+    if not starts:
+        return
+    removals = list(_calls(function, "remove"))
+    waits = {node.id for node, _ in _calls(function, "wait")}
+    found: set[int] = set()
+    for start, call in starts:
+        reached = _reachable(start, waits)
+        for node, removal in removals:
+            if node.id in reached and id(removal) not in found:
+                found.add(id(removal))
+                yield call, removal
+
+
+def _calls(function: Function, what: str) -> Iterator[tuple[Node, Expr]]:
+    """The calls that make a step, by the tables or as a helper of the file that does."""
+    for name, calls in function.calls.items():
+        if name and what in _steps(function, name, 0 if what != "alive" else _MAX_DEPTH):
+            yield from calls
+
+
+def _steps(function: Function, name: str, depth: int) -> frozenset[str]:
+    row = function.tables.teardowns.get(name)
+    if row is not None:
+        return frozenset((row.what,))
+    callee = next(iter(function.program.named(function.path, name)), None) if depth < _MAX_DEPTH else None
+    if callee is None or callee is function:
+        return frozenset()
+    return frozenset().union(*(_steps(callee, inner, depth + 1) for inner in callee.calls if inner))
+
+
+def _complains(node: Node) -> bool:
+    """Whether what a call says goes into a warning: as its condition, or as the branch before one."""
+    if node.expr is not None and any(_COMPLAINS.match(call.value) for call in node.expr.calls()):
+        return True
+    inside = [target for target, label in node.succ if node.kind == "branch" and label]
+    return any(t.expr is not None and any(_COMPLAINS.match(c.value) for c in t.expr.calls()) for t in inside)
+
+
+def _reachable(start: Node, without: set[int]) -> set[int]:
+    work = [target for target, _ in start.succ]
+    seen: set[int] = set()
+    while work:
+        here = work.pop()
+        if here.id not in seen and here.id not in without:
+            seen.add(here.id)
+            work += [target for target, _ in here.succ]
+    return seen
