@@ -53,6 +53,14 @@ def test_mails_that_are_never_answered(lab: Lab, headers: dict[str, str], subjec
     assert lab.answered == []
 
 
+def test_a_branch_called_stable_is_no_stable_release(lab: Lab) -> None:
+    lab.get(
+        patch("bug-ptl101", "a@x.example", "[PATCH mm-stable v2] a"),
+        patch("bug-cow101", "b@x.example", "[PATCH stable] b"),
+    )
+    assert lab.answered == ["a@x.example"]
+
+
 def test_a_list_with_precedence_and_loop_headers_is_no_robot(lab: Lab) -> None:
     lab.get(patch("bug-ptl101", "a@x.example", Precedence="bulk", X_Loop="owner-majordomo@kvack.org"))
     assert lab.answered == ["a@x.example"]
@@ -122,6 +130,7 @@ def test_a_new_version_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     lab.get(patch("bug-ptl101", "b@x.example", "[PATCH v2] mm: one"))
     lab.work(2 * HOUR)
     assert lab.outcomes()["a@x.example"] == ("dropped", "superseded by a newer version")
+    assert lab.answered == ["b@x.example"], "the old one was never told, so the new one is"
 
 
 def test_what_was_said_is_not_said_again(lab: Lab) -> None:

@@ -106,7 +106,7 @@ def _analyse(job: Job) -> Result:
     if 0 < place.taken < len(patches):
         patches = patches[: place.taken]
     if fixup and 0 < place.taken <= len(patches):
-        return Result("nowhere", reason=place.words)
+        return Result("nowhere", reason="the diff of the reply does not fit on its series")
     settings = Settings(**read(Path(job.settings))) if job.settings else Settings()
     report = Report()
     run = PatchRun(api.selected(settings), report)

@@ -29,6 +29,18 @@ def told(tx: Tx, row: Row) -> frozenset[str]:
     return frozenset(each for text in tx.execute(query).scalars() for each in json.loads(text))
 
 
+def supersede(tx: Tx, row: Row) -> int:
+    """Drop what still waits for older versions of a series; how many. What they were about is not told then."""
+    older = (series.c.sender == row["sender"]) & (series.c.version < row["version"]) & (series.c.kind == "series")
+    same = (series.c.title == row["title"]) | (series.c.thread == row["thread"])
+    keys = sa.select(series.c.key).where(older & same)
+    waiting = (outbox.c.series.in_(keys)) & (outbox.c.kind == "mail") & (outbox.c.state == "pending")
+    rows = tx.execute(sa.select(outbox.c.key).where(waiting)).scalars().all()
+    for key in rows:
+        drop(tx, key, "superseded by a newer version")
+    return len(rows)
+
+
 def settle(tx: Tx, row: Row, result: Result, now: float, config: Config) -> list[str]:
     """Write down a result and put its effects into the outbox; returns what was decided, for the log."""
     found = members(tx, row["key"])

@@ -99,6 +99,7 @@ class Bot:
                     return None
                 found = assembly.members(tx, row["key"])
                 below = assembly.members(tx, row["base"]) if row["base"] else found
+                decide.supersede(tx, row)
                 told = decide.told(tx, row)
                 raws = tuple(each["raw"] for each in below if each["raw"] is not None)
                 fixup = found[0]["raw"] if row["base"] and found else None

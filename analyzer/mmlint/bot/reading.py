@@ -193,8 +193,9 @@ def _kind(result: mail.MailResult, about: subject.Subject, letter: Letter, rules
         return ("reply", "") if about.reply else ("refused", result.errors[0].message)
     if not letter.known:
         return "other", "no usable Message-ID"
-    tags = " ".join(re.findall(r"\[([^\]]*)\]", letter.subject)).upper()
-    skipped = next((word for word in rules.skip_prefixes if re.search(rf"\b{re.escape(word.upper())}\b", tags)), None)
+    words = re.split(r"[\s,]+", " ".join(re.findall(r"\[([^\]]*)\]", letter.subject)).upper())
+    tags = f" {' '.join(words)} "
+    skipped = next((word for word in rules.skip_prefixes if f" {word.upper()} " in tags), None)
     if skipped:
         return "other", f"[{skipped}] in the subject"
     if about.reply or (result.patches and all(patch.where in ("reply", "scissors") for patch in result.patches)):

@@ -150,7 +150,8 @@ def _footer(remarks: Sequence[Remark], result: Result, config: RepliesConfig, se
     """What was tested on which base, how to see the proof, what to do about it."""
     count = len(result.subjects)
     left = result.total - count
-    what = f"the first {count} of {result.total} patches" if left > 0 else f"all {count} patches"
+    some = f"patch 1 of {result.total}" if count == 1 else f"patches 1 to {count} of {result.total}"
+    what = some if left > 0 else f"all {count} patches"
     what = "the patch" if result.total <= 1 and count <= 1 else what
     proof = " with its proof" if len(remarks) == 1 else " with their proofs"
     yield "-- "
