@@ -1,6 +1,6 @@
-"""Regenerates what is made from the code: the settings' schema and table, the transcripts, and one page for each rule.
+"""Regenerates what is made from the code: schemas, the settings' table, the transcripts, the manual, the rules' pages.
 
-The schema, the table and the transcripts are kept in the repository; the rules' pages go to build/site/rules.
+All of it is kept in the repository, and tests/cli/test_documents.py fails on what is stale.
 """
 
 import re
@@ -8,48 +8,40 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mmlint.output.page import page
+from mmlint.cli import app
+from mmlint.commands.manual import manual
+from mmlint.commands.pages import pages
+from mmlint.output.schema import schema_text as report_schema
 from mmlint.policy.schema import markdown, schema_text
-from mmlint.rule import FAMILIES, Rule, load
-from mmlint.sim import commands
+from mmlint.rule import load
 
 ROOT = Path(__file__).resolve().parent.parent
-SITE = ROOT / "build" / "site"
 
 
 def main() -> None:
-    """Write everything."""
+    """Write everything, and take away the pages of rules that are gone."""
     sys.path.insert(0, str(ROOT))
-    from tests.cli.transcript import replay
+    from tests.cli.reference import MARKS, reference
+    from tests.cli.transcript import DOCUMENTS, replay
 
     write(ROOT / "analyzer/mmlint/settings.schema.json", schema_text())
+    write(ROOT / "analyzer/mmlint/report.schema.json", report_schema())
+    write(ROOT / "docs/mmlint.1", manual(app))
     configuration = ROOT / "docs/configuration.md"
     table = r"(<!-- settings: .*? -->\n).*?(<!-- end -->)"
     text = re.sub(table, lambda m: m[1] + markdown() + m[2], configuration.read_text(encoding="utf-8"), flags=re.DOTALL)
     write(configuration, text)
-    for name in ("README.md", "docs/tour.md"):
+    api = ROOT / "docs/api.md"
+    write(api, MARKS.sub(lambda m: m[1] + reference() + m[2], api.read_text(encoding="utf-8")))
+    for name in DOCUMENTS:
         with tempfile.TemporaryDirectory() as folder:
             write(ROOT / name, replay((ROOT / name).read_text(encoding="utf-8"), Path(folder)))
-    for rule in load():
-        write_page(rule)
-    write(SITE / "rules" / "index.md", "".join(index()))
-
-
-def write_page(rule: Rule) -> None:
-    """The page of a rule, with the picture of its witness beside it."""
-    picture = commands.show(rule.scenario.id, None, None, "svg")
-    write(SITE / "rules" / f"{rule.name}.svg", picture)
-    write(SITE / "rules" / f"{rule.name}.md", f"{page(rule)}\n![{rule.scenario.summary}]({rule.name}.svg)\n")
-
-
-def index() -> list[str]:
-    """The list of rules, by family."""
-    rows = ["# Rules\n"]
-    for letters, words in FAMILIES.items():
-        rules = [rule for rule in load() if rule.family == letters]
-        rows += [f"\n## {letters}: {words}\n\n"] if rules else []
-        rows += [f"- [{rule.code} {rule.name}]({rule.name}.md): {rule.summary}\n" for rule in rules]
-    return rows
+    found = {ROOT / "docs/rules" / name: text for name, text in pages(load()).items()}
+    for path, text in found.items():
+        write(path, text)
+    for path in (ROOT / "docs/rules").rglob("*.*"):
+        if path not in found:
+            path.unlink()
 
 
 def write(path: Path, text: str) -> None:

@@ -82,6 +82,7 @@ class Settings:
     tables: tuple[str, ...] = _key((), "paths", "more kernel API tables: TOML files naming a project's own wrappers")
     show_preexisting: bool = _key(False, "bool", "show what was there before the patch; it never counts")
     show_ignored: bool = _key(False, "bool", "show suppressed and baselined findings with their reasons")
+    docs_url: str = _key("", "url", "where the rules' pages are, with `{name}` or `{code}` in it, for links in reports")
     jobs: int = _key(0, "int", "worker processes; 0 is one per CPU", minimum=0)
     isolated: bool = False
     sources: tuple[str, ...] = ()
@@ -192,6 +193,8 @@ def _convert(item: Field[Any], name: str, value: Any, where: str, base: str) -> 
                 return value
             case "choice":
                 return type(item.metadata["choices"][0])(_choice(value, item.metadata["choices"]))
+            case "url":
+                return _url(_expect(value, str))
             case "path":
                 return _rebase(_expect(value, str), base)
             case "paths":
@@ -225,6 +228,12 @@ def _choice(value: Any, choices: Iterable[str]) -> str:
     if value not in names:
         raise SettingsError(f"must be one of {', '.join(names)}, not {value!r}{nearest(str(value), names)}")
     return str(value)
+
+
+def _url(value: str) -> str:
+    if value and not (re.match(r"https?://", value) and ("{name}" in value or "{code}" in value)):
+        raise SettingsError(f"must be an address such as https://example.org/rules/{{name}}.html, not {value!r}")
+    return value
 
 
 def _levels(table: Mapping[str, Any], path: str) -> Iterable[Level]:

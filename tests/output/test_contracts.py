@@ -214,3 +214,26 @@ def test_mail_says_nothing_about_a_clean_patch() -> None:
 def test_colours_mark_severity_and_are_off_by_default() -> None:
     assert "\x1b[1;31merror[PTL901]\x1b[0m" in WRITERS["full"].render(report(), Context(color=True))
     assert "\x1b" not in render("full")
+
+
+def test_the_address_of_the_rules_page_where_one_is_set() -> None:
+    address = "https://example.org/rules/{name}/"
+    page = address.format(name="sleep-below-lock")
+    shown = {
+        name: WRITERS[name].render(report(), Context(command="patch", docs_url=address))
+        for name in ("full", "markdown", "sarif", "rdjson", "b4")
+    }
+    assert f"  = about the rule: {page}\n" in shown["full"]
+    assert f"## [PTL901 sleep\\-below\\-lock](<{page}>)" in shown["markdown"]
+    assert json.loads(shown["rdjson"])["diagnostics"][0]["code"]["url"] == page
+    assert json.loads(shown["b4"])[0]["url"] == page
+    assert all(address.partition("{")[0] not in render(name) for name in shown)
+    colored = WRITERS["full"].render(report(), Context(docs_url=address, color=True))
+    assert f"\x1b]8;;{page}\x1b\\\x1b[1;31merror[PTL901]" in colored
+
+
+def test_sarif_rules_lead_to_their_pages() -> None:
+    known = Report(findings=[sleeping(code="PTL101", name="sleep-under-ptl")])
+    text = WRITERS["sarif"].render(known, Context(docs_url="https://example.org/{code}"))
+    [rule] = json.loads(text)["runs"][0]["tool"]["driver"]["rules"]
+    assert rule["helpUri"] == "https://example.org/PTL101"

@@ -155,6 +155,10 @@ def test_a_suppression_file_beside_the_configuration_is_found(tmp_path: Path) ->
         ('select = "PTL"', "mmlint.toml:1: `select` must be a list of strings, not 'PTL'"),
         ('[severity]\nPTL = "bad"', "mmlint.toml:1: `severity` must be one of error, warning, info, not 'bad'"),
         ("per-file-ignores = 3", "mmlint.toml:1: `per-file-ignores` must be a table, not 3"),
+        (
+            'docs-url = "rules"',
+            "mmlint.toml:1: `docs-url` must be an address such as https://example.org/rules/{name}.html, not 'rules'",
+        ),
         ('preset = "loud"', "mmlint.toml:1: `preset` must be one of default, strict, audit, not 'loud'"),
     ],
 )
@@ -203,9 +207,11 @@ def test_the_schema_takes_what_the_parser_takes(tmp_path: Path) -> None:
         "severity": {"PTL": "info", "mm/": {"REF101": "error"}},
         "per-file-ignores": {"mm/": ["ALL"]},
         "min-confidence": "high",
+        "docs-url": "https://example.org/{code}",
     }
     jsonschema.validate(good, schema())
     wrong: list[dict[str, object]] = [{"slect": []}, {"severity": {"PTL": 1}}, {"jobs": -1}, {"preset": "loud"}]
+    wrong.append({"docs-url": "https://example.org/"})
     for bad in wrong:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(bad, schema())

@@ -149,12 +149,14 @@ def test_the_action_writes_an_ignore_that_holds_once_it_has_a_reason(tree: Path)
 
 
 def test_settings_of_the_workspace_hold_and_a_wrong_one_is_said(tree: Path) -> None:
-    (tree / "mmlint.toml").write_text("severity = {PTL101 = 'info'}", encoding="utf-8")
+    text = "severity = {PTL101 = 'info'}\ndocs-url = 'https://example.org/{name}'\n"
+    (tree / "mmlint.toml").write_text(text, encoding="utf-8")
 
     async def work(editor: Editor) -> None:
         editor.open("mm/bad.c", BAD)
         [found] = (await editor.diagnostics()).diagnostics
         assert found.severity == lsp.DiagnosticSeverity.Information
+        assert found.code_description == lsp.CodeDescription("https://example.org/sleep-under-ptl")
         (tree / "mmlint.toml").write_text("slect = []", encoding="utf-8")
         editor.change("mm/bad.c", BAD)
         said = await asyncio.wait_for(editor.messages.get(), WAIT)

@@ -49,6 +49,7 @@ def run(command: str, options: Options, analysis: Analysis) -> None:
         fail_on=settings.fail_on,
         statistics=options.statistics,
         quiet=options.quiet,
+        docs_url=settings.docs_url,
     )
     ended = _write(report, outputs, context, options.color, human) or status(report, settings)
     sys.exit(NOTHING if options.require_input and ended == CLEAN and not report.stats.files else ended)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 
-from mmlint.finding import Report, Severity
+from mmlint.finding import Finding, Report, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,11 @@ class Context:
     fail_on: Severity = Severity.ERROR
     statistics: bool = False
     quiet: bool = False
+    docs_url: str = ""
+
+    def link(self, finding: Finding) -> str:
+        """The address of the rule's page, or nothing when nobody said where the pages are."""
+        return self.docs_url.replace("{name}", finding.name).replace("{code}", finding.code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from mmlint.output.text import counted, plural
 _STATUS = {Severity.ERROR: "fail", Severity.WARNING: "warn", Severity.INFO: "pass"}
 
 
-def render(report: Report, _context: Context) -> str:
+def render(report: Report, context: Context) -> str:
     """An element a finding; `pass` for what was there before and for a clean patch; `[]` when nothing was analysed."""
-    items = [_item(finding) for finding in report.findings]
+    items = [_item(finding, context.link(finding)) for finding in report.findings]
     items += [
         {"tool": "mmlint", "status": "fail", "summary": clean(e.message), "details": clean(e.path)}
         for e in report.errors
@@ -25,7 +25,7 @@ def render(report: Report, _context: Context) -> str:
     return json.dumps(items, indent=2) + "\n"
 
 
-def _item(finding: Finding) -> dict[str, str]:
+def _item(finding: Finding, page: str) -> dict[str, str]:
     where = f" in {finding.function}()" if finding.function else ""
     details = [f"{finding.path}:{finding.line}{where}, {finding.confidence.value} confidence"]
     details += [f"{step.path}:{step.line}: {step.message}" for step in finding.steps]
@@ -36,4 +36,5 @@ def _item(finding: Finding) -> dict[str, str]:
         "status": _STATUS[finding.severity] if counted(finding) else "pass",
         "summary": f"{finding.code}: {clean(finding.message)}" + ("" if counted(finding) else " (there before)"),
         "details": clean("\n".join(details)),
+        **({"url": page} if page else {}),
     }

@@ -13,10 +13,10 @@ def render(report: Report, context: Context) -> str:
     style = Style(context.color)
     rows: list[str] = []
     for finding in report.findings:
-        rows += [*_finding(finding, report, style), ""]
+        rows += [*_finding(finding, report, style, context.link(finding)), ""]
     if context.show_ignored:
         for item in report.suppressed:
-            rows += _finding(item.finding, report, style, heading="ignored")
+            rows += _finding(item.finding, report, style, context.link(item.finding), heading="ignored")
             rows += [f"  = ignored: {plain(item.reason)} ({item.kind}, {plain(item.where)})", ""]
     for finding in report.fixed:
         place = f"{plain(finding.path)}:{finding.line}"
@@ -29,11 +29,13 @@ def render(report: Report, context: Context) -> str:
     return "".join(row + "\n" for row in rows)
 
 
-def _finding(finding: Finding, report: Report, style: Style, heading: str = "") -> list[str]:
-    head = style.severity(finding, f"{heading or finding.severity.value}[{finding.code}]")
+def _finding(finding: Finding, report: Report, style: Style, page: str, heading: str = "") -> list[str]:
+    head = style.link(style.severity(finding, f"{heading or finding.severity.value}[{finding.code}]"), page)
     rows = [f"{head}{style.paint(f': {plain(finding.message)}', 'bold')}"]
     rows += blocks(finding, report.sources, style)
     rows += [f"  {style.paint('=', 'bold', 'blue')} {text}" for text in remarks(finding)]
+    if page and not style.color:
+        rows.append(f"  = about the rule: {plain(page)}")
     return rows
 
 

@@ -13,7 +13,7 @@ from mmlint.output.text import Style, counted, plain, summary
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&@-])")
 
 
-def render(report: Report, _context: Context) -> str:
+def render(report: Report, context: Context) -> str:
     """The page."""
     rows = ["# mmlint", ""]
     if report.findings:
@@ -23,7 +23,9 @@ def render(report: Report, _context: Context) -> str:
     for finding in report.findings:
         body = [*blocks(finding, report.sources, Style(False)), *(f"  = {text}" for text in remarks(finding))]
         fence = _fence(body)
-        rows += [f"## {finding.code} {_text(finding.name)}", "", _text(finding.message), ""]
+        title = f"{finding.code} {_text(finding.name)}"
+        page = context.link(finding)
+        rows += [f"## [{title}](<{plain(page)}>)" if page else f"## {title}", "", _text(finding.message), ""]
         rows += [fence, *body, fence, ""]
     rows += [f"- could not read {_text(e.path)}: {_text(e.message)}" for e in report.errors]
     rows += [f"- {_text(note)}" for note in report.notes]

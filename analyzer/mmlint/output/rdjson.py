@@ -11,9 +11,9 @@ from mmlint.output.json_report import clean
 from mmlint.output.text import counted
 
 
-def render(report: Report, _context: Context) -> str:
+def render(report: Report, context: Context) -> str:
     """One DiagnosticResult."""
-    diagnostics = [_diagnostic(finding, report) for finding in filter(counted, report.findings)]
+    diagnostics = [_diagnostic(finding, report, context.link(finding)) for finding in filter(counted, report.findings)]
     diagnostics += [
         {
             "message": clean(problem.message),
@@ -26,7 +26,7 @@ def render(report: Report, _context: Context) -> str:
     return json.dumps({"source": {"name": "mmlint"}, "diagnostics": diagnostics}, indent=2) + "\n"
 
 
-def _diagnostic(finding: Finding, report: Report) -> dict[str, Any]:
+def _diagnostic(finding: Finding, report: Report, page: str) -> dict[str, Any]:
     lines = report.sources.get(finding.path, ())
     text = lines[finding.line - 1] if finding.line <= len(lines) else ""
     before = text[: finding.column - 1]
@@ -40,5 +40,5 @@ def _diagnostic(finding: Finding, report: Report) -> dict[str, Any]:
             "range": {"start": {"line": finding.line, "column": column}},
         },
         "severity": finding.severity.value.upper(),
-        "code": {"value": finding.code},
+        "code": {"value": finding.code, **({"url": page} if page else {})},
     }

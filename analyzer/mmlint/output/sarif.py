@@ -19,13 +19,14 @@ _STATES = {Origin.NEW: "new", Origin.PRE_EXISTING: "unchanged"}
 _RANKS = {"high": 90.0, "medium": 60.0, "low": 30.0}
 
 
-def render(report: Report, _context: Context) -> str:
+def render(report: Report, context: Context) -> str:
     """One log with one run."""
     silenced = [(item.finding, item) for item in report.suppressed]
     rows = [*((finding, None) for finding in report.findings), *silenced]
-    codes = sorted({finding.code for finding, _ in rows})
+    pages = {finding.code: context.link(finding) for finding, _ in rows}
+    codes = sorted(pages)
     run = {
-        "tool": {"driver": _driver(codes)},
+        "tool": {"driver": _driver(pages)},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The root of the kernel tree."}}},
         "invocations": [_invocation(report)],
@@ -34,12 +35,12 @@ def render(report: Report, _context: Context) -> str:
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _driver(codes: list[str]) -> dict[str, Any]:
+def _driver(pages: dict[str, str]) -> dict[str, Any]:
     from mmlint.policy.codes import find as find_policy
     from mmlint.rule import find
 
     rules: list[dict[str, Any]] = []
-    for code in codes:
+    for code, page in sorted(pages.items()):
         rule = find(code) or find_policy(code)
         if rule is None:
             rules.append({"id": code})
@@ -50,6 +51,7 @@ def _driver(codes: list[str]) -> dict[str, Any]:
                 "name": "".join(word.capitalize() for word in rule.name.split("-")),
                 "shortDescription": {"text": rule.summary},
                 "help": {"text": rule.doc},
+                **({"helpUri": page} if page else {}),
                 "properties": {"tags": ["linux-mm", code[:3]]},
             }
         )

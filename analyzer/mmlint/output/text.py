@@ -42,6 +42,10 @@ class Style:
             return text
         return f"\x1b[{';'.join(_CODES[name] for name in names)}m{text}\x1b[0m"
 
+    def link(self, text: str, address: str) -> str:
+        """`text` that leads to an address on a terminal that knows how (OSC 8)."""
+        return f"\x1b]8;;{plain(address)}\x1b\\{text}\x1b]8;;\x1b\\" if self.color and address else text
+
     def severity(self, finding: Finding, text: str) -> str:
         """`text` in the colour of the finding's severity."""
         return self.paint(text, "bold", _SEVERITY_COLOR[finding.severity])

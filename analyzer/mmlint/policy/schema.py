@@ -41,6 +41,8 @@ def _property(item: Field[Any]) -> dict[str, Any]:
             return {**about, "enum": names, "default": str(item.default)}
         case "path":
             return {**about, "type": "string"}
+        case "url":
+            return {**about, "type": "string", "pattern": r"^$|^https?://.*\{(name|code)\}", "default": item.default}
         case "selectors" | "paths":
             return {**about, **_WORDS, "default": [*getattr(Settings(), item.name)]}
         case "ignores":
@@ -108,6 +110,7 @@ _EXAMPLES = {
     "bool": "{name} = true",
     "int": "{name} = 2",
     "choice": '{name} = "..."',
+    "url": '{name} = "https://example.org/rules/{{name}}.html"',
     "path": '{name} = "tools/mmlint-{name}.toml"',
     "paths": '{name} = ["tools/mm-wrappers.toml"]',
     "selectors": '{name} = ["PTL", "COW101", "missing-longterm"]',

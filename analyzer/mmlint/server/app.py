@@ -11,6 +11,7 @@ from pygls.uris import to_fs_path
 
 from mmlint import __version__, api
 from mmlint.finding import Report
+from mmlint.output import Context
 from mmlint.output.page import page, policy_page
 from mmlint.patches import SOURCES
 from mmlint.policy import codes, discovery
@@ -40,7 +41,7 @@ class Server(LanguageServer):
             if self.asked.get(uri) != turn:
                 return
             try:
-                report = await asyncio.to_thread(_check, document.source, file, self.folder(file))
+                report, context = await asyncio.to_thread(_check, document.source, file, self.folder(file))
             except (SettingsError, RuleError) as error:
                 self.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Error, f"mmlint: {error}"))
                 return
@@ -49,7 +50,7 @@ class Server(LanguageServer):
                 self.window_log_message(
                     lsp.LogMessageParams(lsp.MessageType.Warning, f"{problem.path}: {problem.message}")
                 )
-            self.show(uri, translate.diagnostics(report, file, document.position_codec.client_num_units))
+            self.show(uri, translate.diagnostics(report, file, document.position_codec.client_num_units, context))
 
     def folder(self, file: Path) -> Path:
         """The workspace folder a file is in, where the search for its settings starts; else its own folder."""
@@ -75,10 +76,11 @@ class Server(LanguageServer):
         return min(around, key=lambda d: d.range.end.character - d.range.start.character, default=None)
 
 
-def _check(text: str, file: Path, folder: Path) -> Report:
+def _check(text: str, file: Path, folder: Path) -> tuple[Report, Context]:
     settings = discovery.load({}, cwd=folder)
     check_selectors(settings)
-    return api.check_text(text.encode("utf-8", "surrogateescape"), str(file), settings)
+    report = api.check_text(text.encode("utf-8", "surrogateescape"), str(file), settings)
+    return report, Context(docs_url=settings.docs_url)
 
 
 def _covers(span: lsp.Range, position: lsp.Position) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from lsprotocol import types as lsp
 
 from mmlint.finding import Finding, Report, Severity
+from mmlint.output import Context
 from mmlint.output.snippet import extent
 from mmlint.output.text import plain
 
@@ -24,12 +25,13 @@ _SEVERITIES = {
 _CODE = re.compile(r"\b[A-Z]{3}[1-9]\d\d\b")
 
 
-def diagnostics(report: Report, file: Path, units: Units) -> list[lsp.Diagnostic]:
+def diagnostics(report: Report, file: Path, units: Units, context: Context) -> list[lsp.Diagnostic]:
     """The findings of a report that lie in `file`, and those about the user's own suppressions there."""
-    return [_diagnostic(f, report.sources, units) for f in report.findings if Path(f.path).resolve() == file.resolve()]
+    inside = (finding for finding in report.findings if Path(finding.path).resolve() == file.resolve())
+    return [_diagnostic(finding, report.sources, units, context.link(finding)) for finding in inside]
 
 
-def _diagnostic(finding: Finding, sources: Mapping[str, Sequence[str]], units: Units) -> lsp.Diagnostic:
+def _diagnostic(finding: Finding, sources: Mapping[str, Sequence[str]], units: Units, page: str) -> lsp.Diagnostic:
     lines = sources.get(finding.path, ())
     related = [
         lsp.DiagnosticRelatedInformation(
@@ -43,6 +45,7 @@ def _diagnostic(finding: Finding, sources: Mapping[str, Sequence[str]], units: U
         message=plain(finding.message),
         severity=_SEVERITIES[finding.severity],
         code=finding.code,
+        code_description=lsp.CodeDescription(page) if page else None,
         source=SOURCE,
         related_information=related,
         data={"fingerprint": finding.fingerprint, "replay": finding.simulation.command},
