@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from mmlint.facts import contract
 from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import Held, lock_tokens, locks
+from mmlint.facts.reuse import assigned_values
 
 _HUGETLB = "huge"
 
@@ -68,10 +70,16 @@ def nested_folio_locks(function: Function) -> tuple[Inversion, ...]:
         for _, call in calls if takes else ():
             states = facts.held(call)
             others = [h for h in (states[0] if states else ()) if h.kind == "folio_lock" and not h.gone and h.key]
-            others = [h for h in others if h.key != call.args[0].key and all(h in prop for prop in states)]
+            own = _spellings(function, call.args[0])
+            others = [h for h in others if h.key not in own and all(h in prop for prop in states)]
             if others and not _allocated(function, call.args[0].root):
                 found.append(Inversion(call, "folio_lock", others[0]))
     return tuple(found)
+
+
+def _spellings(function: Function, folio: Expr) -> set[str]:
+    """The variables by which a folio is known: it is the one that it was made from by `page_folio`."""
+    return {folio.key, canon(folio), *(canon(value) for value in assigned_values(function).get(folio.key, ()))}
 
 
 def _allocated(function: Function, name: str) -> bool:
