@@ -252,12 +252,22 @@ class _Owner:
             if value is not None and own.state == HELD and _escapes(target, value, own.names):
                 here = own._replace(state=MOVED)
                 names = names | self._given_out(target, own)
-            if not names:
+            names = self._tied(target, value, names)
+            if all(name.startswith("~") for name in names):
                 if here.state == HELD:
                     out.add(here._replace(state=MOVED, names=frozenset()))
                 continue
             out.add(here._replace(names=names))
         return frozenset(out)
+
+    def _tied(self, target: Expr, value: Expr | None, names: frozenset[str]) -> frozenset[str]:
+        """The names with `~x` for a variable that holds the kernel mapping of the page: it is set while the page is."""
+        tie = f"~{target.key}"
+        rows = self.tables.takes_resource.get(value.value, ()) if value is not None and value.kind == "call" else ()
+        maps = any(row.resource == "kernel mapping" for row in rows)
+        if maps and value is not None and any(canon(arg) in names for arg in value.args):
+            return names | {tie}
+        return names - {tie} if tie in names else names
 
     def _given_out(self, target: Expr, own: Own) -> frozenset[str]:
         """The place in the caller's memory that a page now lies in, if it is one that callers can be told of."""
@@ -273,6 +283,11 @@ class _Owner:
                     prop = self.assigned(arg, None, prop, facts, node)
         if node.kind != "branch" or not prop or node.expr is None:
             return prop
+        test, zero = node.expr, not outcome
+        if test.kind == "unary" and test.value == "!":
+            test, zero = test.args[0], outcome
+        if zero and any(o.state == HELD and f"~{test.key}" in o.names for o in prop):
+            return None
         gone = {o for o in prop if o.state == HELD and any(facts.get(n) in ("0", "err", "bad") for n in o.names)}
         return prop - gone if gone else prop
 
