@@ -84,7 +84,7 @@ def _command(path: str, command: Any) -> Iterator[str]:
             yield from _command(f"{path} {name}", each)
         return
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    yield f".SS {_plain(path)} " + " ".join(_argument(argument) for argument in arguments)
+    yield " ".join((f".SS {_plain(path)}", *(_argument(argument) for argument in arguments)))
     yield _text(command.help or "")
     for argument in arguments:
         if argument.help:
