@@ -206,6 +206,9 @@ def run_chunks(
     Ctrl-C and leaving early end the workers at once. They are started with the signal held back, and stay deaf to it:
     it would be lost in a fork, and only the parent has something to say about it.
     """
+    from multiprocessing import active_children
+
+    others = active_children()
     try:
         futures = _submit(pool, root, chunks, settings)
         for future, chunk in zip(futures, chunks, strict=True):
@@ -213,10 +216,9 @@ def run_chunks(
             if progress is not None:
                 progress.advance(len(chunk))
     except (KeyboardInterrupt, GeneratorExit):
-        from multiprocessing import active_children
-
         for worker in active_children():
-            worker.terminate()
+            if worker not in others:
+                worker.terminate()
         raise
 
 
