@@ -227,6 +227,16 @@ def test_ctrl_c_keeps_what_was_found(run: Run, tree: Path, monkeypatch: pytest.M
     assert (document["interrupted"], len(document["findings"])) == (True, 1)
 
 
+@pytest.mark.parametrize("command", ["check", "audit"])
+def test_ctrl_c_before_anything_was_found(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    def stops(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmlint.policy.apply.check_selectors", stops)
+    result = run(command, ".")
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "mmlint: interrupted\n")
+
+
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the parent", "from a terminal"])
 def test_ctrl_c_ends_the_workers_at_once(tree: Path, send: Callable[[int, int], None]) -> None:
     many = "".join(BAD.replace("grab", f"grab{n}") for n in range(2000))

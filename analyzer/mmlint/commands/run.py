@@ -43,6 +43,9 @@ def run(command: str, options: Options, analysis: Analysis) -> None:
         if human:
             fail(str(error))
         settings, report = Settings(), Report(errors=[InputError("", str(error))])
+    except KeyboardInterrupt:  # before there was anything to report; typer would end without a word
+        complain("interrupted")
+        sys.exit(INTERRUPTED)
     context = Context(
         command=command,
         show_ignored=settings.show_ignored,
