@@ -191,11 +191,25 @@ def _run_files(root: str, names: list[str], settings: Settings, progress: Progre
     chunks = [ordered[i : i + _CHUNK] for i in range(0, len(ordered), _CHUNK)]
     from concurrent.futures.process import BrokenProcessPool
 
-    with ProcessPoolExecutor(min(jobs, len(chunks))) as pool:
+    with ProcessPoolExecutor(min(jobs, len(chunks)), initializer=end_with_parent) as pool:
         try:
             yield from run_chunks(pool, root, chunks, settings, progress)
         except BrokenProcessPool:
             yield Report(errors=[InputError(root, "a worker process died (out of memory?); try again with --jobs 1")])
+
+
+def end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    import threading
+
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def run_chunks(

@@ -9,7 +9,9 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -237,8 +239,9 @@ def test_ctrl_c_before_anything_was_found(run: Run, monkeypatch: pytest.MonkeyPa
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "mmlint: interrupted\n")
 
 
-@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the parent", "from a terminal"])
-def test_ctrl_c_ends_the_workers_at_once(tree: Path, send: Callable[[int, int], None]) -> None:
+@pytest.fixture
+def long_run(tree: Path) -> Iterator[subprocess.Popen[str]]:
+    """A check with two workers that takes a while, in a process group of its own."""
     many = "".join(BAD.replace("grab", f"grab{n}") for n in range(2000))
     for number in range(12):
         (tree / f"mm/many{number}.c").write_text(many, encoding="utf-8")
@@ -252,11 +255,42 @@ def test_ctrl_c_ends_the_workers_at_once(tree: Path, send: Callable[[int, int], 
     )
     assert run.stderr is not None
     assert "rules run" in run.stderr.readline() + run.stderr.readline()
-    send(run.pid, signal.SIGINT)
-    _, stderr = run.communicate(timeout=60)
-    assert run.returncode == 130
+    yield run
+    with suppress(ProcessLookupError):
+        os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+
+
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the parent", "from a terminal"])
+def test_ctrl_c_ends_the_workers_at_once(long_run: subprocess.Popen[str], send: Callable[[int, int], None]) -> None:
+    send(long_run.pid, signal.SIGINT)
+    _, stderr = long_run.communicate(timeout=60)
+    assert long_run.returncode == 130
     assert "Traceback" not in stderr
     assert "mmlint: interrupted" in stderr
+
+
+def alive(pid: str) -> bool:
+    """Whether a process runs; one that nobody has waited for yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_workers_end_with_a_parent_that_is_killed(long_run: subprocess.Popen[str]) -> None:
+    children = Path(f"/proc/{long_run.pid}/task/{long_run.pid}/children")
+    if not children.exists():
+        pytest.skip("no /proc with the children of a process")
+    deadline = time.monotonic() + 60
+    while not (pids := children.read_text(encoding="ascii").split()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert pids
+    long_run.kill()
+    long_run.wait()
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(alive, pids))
 
 
 def dies(root: str, names: list[str], settings: Any) -> list[Report]:

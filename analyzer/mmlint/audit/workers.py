@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
-from mmlint.api import run_chunks
+from mmlint.api import end_with_parent, run_chunks
 from mmlint.finding import Report
 from mmlint.settings import Settings
 
@@ -22,23 +19,11 @@ _TRIES = 3
 @contextmanager
 def pool(jobs: int) -> Iterator[Executor]:
     """Processes for a while; leaving early cancels what has not begun."""
-    workers = ProcessPoolExecutor(jobs, initializer=_end_with_parent)
+    workers = ProcessPoolExecutor(jobs, initializer=end_with_parent)
     try:
         yield workers
     finally:
         workers.shutdown(wait=True, cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def analyse(
