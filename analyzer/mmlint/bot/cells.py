@@ -66,11 +66,12 @@ class Cell:
     def end(self) -> None:
         """Stop the child and what it started."""
         pid = self.process.pid
-        if pid is not None and self.process.exitcode is None:
+        if pid is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            if self.process.exitcode is None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self.process.join(5)
         self.pipe.close()
 

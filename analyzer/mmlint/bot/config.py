@@ -45,7 +45,7 @@ class Secret:
 class SourceConfig:
     """A place mails come from (`[[sources]]`)."""
 
-    type: str = _key("", "choice", "what it is", choices=SOURCE_KINDS)
+    type: str = _key("", "choice", f"one of {', '.join(SOURCE_KINDS)}", choices=SOURCE_KINDS)
     name: str = _key("", "str", "its name in the log and the state; the type and place if left out")
     path: str = _key("", "path", "folder or file on disk")
     url: str = _key("", "str", "https://host/inbox/ or the root of a Patchwork")
@@ -287,6 +287,14 @@ _NEEDS = {
 
 def _check(config: Config, where: str) -> None:
     """What one key alone cannot tell."""
+    _check_sources(config, where)
+    for tree in config.trees:
+        if not Path(tree.path).is_dir():
+            raise SettingsError(f"{where}: tree `{tree.path}` is no folder")
+    _check_replies(config.replies, where)
+
+
+def _check_sources(config: Config, where: str) -> None:
     seen: set[str] = set()
     for number, source in enumerate(config.sources, 1):
         if not source.type:
@@ -297,16 +305,19 @@ def _check(config: Config, where: str) -> None:
         if source_name(source) in seen:
             raise SettingsError(f"{where}: two sources are called `{source_name(source)}`; give each a `name`")
         seen.add(source_name(source))
-    for tree in config.trees:
-        if not Path(tree.path).is_dir():
-            raise SettingsError(f"{where}: tree `{tree.path}` is no folder")
-    replies = config.replies
+
+
+def _check_replies(replies: RepliesConfig, where: str) -> None:
     if replies.sender and not _PLAIN_ADDRESS.search(replies.sender):
         raise SettingsError(f"{where}: `replies.sender` has no mail address: {replies.sender!r}")
     if replies.smtp is not None and not replies.smtp.host:
         raise SettingsError(f"{where}: `replies.smtp.host` is missing")
     if replies.patchwork is not None and not (replies.patchwork.url and replies.patchwork.secret):
         raise SettingsError(f"{where}: `replies.patchwork` needs `url` and `secret-env` or `secret-file`")
+    if replies.patchwork is not None and not re.fullmatch(r"[-\w]{1,255}", replies.patchwork.context, re.ASCII):
+        raise SettingsError(f"{where}: `replies.patchwork.context` may have letters, digits, - and _ only")
+    if replies.smtp is not None and replies.maildir:
+        raise SettingsError(f"{where}: both `replies.smtp` and `replies.maildir` are set; replies go one way only")
     if not replies.dry_run and not replies.sender:
         raise SettingsError(f"{where}: `replies.sender` is missing; without it only a dry run is possible")
     if not replies.dry_run and not (replies.smtp or replies.maildir or replies.patchwork or replies.comments):
