@@ -7,10 +7,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.cache import folder
+
 _LINE = re.compile(r"^LAB (\S+) (\d+) (holds|breaks|skip|hang|killed) ?(.*)$", re.MULTILINE)
 _SPLAT = re.compile(
-    r"^(?:.*\bBUG: .*|WARNING: .*|kernel BUG at .*|\[ BUG: .*|watchdog: BUG.*|page dumped because.*)$", re.M
+    r"^(?:.*\bBUG: .*|WARNING: .*|kernel BUG at .*|page dumped because.*|.*general protection fault.*)$", re.MULTILINE
 )
+_NOT_OURS = re.compile(rf"^{re.escape(str(folder()))}/[^/]*/|^\./| \(discriminator.*$")
 _FRAME = re.compile(r"\b([A-Za-z_][\w.]*\+0x[0-9a-f]+)/0x[0-9a-f]+")
 
 
@@ -69,7 +72,7 @@ def lines_of(frames: tuple[str, ...], symbols: Path) -> tuple[str, ...]:
         return ()
     command = ["addr2line", "-i", "-e", str(symbols), *wanted]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    places = (re.sub(r"^.*?/build-[^/]*/|^\./| \(discriminator.*$", "", line) for line in done.stdout.splitlines())
+    places = (_NOT_OURS.sub("", line) for line in done.stdout.splitlines())
     return tuple(dict.fromkeys(place for place in places if not place.startswith("??")))
 
 

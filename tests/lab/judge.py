@@ -12,6 +12,8 @@ from mmlint.sim.scenario import HOLDS
 from tests.lab import console, model
 from tests.lab.pairs import Pair
 
+TRACE = 2
+"""A complaint may come in two parts (the page, then why it was dumped), and the trace is with the second."""
 BREAKS, SKIP, UNCLEAR = "breaks", "skip", "unclear"
 
 
@@ -68,9 +70,11 @@ def broken(text: str, pair: Pair, symbols: Path) -> Observed:
     found = console.runs(text, pair.program)
     complaints = console.reports(console.section(text, pair.program))
     if pair.report:
-        hits = [complaint for complaint in complaints if re.search(pair.report, complaint.text)]
+        hits = [number for number, complaint in enumerate(complaints) if re.search(pair.report, complaint.text)]
         if hits:
-            return Observed(BREAKS, 1, 1, hits[0].text, console.lines_of(hits[0].frames, symbols))
+            near = complaints[hits[0] : hits[0] + TRACE]
+            frames = tuple(frame for complaint in near for frame in complaint.frames)
+            return Observed(BREAKS, 1, 1, near[0].text, console.lines_of(frames, symbols))
         return Observed(*_runs(found), "the kernel does not complain")
     outcome, count, total = _runs(found)
     seen = next((run.seen for run in found if run.outcome == outcome), found[0].seen if found else "not run")

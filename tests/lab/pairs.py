@@ -44,6 +44,8 @@ _PTE_ONLY = UPSTREAM.but("upstream, pte only", levels=frozenset({"pte"}))
 _HUGETLB = _PTE_ONLY.but("upstream, pte only, by mapcount", reuse="mapcount")
 _NO_UNSHARE = UPSTREAM.but("upstream, no unshare", gup_break="none")
 _SLEEPS = r"BUG: sleeping function called|Illegal context switch in RCU"
+_CRASH = r"BUG: (unable to handle|kernel NULL pointer)|general protection fault|kernel BUG at"
+_BAD_FOLIO = r"VM_BUG_ON_FOLIO\(!folio_test_locked"
 _BAD_PAGE = r"BUG: Bad page|page dumped because|kernel BUG at|refcount_t: underflow|WARNING:.*rmap"
 
 PAIRS: tuple[Pair, ...] = (
@@ -125,6 +127,7 @@ PAIRS: tuple[Pair, ...] = (
         Behaviour("upstream", UPSTREAM),
         Behaviour("upstream, no gate", UPSTREAM.but("no gate", gate=False)),
     ),
+    Pair("S22", "pin-flag-inherited", "pin-flag-inherited", *_named("cleared", "inherited")),
     Pair(
         "S23",
         "uffd-wp-lost-in-unshare",
@@ -150,6 +153,7 @@ PAIRS: tuple[Pair, ...] = (
         "exclusive-swap-entry-shared",
         *_named("marker-cleared", "marker-kept"),
         report=r"kernel BUG at mm/memory\.c",
+        runs=1,
         note="do_swap_page asserts what the model sees one step later",
     ),
     Pair(
@@ -183,10 +187,12 @@ PAIRS: tuple[Pair, ...] = (
     ),
     Pair("FORCE1", "forced-write-without-cow", "forced-write-reaches-file", *_named("dirty-anon", "drop-write")),
     Pair("DIRTY2", "dirty-dropped-at-unmap", "dirty-bit-dropped-at-unmap", *_named("moved", "dropped")),
+    Pair("HM9", "dirty-dropped-in-migration", "dirty-bit-lost-in-migration", *_named("moved-to-page", "dropped")),
     Pair("S12", "alloc-under-ptl", "early-copy.allocation", *_named("K2", "K2draft"), report=_SLEEPS),
     Pair("S14", "address-advanced-before-retry", "early-copy.retry", *_named("K2", "advance")),
     Pair("S16", "reference-before-copy", "early-copy.counts", *_named("K2", "after-ref"), runs=1),
     Pair("S17", "copy-without-lru", "early-copy.complete", *_named("complete", "no-lru")),
+    Pair("S17", "copy-not-uptodate", "early-copy.complete", *_named("complete", "no-uptodate")),
     Pair("S17", "copy-without-rmap", "early-copy.complete", *_named("complete", "no-rmap")),
     Pair("HM2", "folio-lock-under-ptl", "locks.folio_lock", *_named("trylock", "lock-page"), report=_SLEEPS),
     Pair(
@@ -199,6 +205,15 @@ PAIRS: tuple[Pair, ...] = (
     Pair("WALK1", "walk-left-locked", "locks.walk", *_named("walk-done", "just-return"), report=_SLEEPS),
     Pair("LEAK1", "old-page-kept-by-cow", "leaks.reference", *_named("put", "forget"), runs=1),
     Pair("LEAK2", "pins-kept-on-error", "leaks.error", *_named("unpin", "keep")),
+    Pair(
+        "FG10",
+        "partial-pin-taken-for-success",
+        "leaks.error",
+        *_named("counted", "any-is-success"),
+        report=_CRASH,
+        runs=1,
+    ),
+    Pair("LK3", "folio-unlocked-twice", "locks.folio_lock", *_named("if-ok", "always"), report=_BAD_FOLIO),
     Pair("MIX1", "pin-released-by-put", "leaks.door", *_named("unpin", "put-page")),
     Pair("PUT1", "put-twice", "leaks.twice", *_named("once", "both"), report=_BAD_PAGE, runs=1),
     Pair("RAW1", "raw-count", "raw-refcount-update-lost", *_named("page-ref-inc", "raw"), report=_BAD_PAGE, runs=1),

@@ -32,7 +32,7 @@ def write(root: Path, version: str, results: Results, stock: dict[str, Path], sa
     page = root / PAGE
     text = page.read_text(encoding="utf-8")
     page.write_text(_MARKS.sub(lambda m: m[1] + "\n".join(parts) + m[2], text), encoding="utf-8")
-    shown = sorted({result.pair.scenario for result in results if result.shows})
+    shown = sorted({scenario_of(result.pair.scenario).name for result in results if result.shows})
     (root / SHOWN).write_text(json.dumps({name: [release] for name in shown}, indent=1) + "\n", encoding="utf-8")
     say(f"wrote {PAGE} and {SHOWN}: {sum(r.agrees for r in results)} of {len(results)} pairs agree")
 

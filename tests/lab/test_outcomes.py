@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from mmlint.sim.scenario import HOLDS
+from mmlint.output.page import page
+from mmlint.rule import load
+from mmlint.sim.scenario import HOLDS, kernels_shown
+from mmlint.sim.scenarios import all_scenarios
 
 from tests.lab import console, judge, model
 from tests.lab.edits import HEADER, SWITCH_C
@@ -68,6 +71,14 @@ def test_every_pair_names_what_is_there() -> None:
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 def test_the_model_holds_on_the_whole_kernel(pair: Pair) -> None:
     assert model.outcome(pair.scenario, pair.whole) == HOLDS
+
+
+def test_what_was_shown_are_scenarios_and_rule_pages_say_so() -> None:
+    shown = kernels_shown()
+    assert shown
+    assert set(shown) <= {scenario.name for scenario in all_scenarios()}
+    rule = next(rule for rule in load() if rule.scenario.name in shown)
+    assert f"Shown on a real kernel, whole and with the guard taken out: {shown[rule.scenario.name][0]}" in page(rule)
 
 
 @pytest.mark.kernel

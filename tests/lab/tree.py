@@ -76,8 +76,8 @@ def edited_files(tree: Path, mutations: Iterable[Mutation] = MUTATIONS) -> dict[
 def kernel(version: str, say: Say, patch: Path | None = None) -> tuple[Path, Path]:
     """The image of the lab's kernel and its vmlinux, built if their key is new. Raises `LabError`.
 
-    One build tree for each release and patch; a changed edit rebuilds what depends on it. The key is release,
-    configuration, edits and patch. With a patch the tree is patched first and has no edits: it is the kernel at hand.
+    One build tree for each release; a changed edit rebuilds what depends on it. The key is release, configuration,
+    edits and patch. A tree with a patch has none of our edits and starts as a copy of the built one, if that is there.
     """
     tree = source(version)
     files = edited_files(tree) if patch is None else {}
@@ -98,21 +98,24 @@ def kernel(version: str, say: Say, patch: Path | None = None) -> tuple[Path, Pat
 
 
 def _prepare(tree: Path, build: Path, files: dict[str, str], patch: Path | None, say: Say) -> None:
-    if not (build / ".complete").exists():
-        say(f"copying {tree} to {build}")
+    ready = build / ".complete"
+    if not ready.exists():
+        built = folder() / f"build-{release(tree)}"
+        origin = built if patch and (built / "vmlinux").exists() else tree
+        say(f"copying {origin} to {build}")
         shutil.rmtree(build, ignore_errors=True)
-        shutil.copytree(tree, build, symlinks=True)
-        if (
-            patch
-            and subprocess.run(["patch", "-p1", "-s", "-i", str(patch.resolve())], cwd=build, check=False).returncode
-        ):
-            raise LabError(f"{patch} does not apply to {tree}")
-        (build / ".complete").touch()
+        shutil.copytree(origin, build, symlinks=True, ignore=shutil.ignore_patterns(ready.name))
     for name in _edited_before(build) - set(files):
         shutil.copyfile(tree / name, build / name)
     for name, text in files.items():
         _write_if_changed(build / name, text)
     (build / ".edited").write_text("\n".join(sorted(files)), encoding="utf-8")
+    if patch and not ready.exists():
+        command = ["patch", "-p1", "-s", "-i", str(patch.resolve())]
+        done = subprocess.run(command, cwd=build, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LabError(f"{patch} does not apply to {tree}: {done.stdout.strip().splitlines()[0]}")
+    ready.touch()
 
 
 def _edited_before(build: Path) -> set[str]:

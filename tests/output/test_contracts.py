@@ -53,7 +53,7 @@ def test_json_has_the_fixed_names() -> None:
     assert all({"path", "message"} <= set(row) for row in data["errors"])
     for finding in data["findings"]:
         assert set(finding) >= NAMES
-        assert set(finding["simulation"]) == {"scenario", "schedule", "test", "command"}
+        assert set(finding["simulation"]) == {"scenario", "schedule", "test", "command", "shown_on"}
         assert set(finding["patch"]) == {"index", "total", "subject", "message_id"}
     assert [step["line"] for step in data["findings"][0]["steps"]] == [4, 12]
 

@@ -8,6 +8,7 @@ from typing import Any
 from mmlint import __version__
 from mmlint.finding import Finding, Report
 from mmlint.output import Context
+from mmlint.sim.scenario import kernels_shown
 
 SCHEMA_VERSION = 1
 
@@ -63,7 +64,13 @@ def finding_object(finding: Finding) -> dict[str, Any]:
             "message_id": clean(patch.message_id),
         },
         "steps": [{"path": clean(s.path), "line": s.line, "message": clean(s.message)} for s in finding.steps],
-        "simulation": {"scenario": sim.scenario, "schedule": sim.schedule, "test": sim.test, "command": sim.command},
+        "simulation": {
+            "scenario": sim.scenario,
+            "schedule": sim.schedule,
+            "test": sim.test,
+            "command": sim.command,
+            "shown_on": kernels_shown().get(sim.scenario, []),
+        },
         "fingerprint": finding.fingerprint,
         "notes": [clean(note) for note in finding.notes],
     }

@@ -16,6 +16,8 @@ def page(rule: Rule) -> str:
     level = f"{rule.severity.value}, {rule.confidence.value} confidence, since {rule.since}"
     level += ", preview" if rule.status == "preview" else ""
     proof = f"Scenario {scenario.id}: {scenario.summary}\n\n    {scenario.command}\n    pytest {scenario.test}\n"
+    if scenario.shown_on:
+        proof += f"\nShown on a real kernel, whole and with the guard taken out: {', '.join(scenario.shown_on)}\n"
     return f"# {title}\n\n{level}\n{body}\n\n## Proof\n{proof}"
 
 

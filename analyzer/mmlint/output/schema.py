@@ -52,7 +52,8 @@ def schema_text() -> str:
 
 def _finding() -> dict[str, Any]:
     patch = _object({"index": _COUNT, "total": _COUNT, "subject": _TEXT, "message_id": _TEXT})
-    simulation = dict.fromkeys(("scenario", "schedule", "test", "command"), _TEXT)
+    simulation: dict[str, Any] = dict.fromkeys(("scenario", "schedule", "test", "command"), _TEXT)
+    simulation["shown_on"] = {**_list(_TEXT), "description": "Kernel releases on which the scenario was shown."}
     return _object(
         {
             "code": {"type": "string", "pattern": "^[A-Z]{3}[1-9][0-9]{2}$"},

@@ -25,6 +25,19 @@ def witnesses() -> dict[str, str]:
     return data
 
 
+@cache
+def kernels_shown() -> dict[str, list[str]]:
+    """By scenario name, the kernel releases on which it was shown: whole they hold, with the guard out they break.
+
+    Read once from the data file that the kernel lab writes (docs/lab.md).
+    """
+    import json
+    from importlib.resources import files
+
+    data: dict[str, list[str]] = json.loads(files("mmlint.sim").joinpath("shown.json").read_text(encoding="utf-8"))
+    return data
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One kernel behaviour a scenario runs on. `expect` is `holds` or the oracle that breaks."""
@@ -62,6 +75,11 @@ class Scenario:
     def schedule(self) -> str:
         """The recorded interleaving under which the bad variant breaks."""
         return witnesses().get(self.id, "")
+
+    @property
+    def shown_on(self) -> tuple[str, ...]:
+        """The kernel releases on which the scenario was shown; empty where it was not."""
+        return tuple(kernels_shown().get(self.name, ()))
 
     @property
     def test(self) -> str:

@@ -60,7 +60,7 @@ static void wait_a_while(void *argument)
 		_exit(1);
 }
 
-/* half-made-copy: the child's copy is on an LRU list (bit 5 of kpageflags) and known as anonymous (bit 12). */
+/* half-made-copy: the child's copy is up to date, on an LRU list and known as anonymous (bits 3, 5, 12 of kpageflags). */
 static enum outcome complete(void)
 {
 	struct shared s = { .pages = small_pages(1) };
@@ -76,7 +76,8 @@ static enum outcome complete(void)
 	if (write(s.go[1], "", 1) != 1)
 		skip("child");
 	wait_child(pid);
-	return verdict((flags >> 5 & 1) && (flags >> 12 & 1), "the child's copy: on an LRU list %d, anonymous %d",
+	return verdict((flags >> 3 & 1) && (flags >> 5 & 1) && (flags >> 12 & 1),
+		       "the child's copy: up to date %d, on an LRU list %d, anonymous %d", (int)(flags >> 3 & 1),
 		       (int)(flags >> 5 & 1), (int)(flags >> 12 & 1));
 }
 LITMUS(complete, complete)

@@ -121,6 +121,13 @@ int page_out(void *address)
 	return -1;
 }
 
+int node_of(void *page, int *node)
+{
+	int status = -1;
+
+	return syscall(SYS_move_pages, 0, 1ul, &page, node, &status, 2) ? -1 : status;
+}
+
 int device_open(struct device *d)
 {
 	struct io_uring_params p = { 0 };

@@ -54,6 +54,7 @@ uint64_t page_flags(uint64_t pfn);       /* /proc/kpageflags */
 long counter(const char *file, const char *name); /* a line `name value` or `name: value` of a file of /proc */
 void put_text(const char *file, const char *text); /* write to a file below /proc or /sys, or skip */
 int page_out(void *address);             /* MADV_PAGEOUT until the entry is a swap entry: 0, or -1 */
+int node_of(void *page, int *node); /* move_pages to that node, or only asks if NULL; the node or a negative error */
 #define PAGEMAP_SOFT_DIRTY (1ull << 55)
 #define PAGEMAP_UFFD_WP (1ull << 57)
 #define PAGEMAP_SWAP (1ull << 62)
