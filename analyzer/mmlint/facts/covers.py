@@ -15,6 +15,10 @@ from mmlint.kernel.entries import Step
 from mmlint.kernel.tables import Tables
 
 
+_KINDS = frozenset({"swap_kind", "present", "zone_device", "vma_kind", "mapping_kind", "revalidate"})
+"""Classes of guards whose members ask for different kinds of one thing."""
+
+
 class Sides:
     """Both states of one function as the judges of its steps read them."""
 
@@ -153,15 +157,37 @@ class Covers:
             return False
         if row.role == "check":
             alike = bool(other.names & act.names) or not act.names
+            if not self._same_question(other, act):
+                return False
             if not alike or self._changed_between(other, act, row):
                 return False
             return other.guards(sink, self.sides.old) and self.sides.old.dominates(other.node, sink.node)
         if row.role in ("carry", "mark", "take"):
             return self.sides.same_thing(other, sink, row) and alike_about(other, act) and self._always(other, act)
+        if not self._same_entry(other, act):
+            return False
         first, second = (other, sink) if row.side == "before" else (sink, other)
         if not self.sides.old.before(first.node, second.node) or not self._always(other, act):
             return False
         return not self._changed_between(other, act, row)
+
+    def _same_question(self, other: Act, act: Act) -> bool:
+        """Whether two tests of one class ask the same: those of a kind ask each for another."""
+        guard = self.sides.tables.guards.get(act.word)
+        if guard is None or guard.class_ not in _KINDS:
+            return True
+        return other.word == act.word or other.word in self.sides.tables.steps.equals(act.word)
+
+    def _same_entry(self, other: Act, act: Act) -> bool:
+        """Whether two changes of entries are of the same one: the parent's is not the child's."""
+        places = [self._entry(each) for each in (other, act)]
+        return None in places or places[0] == places[1]
+
+    def _entry(self, act: Act) -> str | None:
+        tables = self.sides.tables
+        row = tables.set_entries.get(act.word) or tables.wrprotects.get(act.word)
+        arg = row.arg if row is not None else None
+        return act.expr.args[arg].key if arg is not None and arg < len(act.expr.args) else None
 
     def _always(self, other: Act, act: Act) -> bool:
         """Whether every path with `act` has `other` too."""

@@ -43,6 +43,8 @@ class Kept:
             after = (now, there) if row.side == "before" else (there, now)
             if not _ordered(*pair, self.sides.old) or not _ordered(after[1], after[0], self.sides.new):
                 continue
+            if row.role == "check" and self._undone(now):
+                continue
             if row.name.startswith("unlock-") and not act.names & sink.names:
                 continue
             if not any(
@@ -52,6 +54,15 @@ class Kept:
                 yield Loss(row, act, there, "order", now)
                 return
 
+    def _undone(self, now: Act) -> bool:
+        """Whether the patch adds that an entry changed too early is put back on the outcome that forbids the change."""
+        return any(
+            (row := self.sides.tables.set_entries.get(other.word)) is not None
+            and row.op == "set"
+            and now.guards(other, self.sides.new)
+            for other in self.sides.compared.added
+        )
+
     def _ignored(self, act: Act, now: Act, row: Step) -> Iterator[Loss]:
         """The test is still made, but what it says no longer decides about the sink."""
         if now.use == "return" or (now.use == "value" and (now.tests or act.use == "value")):
@@ -60,9 +71,7 @@ class Kept:
             there = self.sides.compared.pairs.get(id(sink))
             if there is None or sink.word not in row.sinks or not act.guards(sink, self.sides.old):
                 continue
-            decided = (
-                now.guards(there, self.sides.new) or self._term_decides(now, there) or settled_by(now, self.sides.new)
-            )
+            decided = now.guards(there, self.sides.new) or self._term_decides(now, there) or self._settles(now, there)
             if (
                 not decided
                 and self.sides.new.before(now.node, there.node)
@@ -70,6 +79,19 @@ class Kept:
             ):
                 yield Loss(row, act, there, "ignored", now)
             return
+
+    def _settles(self, now: Act, there: Act) -> bool:
+        """Whether a variable that one side of the test sets decides about the sink further on."""
+        keys, new = settled_by(now, self.sides.new), self.sides.new
+        return any(
+            node.kind == "branch"
+            and node.expr is not None
+            and any(e.key in keys for e in node.expr.walk())
+            and new.before(now.node, node)
+            and new.before(node, there.node)
+            and not new.follows(node, there.node)
+            for node in (new.order if keys else ())
+        )
 
     def _term_decides(self, now: Act, there: Act) -> bool:
         """Whether another term of the same condition decides about the sink: the terms may have changed places."""

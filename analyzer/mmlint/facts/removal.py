@@ -16,6 +16,7 @@ from mmlint.facts.compare import comparison
 from mmlint.facts.covers import Covers, Sides
 from mmlint.facts.function import Function
 from mmlint.facts.gains import ACCESSORS
+from mmlint.facts.gates import Gates
 from mmlint.facts.kept import Kept
 from mmlint.facts.loss import Loss
 from mmlint.facts.steps import Act, performed, spelled
@@ -50,9 +51,11 @@ class _Judge:
         self.covers = Covers(sides)
         self.kept = Kept(sides, self.covers)
         self.vocabulary = _vocabulary(sides.tables)
+        self.gates = Gates(sides, self.covers, self.vocabulary)
 
     def losses(self) -> Iterator[Loss]:
         seen: set[tuple[str, int]] = set()
+        lines: set[int] = set()
         weaker = {id(found.step) for found in weakened(self.sides.change)}
         for act in self.sides.compared.old:
             if id(act) in weaker:
@@ -62,8 +65,13 @@ class _Judge:
                 mark = (loss.row.rule, id(loss.sink))
                 if mark not in seen:
                     seen.add(mark)
+                    lines.add(act.line)
                     yield loss
                     break
+        for loss in self.gates.losses():
+            if loss.step.line not in lines:
+                lines.add(loss.step.line)
+                yield loss
 
     def _kept(self, act: Act, now: Act) -> Iterator[Loss]:
         return self.kept.losses(act, now, [row for row in self._rows(act) if row is not STATE_TEST])
@@ -136,7 +144,7 @@ class _Judge:
         )
 
     def _rows(self, act: Act) -> list[Step]:
-        rows = list(_done_by(self.sides.tables, act.word))
+        rows = [row for row in _done_by(self.sides.tables, act.word) if row.sinks]
         guard = self.sides.tables.guards.get(act.word)
         if guard is not None and guard.class_ not in _UNDECIDED:
             rows.append(STATE_TEST)

@@ -19,7 +19,7 @@ from mmlint.facts.reach import reach
 _STEPS = ("exclusive-before-reuse", "ksm-before-reuse")
 _EQUAL = {"==": True, "!=": False, "<=": True, ">": False}
 _BELOW_TWO = {"<": True, ">=": False}
-_DECIDERS = ("exclusive", "writable")
+_DECIDERS = ("exclusive", "may_write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ def _conjuncts(expr: Expr) -> Iterator[Expr]:
 
 def _is_exclusive(function: Function, call: Expr) -> bool:
     guard = function.tables.guards.get(call.value)
-    return guard is not None and (guard.class_ == "exclusive" or (guard.class_ == "writable" and guard.transitive))
+    return guard is not None and (guard.class_ == "exclusive" or guard.class_ == "may_write")
 
 
 def _exclusive(function: Function, sink: Node) -> bool:

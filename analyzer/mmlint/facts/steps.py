@@ -138,10 +138,20 @@ class _Collector:
         return "value", tuple(self._tests_of(target, node))
 
     def _tests_of(self, target: Expr, node: Node) -> Iterator[Node]:
-        for other in self.function.cfg.order:
-            if other.kind != "branch" or other.expr is None or not self.order.before(node, other):
+        """The branches on a variable that the value set at `node` may still be in."""
+        order, key = self.order, target.key
+        seen, work = set(), list(order.next[order.rank[node.id]])
+        while work:
+            i = work.pop()
+            if i in seen:
                 continue
-            if any(e.key == target.key for e in other.expr.walk()):
+            seen.add(i)
+            expr = order.order[i].expr
+            if expr is None or not (expr.kind == "assign" and expr.value == "=" and expr.args[0].key == key):
+                work += order.next[i]
+        for i in sorted(seen):
+            other = order.order[i]
+            if other.kind == "branch" and other.expr is not None and any(e.key == key for e in other.expr.walk()):
                 yield other
 
 

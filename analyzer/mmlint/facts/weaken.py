@@ -15,9 +15,12 @@ from mmlint.facts.flags import FlagSet, flags_at
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
+from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 from mmlint.kernel.entries import Stronger
 
+_NOT_PRESENT = {("swap_kind", True), ("present", False)}
+"""Tests, by class, with the outcome on which an entry is not present."""
 NOTHING = "nothing"
 """The last word of an order of flags: the flag is simply not there."""
 
@@ -62,6 +65,10 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
                 continue
             if row.only == "atomic" and not _in_atomic(compared.after, other.expr):
                 continue
+            if row.only == "batch" and not _narrowed(compared, act, other):
+                continue
+            if row.only == "nonpresent" and not _nonpresent(compared.after, other):
+                continue
             taken.add(id(other))
             yield Weaker(row, act, other)
             break
@@ -86,6 +93,28 @@ def _in_parts(compared: Comparison, act: Act, other: Act) -> bool:
     words = {a.word for a in compared.added}
     pairs = (each.split("+") for each in compared.before.tables.steps.equals(act.word) if "+" in each)
     return any(other.word in parts and words.issuperset(set(parts) - {other.word}) for parts in pairs)
+
+
+def _nonpresent(function: Function, act: Act) -> bool:
+    """Whether the act stands where a test has said that the entry is not a present one."""
+    order, guards = reach(function), function.tables.guards
+    for node in order.order:
+        guard = guards.get(node.expr.value) if node.kind == "branch" and node.expr is not None else None
+        if guard is not None and (guard.class_, order.chosen(node, act.node)) in _NOT_PRESENT:
+            return True
+    return False
+
+
+def _narrowed(compared: Comparison, act: Act, other: Act) -> bool:
+    """Whether a call about a batch became one about an entry: its count is gone, and no loop makes up for it."""
+    counts = act.expr.names() - other.expr.names()
+    spoken = frozenset().union(*(n.expr.names() for n in compared.after.cfg.order if n.expr is not None))
+    return bool(counts & spoken) and _loops(compared.after) <= _loops(compared.before)
+
+
+def _loops(function: Function) -> int:
+    order = reach(function)
+    return sum(order.rank[t.id] <= order.rank[n.id] for n in order.order for t, _ in n.succ if t.id in order.rank)
 
 
 def _in_atomic(function: Function, expr: Expr) -> bool:

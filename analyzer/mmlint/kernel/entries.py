@@ -179,7 +179,8 @@ class Step(Row):
 class Stronger(Row):
     """An order of strength: `calls` from the strongest to the weakest, replacing one by a later one loses `what`.
 
-    `only` is `atomic` if the order holds only where nothing may sleep.
+    `only` is `atomic` if the order holds only where nothing may sleep, `batch` if `calls` go from many entries to one,
+    `nonpresent` if it holds only for entries that are known not to be present.
     """
 
     calls: tuple[str, ...]

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _FILE = Path(__file__).parent / "steps.toml"
 
 
+_THOUGH_EQUAL = frozenset({"batch", "nonpresent"})
+"""Orders that hold of calls which do the same step elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """The step tables with every word written out: the steps `by_name`, the orders of strength and the equal calls."""
@@ -42,12 +46,16 @@ class Steps:
         return frozenset(other for row in self.same.values() if call in row.calls for other in row.calls)
 
     def weakened(self, before: str, after: str) -> e.Stronger | None:
-        """The order in which `after` is weaker than `before`, if one says so; equal calls are never weaker."""
-        if after in self.equals(before):
-            return None
+        """The order in which `after` is weaker than `before`, if one says so.
+
+        Equal calls are never weaker, save that one entry is less than a batch and that an entry which is not present
+        has a layout of its own.
+        """
+        equal = after in self.equals(before)
         for row in self.stronger.values():
             if before in row.calls and after in row.calls and row.calls.index(before) < row.calls.index(after):
-                return row
+                if not equal or row.only in _THOUGH_EQUAL:
+                    return row
         return None
 
 

@@ -1,0 +1,228 @@
+"""Gates that a patch opens: branches on the state of a page, entry, vma or mapping that led out and are gone.
+
+A gate needs no sink of its own in the tables. Its row says which tests ask for the state; what it guarded is whatever
+stood on the way that the state did not take: a change of an entry, a page or who owns it, or the answer itself where a
+function only tests and answers. A call of a helper is a test too when the helper does nothing but ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from mmlint.facts.about import settled_by
+from mmlint.facts.cfg import Node
+from mmlint.facts.covers import Covers, Sides
+from mmlint.facts.function import Function, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.loss import Loss
+from mmlint.facts.steps import Act, performed
+from mmlint.kernel.entries import Step
+
+_DEPTH = 2
+_ANSWERS = frozenset({"bool", "int"})
+_MANY = 3
+"""A test that goes from this many functions of a patch is a conversion, not a slip."""
+
+
+class Gates:
+    """Judges the gates of one function."""
+
+    def __init__(self, sides: Sides, covers: Covers, vocabulary: frozenset[str]) -> None:
+        self.sides = sides
+        self.covers = covers
+        self.vocabulary = vocabulary
+        self.rows = [row for row in sides.tables.steps.by_name.values() if not row.sinks]
+
+    def losses(self) -> Iterator[Loss]:
+        """The gates that are gone while what they guarded stays, the nearest thing guarded first."""
+        if self.sides.change.patch.partial:
+            return
+        for act in self.sides.compared.old:
+            if id(act) in self.sides.compared.still and all(self._stays(test) for test in act.tests):
+                continue
+            row, asked = self._row(act)
+            if row is None or self._converted(act.word):
+                continue
+            loss = self._opened(act, row, asked) or self._answer(act, row)
+            if loss is not None:
+                yield loss
+
+    def _row(self, act: Act) -> tuple[Step | None, frozenset[str]]:
+        """The gate that an act is a test of, with the tests that ask the same."""
+        for row in self.rows:
+            if act.word in row.calls:
+                return row, frozenset({act.word})
+        asked = self._asked_by(act)
+        for row in self.rows:
+            if asked & frozenset(row.calls):
+                return row, asked
+        return None, frozenset()
+
+    def _asked_by(self, act: Act) -> frozenset[str]:
+        compared = self.sides.compared
+        if act.expr.kind != "call" or not act.word or act.word in self.sides.tables.guards:
+            return frozenset()
+        if not act.tests and act.use != "return":
+            return frozenset()
+        callee = compared.before.program.resolve(act.word, compared.before.path)
+        if callee is None or callee is compared.before or not self.vocabulary.isdisjoint(performed(callee)):
+            return frozenset()
+        return asks(callee) if callee.source.returns in _ANSWERS else frozenset()
+
+    def _stays(self, test: Node) -> bool:
+        """Whether a branch is still there, on its line or on one that the patch adds, whichever way it is written."""
+        lines = self._conditions.get(_plain(test), [])
+        here = self.sides.compared.lines.get(test.line)
+        return here in lines if here is not None else any(line not in self._old_lines for line in lines)
+
+    @cached_property
+    def _conditions(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for node in self.sides.new.order:
+            if node.kind == "branch":
+                found.setdefault(_plain(node), []).append(node.line)
+        return found
+
+    def _converted(self, word: str) -> bool:
+        """Whether the patch takes the test out of many functions, or takes the test itself away."""
+        lost = 0
+        for other in self.sides.change.patch.changes:
+            before = other.before
+            if before is None or word not in before.words:
+                continue
+            if before.name == word and other.after is None:
+                return True
+            lost += other.after is None or word not in other.after.words
+        return lost >= _MANY
+
+    def _opened(self, act: Act, row: Step, asked: frozenset[str]) -> Loss | None:
+        """The first thing guarded that stands without the gate now."""
+        now = self.sides.compared.pairs.get(id(act))
+        for test in act.tests:
+            if self._stays(test) or self.sides.old.ends(test, True) or self.sides.old.ends(test, False):
+                continue
+            if now is not None and any(node.line not in self._old_lines for node in now.tests):
+                continue
+            for sink in self._guarded(act, test):
+                there = self.sides.compared.pairs.get(id(sink))
+                if there is None or self._asked_again(act, asked, there):
+                    break
+                if self.covers.covered(act, row, sink, there):
+                    break
+                return Loss(row, act, there, "removed")
+        return None
+
+    @cached_property
+    def _old_lines(self) -> frozenset[int]:
+        return frozenset(self.sides.compared.lines.values())
+
+    def _asked_again(self, act: Act, asked: frozenset[str], there: Act) -> bool:
+        """Whether a test that decides about the sink after the patch asks the same of the same thing."""
+        new = self.sides.new
+        for other in self.sides.compared.new:
+            alike = other.word in asked or bool(asked & self._asked_by(other))
+            if alike and other.names & act.names and other.guards(there, new):
+                return True
+        return False
+
+    def _guarded(self, act: Act, test: Node) -> Iterator[Act]:
+        """What stands on the way that goes on, the nearest first; then what a variable decides that the gate sets."""
+        old, out = self.sides.old, self._out(test)
+        for sink in self.sides.compared.old:
+            if sink is act or old.chosen(test, sink.node) is not (not out):
+                continue
+            if self._matters(sink, test, not out):
+                yield sink
+        deciding = [node for node in _on(settled_by(act, old), old.order) if old.before(test, node)]
+        for sink in self.sides.compared.old if deciding else ():
+            if self._matters(sink, test, None) and any(
+                old.before(node, sink.node) and not old.follows(node, sink.node) for node in deciding
+            ):
+                yield sink
+
+    def _out(self, test: Node) -> bool:
+        """The outcome that leads out: the one whose first step is gone too, or stands further down."""
+        first = {label: target.line for target, label in test.succ if isinstance(label, bool)}
+        gone = [label for label, line in first.items() if line not in self.sides.compared.lines]
+        if len(gone) == 1:
+            return gone[0]
+        return first.get(True, 0) > first.get(False, 0)
+
+    def _matters(self, sink: Act, test: Node, outcome: bool | None) -> bool:
+        if sink.word in self.vocabulary:
+            return True
+        if sink.word == "return":
+            return outcome is not None and self._differs(sink, test, outcome)
+        if sink.expr.kind != "call" or sink.word in self.sides.tables.guards:
+            return False
+        before = self.sides.compared.before
+        callee = next(iter(before.program.named(before.path, sink.word)), None)
+        return callee is not None and callee is not before and not self.vocabulary.isdisjoint(performed(callee))
+
+    def _differs(self, sink: Act, test: Node, outcome: bool) -> bool:
+        """Whether the function answers something else on the way out."""
+        old = self.sides.old
+        out = [a.key for a in self.sides.compared.old if a.word == "return" and old.chosen(test, a.node) is not outcome]
+        return bool(out) and sink.key not in out and not self._acting
+
+    @cached_property
+    def _acting(self) -> bool:
+        return bool(self.vocabulary & self.sides.compared.before.words)
+
+    def _answer(self, act: Act, row: Step) -> Loss | None:
+        """A test that was a term of the answer, which is now made of fewer terms."""
+        if act.use != "return" or id(act) in self.sides.compared.pairs:
+            return None
+        before = next((a for a in self.sides.compared.old if a.word == "return" and a.node is act.node), None)
+        there = self.sides.compared.pairs.get(id(before)) if before is not None else None
+        if before is None or there is None:
+            return None
+        terms = {e.key for e in before.expr.walk()}
+        if any(e.kind in ("call", "name", "field") and e.key not in terms and not _constant(e) for e in there.expr.walk()):
+            return None
+        return None if self.covers.covered(act, row, before, there) else Loss(row, act, there, "removed")
+
+
+@fact
+def asks(function: Function) -> frozenset[str]:
+    """The tests that a function makes which does nothing else; empty for one that changes anything."""
+    return _asks(function, _DEPTH)
+
+
+def _asks(function: Function, depth: int) -> frozenset[str]:
+    tables = function.tables
+    found: set[str] = set()
+    for name in function.calls:
+        if name in tables.set_entries or name in tables.wrprotects or name in tables.marks:
+            return frozenset()
+        if name in tables.guards:
+            found.add(name)
+        elif depth and name:
+            for callee in function.program.named(function.path, name)[:1]:
+                if callee is not function:
+                    found |= _asks(callee, depth - 1)
+    return frozenset(found)
+
+
+def _constant(e: Expr) -> bool:
+    return e.kind == "name" and (e.value in ("true", "false", "NULL") or e.value.isupper())
+
+
+def _plain(node: Node) -> str:
+    """A condition without its negation."""
+    expr = node.expr
+    while expr is not None and expr.kind == "unary" and expr.value == "!":
+        expr = expr.args[0]
+    if expr is None:
+        return ""
+    if expr.kind == "binary" and expr.value in ("==", "!="):
+        return " == ".join(sorted(arg.key for arg in expr.args))
+    return expr.key
+
+
+def _on(keys: frozenset[str], nodes: list[Node]) -> Iterator[Node]:
+    """The branches on one of these variables."""
+    for node in nodes if keys else ():
+        if node.kind == "branch" and node.expr is not None and any(e.key in keys for e in node.expr.walk()):
+            yield node
