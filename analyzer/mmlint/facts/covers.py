@@ -14,9 +14,9 @@ from mmlint.facts.steps import Act
 from mmlint.kernel.entries import Step
 from mmlint.kernel.tables import Tables
 
-
 _KINDS = frozenset({"swap_kind", "present", "zone_device", "vma_kind", "mapping_kind", "revalidate"})
 """Classes of guards whose members ask for different kinds of one thing."""
+_COUNTS = frozenset({"count", "mapcount"})
 
 
 class Sides:
@@ -52,6 +52,13 @@ class Sides:
         """Whether a call writes an entry or takes a lock."""
         return word in self.tables.set_entries or word in self.tables.wrprotects or word in self.tables.takes
 
+    def in_order(self, act: Act, sink: Act, row: Step) -> bool:
+        """Whether the step stands on its side of the sink before the patch."""
+        if row.side == "either":
+            return self.old.together(act.node, sink.node)
+        first, second = (act, sink) if row.side == "before" else (sink, act)
+        return self.old.before(first.node, second.node)
+
     def same_thing(self, act: Act, sink: Act, row: Step) -> bool:
         """Whether the step is about what the sink is about: what is released was taken, what is written was marked."""
         if row.role not in ("release", "carry", "mark", "take"):
@@ -81,10 +88,37 @@ class Covers:
         """Whether the step `act` of `sink` (after the patch `there`) is made up for."""
         return (
             any(self.stands_in(other, act, row, there) for other in self.sides.compared.added)
+            or self._another_question(act)
             or any(self._still_does(other, act, row, sink) for other in self.sides.compared.old)
             or self.sides.gains.elsewhere(act, row)
             or (row.role == "release" and self._always_released(act, sink, there))
         )
+
+    def stricter(self, act: Act, sink: Act, there: Act) -> bool:
+        """Whether the test only let more through (`if (!huge && !devmap) goto out;`): fewer reach the sink now."""
+        bit = self.sides.new.rank.get(there.node.id)
+        tests = [test for test in act.tests if self.sides.old.chosen(test, sink.node) is not None]
+        ways = [
+            (now, label)
+            for test in tests
+            for before in self.sides.old.order
+            if before.kind == "branch" and before.expr is not None
+            for target, label in before.succ
+            if target is test
+            for now in self.sides.new.order
+            if now.kind == "branch" and now.expr is not None and now.expr.key == before.expr.key
+        ]
+        if bit is None or not ways:
+            return False
+        return not any(isinstance(label, bool) and self.sides.new.side(now, label) >> bit & 1 for now, label in ways)
+
+    def _another_question(self, act: Act) -> bool:
+        """Whether a count is exchanged for another test in its place: a count is seldom the right question."""
+        guard = self.sides.tables.guards.get(act.word)
+        if guard is None or guard.class_ not in _COUNTS:
+            return False
+        hunks = self.sides.compared.hunks
+        return any(hunks[id(o)] == hunks[id(act)] and o.use == "test" for o in self.sides.compared.added)
 
     def _always_released(self, act: Act, sink: Act, there: Act) -> bool:
         """Whether every way to the exit that met a release of this thing before does so after: which of several equal
@@ -166,8 +200,7 @@ class Covers:
             return self.sides.same_thing(other, sink, row) and alike_about(other, act) and self._always(other, act)
         if not self._same_entry(other, act):
             return False
-        first, second = (other, sink) if row.side == "before" else (sink, other)
-        if not self.sides.old.before(first.node, second.node) or not self._always(other, act):
+        if not self.sides.in_order(other, sink, row) or not self._always(other, act):
             return False
         return not self._changed_between(other, act, row)
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from mmlint.facts.about import settled_by
+from mmlint.facts.about import settled_by, target
 from mmlint.facts.cfg import Node
 from mmlint.facts.covers import Covers, Sides
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.loss import Loss
-from mmlint.facts.steps import Act, performed
+from mmlint.facts.narrowed import Narrowed
+from mmlint.facts.steps import Act, performed, plain
 from mmlint.kernel.entries import Step
 
 _DEPTH = 2
@@ -39,20 +40,28 @@ class Gates:
         if self.sides.change.patch.partial:
             return
         for act in self.sides.compared.old:
-            if id(act) in self.sides.compared.still and all(self._stays(test) for test in act.tests):
-                continue
-            row, asked = self._row(act)
+            gone = [test for test in act.tests if not self._stays(test)]
+            answered = act.use == "return" and id(act) not in self.sides.compared.pairs
+            row, asked = self._row(act) if gone or answered else (None, frozenset[str]())
             if row is None or self._converted(act.word):
                 continue
-            loss = self._opened(act, row, asked) or self._answer(act, row)
+            loss = self._opened(act, gone, row, asked) or self._answer(act, row)
             if loss is not None:
                 yield loss
+        yield from Narrowed(self.sides, self._own_row, self._stays).losses()
+
+    def has(self, act: Act) -> bool:
+        """Whether a row of the tables makes a gate of the act's test."""
+        return self._own_row(act) is not None
+
+    def _own_row(self, act: Act) -> Step | None:
+        return next((row for row in self.rows if act.word in row.calls), None)
 
     def _row(self, act: Act) -> tuple[Step | None, frozenset[str]]:
         """The gate that an act is a test of, with the tests that ask the same."""
-        for row in self.rows:
-            if act.word in row.calls:
-                return row, frozenset({act.word})
+        own = self._own_row(act)
+        if own is not None:
+            return own, frozenset({act.word})
         asked = self._asked_by(act)
         for row in self.rows:
             if asked & frozenset(row.calls):
@@ -63,8 +72,6 @@ class Gates:
         compared = self.sides.compared
         if act.expr.kind != "call" or not act.word or act.word in self.sides.tables.guards:
             return frozenset()
-        if not act.tests and act.use != "return":
-            return frozenset()
         callee = compared.before.program.resolve(act.word, compared.before.path)
         if callee is None or callee is compared.before or not self.vocabulary.isdisjoint(performed(callee)):
             return frozenset()
@@ -72,7 +79,7 @@ class Gates:
 
     def _stays(self, test: Node) -> bool:
         """Whether a branch is still there, on its line or on one that the patch adds, whichever way it is written."""
-        lines = self._conditions.get(_plain(test), [])
+        lines = self._conditions.get(plain(test), [])
         here = self.sides.compared.lines.get(test.line)
         return here in lines if here is not None else any(line not in self._old_lines for line in lines)
 
@@ -81,7 +88,7 @@ class Gates:
         found: dict[str, list[int]] = {}
         for node in self.sides.new.order:
             if node.kind == "branch":
-                found.setdefault(_plain(node), []).append(node.line)
+                found.setdefault(plain(node), []).append(node.line)
         return found
 
     def _converted(self, word: str) -> bool:
@@ -96,11 +103,13 @@ class Gates:
             lost += other.after is None or word not in other.after.words
         return lost >= _MANY
 
-    def _opened(self, act: Act, row: Step, asked: frozenset[str]) -> Loss | None:
+    def _opened(self, act: Act, gone: list[Node], row: Step, asked: frozenset[str]) -> Loss | None:
         """The first thing guarded that stands without the gate now."""
         now = self.sides.compared.pairs.get(id(act))
-        for test in act.tests:
-            if self._stays(test) or self.sides.old.ends(test, True) or self.sides.old.ends(test, False):
+        if now is not None and self._told_on(now):
+            return None
+        for test in gone:
+            if self.sides.old.ends(test, True) or self.sides.old.ends(test, False):
                 continue
             if now is not None and any(node.line not in self._old_lines for node in now.tests):
                 continue
@@ -108,10 +117,21 @@ class Gates:
                 there = self.sides.compared.pairs.get(id(sink))
                 if there is None or self._asked_again(act, asked, there):
                     break
-                if self.covers.covered(act, row, sink, there):
+                if self.covers.covered(act, row, sink, there) or self.covers.stricter(act, sink, there):
                     break
                 return Loss(row, act, there, "removed")
         return None
+
+    def _told_on(self, now: Act) -> bool:
+        """Whether the answer goes elsewhere now: a line that the patch adds passes it on or reads what keeps it."""
+        if now.line not in self._old_lines and not now.tests:
+            return True
+        keys = target(now)
+        return bool(keys) and any(
+            node.expr is not None and node.line not in self._old_lines and keys & node.expr.names()
+            for node in self.sides.new.order
+            if node is not now.node
+        )
 
     @cached_property
     def _old_lines(self) -> frozenset[int]:
@@ -121,8 +141,7 @@ class Gates:
         """Whether a test that decides about the sink after the patch asks the same of the same thing."""
         new = self.sides.new
         for other in self.sides.compared.new:
-            alike = other.word in asked or bool(asked & self._asked_by(other))
-            if alike and other.names & act.names and other.guards(there, new):
+            if other.word in asked and other.names & act.names and other.guards(there, new):
                 return True
         return False
 
@@ -142,12 +161,18 @@ class Gates:
                 yield sink
 
     def _out(self, test: Node) -> bool:
-        """The outcome that leads out: the one whose first step is gone too, or stands further down."""
-        first = {label: target.line for target, label in test.succ if isinstance(label, bool)}
-        gone = [label for label, line in first.items() if line not in self.sides.compared.lines]
+        """The outcome that leads out: the one from which control does not get to the first step of the other, for what
+        only adds something falls through. Of two ways apart the one whose first step is gone, or the shorter one.
+        """
+        old, lines = self.sides.old, self.sides.compared.lines
+        first = {label: node for node, label in test.succ if isinstance(label, bool)}
+        for label, node in first.items():
+            if old.side(test, not label) >> old.rank[node.id] & 1:
+                return label
+        gone = [label for label, node in first.items() if node.line not in lines]
         if len(gone) == 1:
             return gone[0]
-        return first.get(True, 0) > first.get(False, 0)
+        return old.side(test, True).bit_count() <= old.side(test, False).bit_count()
 
     def _matters(self, sink: Act, test: Node, outcome: bool | None) -> bool:
         if sink.word in self.vocabulary:
@@ -179,7 +204,9 @@ class Gates:
         if before is None or there is None:
             return None
         terms = {e.key for e in before.expr.walk()}
-        if any(e.kind in ("call", "name", "field") and e.key not in terms and not _constant(e) for e in there.expr.walk()):
+        if any(
+            e.kind in ("call", "name", "field") and e.key not in terms and not _constant(e) for e in there.expr.walk()
+        ):
             return None
         return None if self.covers.covered(act, row, before, there) else Loss(row, act, there, "removed")
 
@@ -207,18 +234,6 @@ def _asks(function: Function, depth: int) -> frozenset[str]:
 
 def _constant(e: Expr) -> bool:
     return e.kind == "name" and (e.value in ("true", "false", "NULL") or e.value.isupper())
-
-
-def _plain(node: Node) -> str:
-    """A condition without its negation."""
-    expr = node.expr
-    while expr is not None and expr.kind == "unary" and expr.value == "!":
-        expr = expr.args[0]
-    if expr is None:
-        return ""
-    if expr.kind == "binary" and expr.value in ("==", "!="):
-        return " == ".join(sorted(arg.key for arg in expr.args))
-    return expr.key
 
 
 def _on(keys: frozenset[str], nodes: list[Node]) -> Iterator[Node]:

@@ -22,7 +22,7 @@ class Kept:
     def losses(self, act: Act, now: Act, rows: list[Step]) -> Iterator[Loss]:
         """What the step `act`, now `now`, no longer does for its sinks."""
         for row in rows:
-            if row.role in ("order", "sync", "check") and row.rule:
+            if row.role in ("order", "sync", "check") and row.rule and row.side != "either":
                 yield from self._reversed(act, now, row)
             if row.role == "check" and row.side == "before" and row.sinks and act.tests:
                 yield from self._ignored(act, now, row)

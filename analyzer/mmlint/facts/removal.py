@@ -91,7 +91,7 @@ class _Judge:
                     if there is None:
                         continue
                     judged, gone = True, False
-                    if not self.covers.covered(act, row, sink, there) and not self._stricter(act, sink, there):
+                    if not self.covers.covered(act, row, sink, there) and not self.covers.stricter(act, sink, there):
                         yield Loss(row, act, there, "removed")
                     break
         if not judged and not gone and not self.sides.change.patch.partial:
@@ -146,7 +146,8 @@ class _Judge:
     def _rows(self, act: Act) -> list[Step]:
         rows = [row for row in _done_by(self.sides.tables, act.word) if row.sinks]
         guard = self.sides.tables.guards.get(act.word)
-        if guard is not None and guard.class_ not in _UNDECIDED:
+        gate = not self.sides.change.patch.partial and self.gates.has(act)
+        if guard is not None and guard.class_ not in _UNDECIDED and not gate:
             rows.append(STATE_TEST)
         return rows
 
@@ -179,11 +180,10 @@ class _Judge:
             later = self._later(act) if wanted and self._strong(act) else ()
             yield from (s for s in wanted if any(self.sides.old.chosen(test, s.node) is not None for test in later))
             return
-        for sink in old if row.side == "before" else reversed(old):
+        for sink in reversed(old) if row.side == "after" else old:
             if sink is act or not self._is_sink(sink, row):
                 continue
-            first, second = (act, sink) if row.side == "before" else (sink, act)
-            if self.sides.old.before(first.node, second.node) and self.sides.same_thing(act, sink, row):
+            if self.sides.in_order(act, sink, row) and self.sides.same_thing(act, sink, row):
                 yield sink
 
     def _later(self, act: Act) -> list[Node]:
@@ -239,24 +239,6 @@ class _Judge:
     def _does_something(self, sink: Act) -> bool:
         callee = self._local(sink)
         return callee is not None and not self.vocabulary.isdisjoint(performed(callee))
-
-    def _stricter(self, act: Act, sink: Act, there: Act) -> bool:
-        """Whether the test only let more through (`if (!huge && !devmap) goto out;`): fewer reach the sink now."""
-        bit = self.sides.new.rank.get(there.node.id)
-        tests = [test for test in act.tests if self.sides.old.chosen(test, sink.node) is not None]
-        ways = [
-            (now, label)
-            for test in tests
-            for before in self.sides.old.order
-            if before.kind == "branch" and before.expr is not None
-            for target, label in before.succ
-            if target is test
-            for now in self.sides.new.order
-            if now.kind == "branch" and now.expr is not None and now.expr.key == before.expr.key
-        ]
-        if bit is None or not ways:
-            return False
-        return not any(isinstance(label, bool) and self.sides.new.side(now, label) >> bit & 1 for now, label in ways)
 
 
 @cache

@@ -186,6 +186,18 @@ def _canonical(e: Expr) -> str:
     return e.key
 
 
+def plain(node: Node) -> str:
+    """A condition without its negation."""
+    expr = node.expr
+    while expr is not None and expr.kind == "unary" and expr.value == "!":
+        expr = expr.args[0]
+    if expr is None:
+        return ""
+    if expr.kind == "binary" and expr.value in ("==", "!="):
+        return " == ".join(sorted(arg.key for arg in expr.args))
+    return expr.key
+
+
 @fact
 def performed(function: Function) -> frozenset[str]:
     """Every word of the function and of what it calls in its file, at any depth: what it may do, at the most."""

@@ -162,9 +162,10 @@ class Step(Row):
     """A class of protocol steps and what it guards.
 
     `role` is check, sync, take, release, mark, carry or order; `calls` are the names that do it, `sinks` the calls or
-    sink classes it guards, `side` is before (must dominate the sink) or after (must post-dominate it), `rule` the rule
-    that reports its removal, `scenario` the simulator scenario whose bad variant shows it ("" none). Words that are no
-    calls: `field:NAME` is a test of a member, `compare:NAME` a comparison of two results of NAME.
+    sink classes it guards (none: whatever stands behind a test), `side` is before (must dominate the sink), after (must
+    post-dominate it) or either, `rule` the rule that reports its removal, `scenario` the simulator scenario whose bad
+    variant shows it ("" none). Words that are no calls: `field:NAME` is a test of a member, `compare:NAME` a comparison
+    of two results of NAME.
     """
 
     role: str
@@ -187,6 +188,14 @@ class Stronger(Row):
     what: str
     scenario: str = ""
     only: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class States(Row):
+    """A predicate and the states it holds for, out of all that rows with the same `of` name."""
+
+    of: str
+    holds: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

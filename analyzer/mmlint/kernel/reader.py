@@ -43,6 +43,7 @@ Section = Literal[
     "entry_page",
     "step",
     "stronger",
+    "states",
     "same",
     "probe",
 ]
@@ -77,6 +78,7 @@ SECTIONS: dict[Section, type[Row]] = {
     "entry_page": e.EntryPage,
     "step": e.Step,
     "stronger": e.Stronger,
+    "states": e.States,
     "same": e.Same,
     "probe": e.Probe,
 }

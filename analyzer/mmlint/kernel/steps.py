@@ -27,11 +27,14 @@ _THOUGH_EQUAL = frozenset({"batch", "nonpresent"})
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The step tables with every word written out: the steps `by_name`, the orders of strength and the equal calls."""
+    """The step tables with every word written out: the steps `by_name`, the orders of strength, the equal calls and the
+    states that predicates hold for.
+    """
 
     by_name: dict[str, e.Step]
     stronger: dict[str, e.Stronger]
     same: dict[str, e.Same]
+    states: dict[str, e.States]
 
     def done_by(self, call: str) -> tuple[e.Step, ...]:
         """The steps that a call does."""
@@ -53,9 +56,10 @@ class Steps:
         """
         equal = after in self.equals(before)
         for row in self.stronger.values():
+            if equal and row.only not in _THOUGH_EQUAL:
+                continue
             if before in row.calls and after in row.calls and row.calls.index(before) < row.calls.index(after):
-                if not equal or row.only in _THOUGH_EQUAL:
-                    return row
+                return row
         return None
 
 
@@ -69,16 +73,18 @@ def _shipped() -> dict[str, list[Row]]:
 @cache
 def steps_of(table: Tables) -> Steps:
     """The steps of a view of the tables. Raises TableError for a word that stands for no name."""
-    all_rows = {s: [*table.sections.get(s, ()), *_shipped().get(s, ())] for s in ("step", "stronger", "same")}
+    all_rows = {s: [*table.sections.get(s, ()), *_shipped().get(s, ())] for s in ("step", "stronger", "same", "states")}
     steps = [row for row in visible(all_rows["step"], table.release) if isinstance(row, e.Step)]
     stronger = [row for row in visible(all_rows["stronger"], table.release) if isinstance(row, e.Stronger)]
     same = [row for row in visible(all_rows["same"], table.release) if isinstance(row, e.Same)]
+    states = [row for row in visible(all_rows["states"], table.release) if isinstance(row, e.States)]
     return Steps(
         by_name={
             row.name: replace(row, calls=expand(row.calls, table), sinks=expand(row.sinks, table))
             for row in steps[::-1]
         },
         stronger={row.name: replace(row, calls=expand(row.calls, table)) for row in reversed(stronger)},
+        states={row.name: row for row in reversed(states)},
         same={row.name: replace(row, calls=expand(row.calls, table)) for row in reversed(same)},
     )
 

@@ -80,4 +80,4 @@ def _message(loss: Loss) -> str:
         return f"{step} no longer guards {sink}" if row.side == "before" else f"{step} no longer follows {sink}"
     if row.role == "release":
         return f"{step} is gone, what {sink} takes is still taken"
-    return f"{step} is gone {'before' if row.side == 'before' else 'after'} {sink}"
+    return f"{step} is gone {'after' if row.side == 'after' else 'before'} {sink}"
