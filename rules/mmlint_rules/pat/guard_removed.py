@@ -6,10 +6,10 @@ exclusive, KSM, anonymous, writable, its pfn, the references expected, the table
 reached (a write-protect, a write of an entry, an isolation, a reuse, a migration); after the patch the sink is still
 there, and no such test decides about it.
 
-A test of a page's, entry's, vma's or mapping's state that led out (return, goto, continue, or a flag set) guards whatever
+A test of the state of a page, entry, vma or mapping that led out (return, goto, continue, or a flag set) guards what
 stood behind it: also the answer of a function that only tests and answers, and also where a helper does the test. Two
-more ways to lose one are seen: a new condition that goes around it (`level == PMD &&`), and a predicate in its place that
-holds for other states of the entry (`is_writable_migration_entry` for `!is_readable_migration_entry`).
+more ways to lose one are seen: a new condition that goes around it (`level == PMD &&`), and a predicate in its place
+that holds for other states of the entry (`is_writable_migration_entry` for `!is_readable_migration_entry`).
 
 ## Why it matters
 The code after such a patch looks like any other code: nothing in it says that a check is missing. A page that is pinned
@@ -36,9 +36,9 @@ gone is dereferenced. Only the two states side by side show it.
 ## Limits
 Silent when the step moved to another place on the path, to a callee, to a caller that the patch changes, or into a new
 helper; when a call that the step tables hold for equal stands in its place; when the condition was merged, split,
-inverted or put into a variable; when the early exit that needed the step is gone; when three functions of the patch lose
-the test, for that is a conversion. A step that the tables give no
-scenario for is said at info. With hunks alone only sinks that the hunk shows count.
+inverted or put into a variable; when the early exit that needed the step is gone; when three functions of the patch
+lose the test, for that is a conversion. A step that the tables give no scenario for is said at info. With hunks alone
+only sinks that the hunk shows count.
 
 ## Sources
 Documentation/core-api/pin_user_pages.rst; digest of the fork/COW thread of August 2020, rules B1 to B6;
