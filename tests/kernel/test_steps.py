@@ -9,11 +9,27 @@ def test_every_word_stands_for_something(release: str) -> None:
     steps = tables().at(release).steps
     for step in steps.by_name.values():
         assert step.calls, step.name
-        assert step.sinks, step.name
-        assert step.side in ("before", "after")
+        assert step.sinks or (step.role == "check" and step.name.endswith("-gate")), step.name
+        assert step.side in ("before", "after", "either")
         assert step.role in ("check", "sync", "take", "release", "mark", "carry", "order")
         assert step.rule.startswith("PAT1")
         assert step.source
+
+
+@pytest.mark.parametrize("release", ["", "6.1", "6.12"])
+def test_predicates_hold_for_some_states_and_not_for_all(release: str) -> None:
+    states = tables().at(release).steps.states
+    for row in states.values():
+        whole = {state for each in states.values() if each.of == row.of for state in each.holds}
+        assert set(row.holds) and set(row.holds) < whole, row.name
+
+
+def test_less_than_a_batch_is_weaker_though_it_is_the_same_step() -> None:
+    steps = tables().steps
+    assert "ptep_set_wrprotect" in steps.equals("wrprotect_ptes")
+    row = steps.weakened("wrprotect_ptes", "ptep_set_wrprotect")
+    assert row is not None and row.only == "batch"
+    assert steps.weakened("ptep_set_wrprotect", "wrprotect_ptes") is None
 
 
 def test_the_pinned_check_guards_write_protect() -> None:

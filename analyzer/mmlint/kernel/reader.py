@@ -43,8 +43,8 @@ Section = Literal[
     "entry_page",
     "step",
     "stronger",
-    "states",
     "same",
+    "states",
     "probe",
 ]
 
@@ -78,8 +78,8 @@ SECTIONS: dict[Section, type[Row]] = {
     "entry_page": e.EntryPage,
     "step": e.Step,
     "stronger": e.Stronger,
-    "states": e.States,
     "same": e.Same,
+    "states": e.States,
     "probe": e.Probe,
 }
 
