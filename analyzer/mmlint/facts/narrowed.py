@@ -22,6 +22,8 @@ from mmlint.kernel.entries import Step
 _CLASSES = frozenset({"pinned", "exclusive", "unshare", "pte_same", "seq", "interval_retry", "longterm_pinnable"})
 """Tests that hold for every page or for none: no flag or level makes one needless."""
 _PROTECTING = frozenset({("write", "clear"), ("exclusive", "clear"), ("uffd-wp", "set"), ("soft-dirty", "set")})
+_UNNAMED = "another"
+"""The state for which no predicate of the tables holds, such as that of an ordinary swap entry."""
 _RowOf = Callable[[Act], Step | None]
 
 
@@ -165,8 +167,8 @@ class Narrowed:
         states = self.sides.tables.steps.states
         row = states[act.word]
         holds = outcome is not _negated(test.expr)
-        whole = frozenset(s for each in states.values() if each.of == row.of for s in each.holds)
-        return frozenset(row.holds) if holds else whole - frozenset(row.holds)
+        named = frozenset(s for each in states.values() if each.of == row.of for s in each.holds)
+        return frozenset(row.holds) if holds else (named | {_UNNAMED}) - frozenset(row.holds)
 
     def _protects(self, sink: Act) -> bool:
         carry = self.sides.tables.carries.get(sink.word)
