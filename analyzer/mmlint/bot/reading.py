@@ -23,6 +23,8 @@ ROBOTS = re.compile(
     r"|(?:no-?reply|do-?not-?reply|mailer-daemon|postmaster|.*-bounces?|bounce[+-].*)@.*|sashal?-bot@.*|.*[.+_-]bot@.*)"
 )
 _OWN = "mmlint."
+_MADE_UP = "@z"
+"""Where public-inbox puts a mail that came without a Message-ID: nobody's mailer knows that name."""
 _QUOTE = re.compile(r"^(?:> ?)+")
 _MARKS = 400
 _NEAR = 3
@@ -121,7 +123,7 @@ def read_letter(raw: bytes, rules: ReadRules) -> Letter:
 
 def _headers(parsed: mime.Mail, raw: bytes, rules: ReadRules) -> Letter:
     message_id = mail.message_id(parsed.header("message-id"))
-    known = bool(_ID.fullmatch(message_id)) and len(message_id) <= MAX_ID
+    known = bool(_usable(message_id)) and not message_id.endswith(_MADE_UP)
     author = _undecoded(parsed, "from")
     letter = Letter(
         message_id=message_id if known else _synthetic(raw),
