@@ -164,9 +164,12 @@ def _base(root: str | None, files: Sequence[Path], report: Report) -> Path:
 
 
 def _root_of(files: Sequence[Path]) -> Path:
-    """The kernel tree that the files stand in (a Makefile beside `mm` and `include`), else the working folder."""
+    """The kernel tree that the files stand in (a Makefile beside `mm` and `include`), else the working folder.
+
+    It is the outermost such folder: `arch/arm` has all three as well.
+    """
     for file in files[:1]:
-        for folder in file.resolve().parents:
+        for folder in reversed(file.resolve().parents):
             if (folder / "Makefile").is_file() and (folder / "mm").is_dir() and (folder / "include").is_dir():
                 return folder
     cwd = Path.cwd()
