@@ -44,6 +44,8 @@ class Tree(Protocol):
         """Changes when the content of the file does."""
         ...
 
+    def __hash__(self) -> int: ...
+
 
 @runtime_checkable
 class BlobStore(Protocol):
