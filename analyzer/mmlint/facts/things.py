@@ -1,0 +1,102 @@
+"""The things that a function takes or gives up: which lvalue, and what it holds."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.holders import canon
+from mmlint.facts.ir import Expr
+from mmlint.kernel.rows import Taking
+
+_GIVES = re.compile(r"(^|_)(put|unpin|release|deref|unref)(_|s?$)|_drop$")
+_NOT_GIVES = re.compile(r"lock|put_(user|unaligned|cpu)|(in|out)put|drop_(nlink|pages|slab)")
+_PAGES = dict.fromkeys(("folio reference", "page pin", "GUP page reference", "isolated folio"), "page")
+_NOT_THINGS = frozenset({"folio lock", "notifier range", "mmu gather", "LRU cache disable"})
+"""Resources that are locks and sections: their balance is that of the lock facts."""
+COUNTED = re.compile(r"page$|mm users$|(reference|users)$|(^|_)(put|deref|unref)(_|$)|_release$")
+"""Kinds of things that may be gone with the release; a mapping's page, say, is still there behind the unmapping."""
+WALK = "page-table walk"
+"""A section, too; but what was found in it must not be used behind it without a reference."""
+PATH = re.compile(r"\*?[A-Za-z_]\w*((->|\.)\w+|\[\w+\])*$")
+
+
+def kind_of(resource: str) -> str:
+    """The kind of thing that a resource of the tables makes: references, pins and isolation of pages are one."""
+    return _PAGES.get(resource, resource)
+
+
+class Thing(NamedTuple):
+    """An lvalue and what it holds: "page" (a reference or pin), another resource of the tables, or, where only the
+    name of the releasing call tells of it, that name.
+    """
+
+    key: str
+    kind: str
+
+
+@fact
+def things(function: Function) -> dict[Thing, list[tuple[Node, Expr]]]:
+    """The things that the function gives up, with the calls that do; and what it takes for others to give up."""
+    found: dict[Thing, list[tuple[Node, Expr]]] = {}
+    for name, calls in function.calls.items():
+        for node, call in calls:
+            for thing in given(function, name, call):
+                found.setdefault(thing, []).append((node, call))
+            for row in function.tables.takes_resource.get(name, ()):
+                key = holder_of(function, call, row)
+                if (
+                    not row.holder.startswith("arg")
+                    and PATH.match(key)
+                    and COUNTED.search(kind := kind_of(row.resource))
+                ):
+                    found.setdefault(Thing(key, kind), [])
+    return found
+
+
+def holder_of(function: Function, call: Expr, row: Taking) -> str:
+    """Where what a call takes is kept: the lvalue, or nothing."""
+    if row.holder == "result":
+        target = call_targets(function).get(id(call))
+        return canon(target) if target is not None else ""
+    return _argument(call, row.holder)
+
+
+def given(function: Function, name: str, call: Expr) -> set[Thing]:
+    """The things that one call gives up."""
+    rows = function.tables.gives_resource.get(name)
+    if rows is not None:
+        sure = (r for r in rows if r.when == "always" or r.resource != WALK)
+        found = {Thing(_argument(call, r.holder), kind_of(r.resource)) for r in sure}
+        return {thing for thing in found if thing.key and thing.kind not in _NOT_THINGS}
+    if (
+        not call.args
+        or name in function.tables.drops
+        or name in function.tables.takes
+        or name in function.tables.guards
+    ):
+        return set()
+    if not _GIVES.search(name) or _NOT_GIVES.search(name):
+        return set()
+    key = plain(call.args[0])
+    return {Thing(key, name)} if key else set()
+
+
+def _argument(call: Expr, holder: str) -> str:
+    index = holder.rpartition("arg:")[2]
+    return plain(call.args[int(index)]) if index.isdigit() and int(index) < len(call.args) else ""
+
+
+def plain(expr: Expr) -> str:
+    """The lvalue behind an argument, elements of an array as the array; empty for what has no name."""
+    key = canon(expr)
+    key = key.removeprefix("&").split(" + ")[0].split("[")[0]
+    return key if PATH.match(key) and key not in ("NULL", "0", "1") else ""
+
+
+def counts(function: Function, call: Expr) -> bool:
+    """Whether a call gives up a number of references of one thing (`folio_put_refs`)."""
+    rows = function.tables.gives_resource.get(call.value, ())
+    return any(row.nr and not row.holder.startswith("*") for row in rows)
