@@ -86,7 +86,7 @@ def ownership(function: Function) -> Ownership:
 
 
 @fact
-def _loop_gives(function: Function) -> dict[int, list[tuple[str, str]]]:
+def loop_gives(function: Function) -> dict[int, list[tuple[str, str]]]:
     """For each branch that leaves a loop of releases: what the loop gives back."""
     tables = function.tables
     taking = (*tables.takes_resource, *acquirers(function))
@@ -127,6 +127,12 @@ def keeps(function: Function, call: Expr, index: int) -> bool:
     return callee is not None and callee is not function and index not in consumed(callee)
 
 
+def asks_for_one(function: Function, call: Expr) -> bool:
+    """Whether a GUP call asks for one page: its positive result is 1."""
+    entry = function.tables.gup.get(call.value)
+    return entry is not None and entry.nr is not None and entry.nr < len(call.args) and call.args[entry.nr].value == "1"
+
+
 class _Owner:
     initial: Prop = frozenset()
 
@@ -135,7 +141,7 @@ class _Owner:
         self.tables = function.tables
         self.targets = call_targets(function)
         self.takes: dict[tuple[int, str], tuple[Node, Expr, Taking]] = {}
-        self.loops = _loop_gives(function)
+        self.loops = loop_gives(function)
         self.helpers = acquirers(function)
 
     # ---------------------------------------------------------------- events
@@ -188,19 +194,9 @@ class _Owner:
         if row.when == "always":
             mapped = row.resource == "kernel mapping" and row.holder == "result"
             return [Outcome(fresh | {own}, "ok" if mapped else outcome.value)]
-        held = Outcome(fresh | {own}, "1" if self._single(call) else TAKEN[row.when])
+        held = Outcome(fresh | {own}, "1" if asks_for_one(self.function, call) else TAKEN[row.when])
         certain = outcome.value is not None or any("__GFP_NOFAIL" in arg.key for arg in call.args)
         return [held] if certain else [held, *(Outcome(fresh, v) for v in REFUSED[row.when])]
-
-    def _single(self, call: Expr) -> bool:
-        """Whether a GUP call asks for one page: its positive result is 1."""
-        entry = self.tables.gup.get(call.value)
-        return (
-            entry is not None
-            and entry.nr is not None
-            and entry.nr < len(call.args)
-            and call.args[entry.nr].value == "1"
-        )
 
     def _passed(self, call: Expr, prop: Prop, facts: Facts) -> Prop:
         if prop and call.value in _CONVERTED and call.args:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import comparison
+from mmlint.facts.lifediff import settled
 from mmlint.facts.loss import Loss
 from mmlint.facts.removal import losses
 from mmlint.facts.steps import Act
@@ -20,11 +22,21 @@ def reporter(code: str) -> Callable[[FunctionChange], Iterator[Hit]]:
     """The `compare` of one rule."""
 
     def compare(change: FunctionChange) -> Iterator[Hit]:
-        found = [loss for loss in losses(change) if rule_of(loss) == code]
+        found = [loss for loss in losses(change) if rule_of(loss) == code and not _settled(change, loss)]
         for loss in found[:_MAX_HITS]:
             yield hit(change, loss)
 
     return compare
+
+
+def _settled(change: FunctionChange, loss: Loss) -> bool:
+    """Whether a release that is gone is accounted for by what becomes of its thing, or came to stand elsewhere."""
+    if loss.row.role != "release" or loss.how not in ("removed", "gone"):
+        return False
+    compared = comparison(change)
+    fresh = () if compared is None else (a for a in compared.new if id(a) not in compared.still)
+    moved = loss.how == "gone" and any(a.word == loss.step.word for a in fresh)
+    return moved or settled(change, loss.step.expr)
 
 
 def rule_of(loss: Loss) -> str:

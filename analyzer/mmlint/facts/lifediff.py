@@ -1,0 +1,184 @@
+"""What a patch does to the lives of things: exits that keep what they gave up before, uses that come too late now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.function import Function
+from mmlint.facts.ir import Expr
+from mmlint.facts.lifetimes import HELD, TWICE, Life, life
+from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, things
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What became worse for a thing at `node`. `release` is a call that gives it up (or, `untaken`, took it).
+
+    It is `kept` on a way out, `lost` in a new assignment, used `late`, given up `again`, with an `idle` count, by
+    another `door` or `fewer` times; or one more reference of it is `untaken`.
+    """
+
+    how: str
+    thing: Thing
+    node: Node
+    release: Expr | None
+    text: str = ""
+
+
+def turns(change: FunctionChange) -> tuple[Turn, ...]:
+    """Everything that a patch makes worse, by thing; things that only one side knows are not compared. Kept."""
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return ()
+    key = ("turns", id(before))
+    if key not in after.cache:
+        after.cache[key] = tuple(_turns(change, before, after))
+    found: tuple[Turn, ...] = after.cache[key]
+    return found
+
+
+def settled(change: FunctionChange, release: Expr) -> bool:
+    """Whether a release of before that is not there any more needs no other look: the thing is given up on all ways
+    out, or a turn of `turns` tells of it.
+    """
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return False
+    for thing in given(before, release.value, release):
+        new = life(after, thing)
+        if new is not None and (not new.held or any(turn.thing == thing for turn in turns(change))):
+            return True
+    return False
+
+
+def _turns(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:
+    yield from _doors(before, after)
+    yield from _fewer(before, after)
+    yield from _untaken(change, before, after)
+    for thing in things(after):
+        if thing not in things(before):
+            continue
+        new = life(after, thing)
+        if new is None or not (new.held or new.late or new.idle or new.again or new.lost):
+            continue
+        old = life(before, thing)
+        if old is not None:
+            yield from _worse(old, new)
+
+
+def _worse(old: Life, new: Life) -> Iterator[Turn]:
+    release = new.releases[-1][1] if new.releases else None
+    for text, node in new.late.items():
+        if text not in old.late:
+            yield Turn("late", new.thing, node, _behind(new, node), text)
+            break
+    if new.thing.kind == WALK:
+        return
+    kept = _kept(old, new)
+    if kept is not None:
+        yield Turn("kept", new.thing, kept, release)
+    if new.lost and not old.lost and not _gained_lost(old, new):
+        yield Turn("lost", new.thing, new.lost[0], release)
+    for text, node in new.idle.items():
+        if text not in old.idle:
+            yield Turn("idle", new.thing, node, release, text)
+            break
+    if new.again and not old.again:
+        yield Turn("again", new.thing, new.again[0], _behind(new, new.again[0]))
+
+
+def _doors(before: Function, after: Function) -> Iterator[Turn]:
+    """A thing that is taken as before, and given up by a call of the tables that is for something else."""
+    known = after.tables.resources
+    old_things, new_things = _released(before), _released(after)
+    for old in old_things.keys() - new_things.keys():
+        if old.kind not in known or _taken(before, old) != _taken(after, old) or not _taken(after, old):
+            continue
+        for new, releases in new_things.items():
+            if new.key == old.key and new.kind in known and new not in old_things and not _taken(after, new):
+                yield Turn("door", old, releases[0][0], releases[0][1])
+
+
+def _fewer(before: Function, after: Function) -> Iterator[Turn]:
+    """A thing that was given up by a count of references and now is by one."""
+    old_things = _released(before)
+    for thing, releases in _released(after).items():
+        old, new = ([counts(after, call) for _, call in calls] for calls in (old_things.get(thing, []), releases))
+        if any(old) and not any(new) and len(old) == len(new):
+            yield Turn("fewer", thing, releases[-1][0], releases[-1][1])
+
+
+def _untaken(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:
+    """One more reference of a thing that lives on is not taken any more, and the patch takes no release away for it."""
+    old, new = _more(before), _more(after)
+    for thing in sorted(old.keys() - new.keys()):
+        told = {c.key for calls in before.calls.values() for _, c in calls}
+        speaking = [c for calls in after.calls.values() for _, c in calls if thing.key in (a.key for a in c.args)]
+        if (
+            speaking
+            and all(c.key in told for c in speaking)
+            and thing not in _released(after)
+            and not _less_released(change, thing.kind)
+        ):
+            yield Turn("untaken", thing, after.cfg.order[0], old[thing])
+
+
+def _more(function: Function) -> dict[Thing, Expr]:
+    """The calls that take one more reference of what the function holds already."""
+    found: dict[Thing, Expr] = {}
+    for name, rows in function.tables.takes_resource.items():
+        for row in rows:
+            if row.holder.startswith("arg:") and COUNTED.search(kind := kind_of(row.resource)):
+                found |= {Thing(holder_of(function, c, row), kind): c for _, c in function.calls.get(name, ())}
+    return {thing: call for thing, call in found.items() if thing.key}
+
+
+def _less_released(change: FunctionChange, kind: str) -> bool:
+    """Whether some function of the patch gives fewer things of the kind up than before."""
+    for other in change.patch.changes:
+        old, new = (
+            sum(len(calls) for thing, calls in things(side).items() if thing.kind == kind) if side is not None else 0
+            for side in (other.before, other.after)
+        )
+        if new < old:
+            return True
+    return False
+
+
+def _released(function: Function) -> dict[Thing, list[tuple[Node, Expr]]]:
+    return {thing: calls for thing, calls in things(function).items() if calls}
+
+
+def _taken(function: Function, thing: Thing) -> list[str]:
+    rows = function.tables.takes_resource
+    return sorted(
+        call.key
+        for name, calls in function.calls.items()
+        if any(row.resource == thing.kind for row in rows.get(name, ()))
+        for _, call in calls
+        if thing.key in call.names() or thing.key in (arg.key for arg in call.args)
+    )
+
+
+def _gained_lost(old: Life, new: Life) -> bool:
+    return len(old.releases) == 0 or len(new.releases) > len(old.releases)
+
+
+def _behind(found: Life, node: Node) -> Expr | None:
+    """The release nearest before a node in the text."""
+    earlier = [call for n, call in found.releases if n.line <= node.line and n is not node]
+    return max(earlier, key=lambda call: call.line, default=found.releases[0][1] if found.releases else None)
+
+
+def _kept(old: Life, new: Life) -> Node | None:
+    """A way out that keeps what it did not keep before, or a new one where none kept anything."""
+    clean = not old.held
+    for way in sorted(new.held):
+        known = old.exits.get(way)
+        if (known is None and clean) or (known is not None and HELD not in known and TWICE not in known):
+            levels = new.exits[way]
+            return levels.get(HELD) or levels[TWICE]
+    return None

@@ -1,0 +1,328 @@
+"""What becomes of each thing that a function gives up somewhere: on every way out, in every turn of a loop, behind it.
+
+A thing is an lvalue that is handed to a releasing call: one of the tables, or one whose name says so. This is meant for
+comparing two states of one function: each state alone is read roughly, and what is rough is rough on both sides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mmlint.facts.acquired import REFUSED, TAKEN
+from mmlint.facts.cfg import Node
+from mmlint.facts.flow import Flow, Outcome, solve
+from mmlint.facts.function import Function, fact
+from mmlint.facts.holders import canon
+from mmlint.facts.ir import Expr
+from mmlint.facts.resources import asks_for_one, harmless, keeps, loop_gives
+from mmlint.facts.things import COUNTED, PATH, WALK, Thing, counts, holder_of, kind_of, things
+from mmlint.facts.values import Facts, is_error, is_zero
+from mmlint.kernel.rows import Taking
+
+_FREES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)")
+_CODE = re.compile(r"-?[A-Z0-9_]+$")
+_MOST = 8
+
+NOTHING, GIVEN, HELD, TWICE, PASSED = -1, 0, 1, 2, 3
+"""Never taken (or known to be NULL), given up, held, held with one reference more, handed on."""
+
+
+class Way(NamedTuple):
+    """A way out: the returned expression, the branch that led there, what the result was last set to."""
+
+    result: str
+    branch: str
+    code: str
+
+
+class State(NamedTuple):
+    """How a thing stands, and what the function's result was last set to."""
+
+    level: int
+    code: str
+
+
+@dataclass(slots=True)
+class Life:
+    """One thing in one function. `exits` holds the levels on each way out, with a node to show; `lost` the assignments
+    that overwrite it while it is held; `late` its uses behind the release, by text; `idle` the releases that are
+    handed a count or pointer known to be zero, by text; `again` the releases of what was given up or
+    handed on already.
+    """
+
+    thing: Thing
+    releases: list[tuple[Node, Expr]]
+    exits: dict[Way, dict[int, Node]] = field(default_factory=dict)
+    lost: list[Node] = field(default_factory=list)
+    late: dict[str, Node] = field(default_factory=dict)
+    idle: dict[str, Node] = field(default_factory=dict)
+    again: list[Node] = field(default_factory=list)
+
+    @property
+    def held(self) -> set[Way]:
+        """The ways out on which it is still held."""
+        return {way for way, levels in self.exits.items() if HELD in levels or TWICE in levels}
+
+
+def life(function: Function, thing: Thing) -> Life | None:
+    """The life of one thing; None where the function is beyond the analysis, or knows nothing of the thing."""
+    key = ("life", thing)
+    if key not in function.cache:
+        function.cache[key] = _live(function, thing)
+    found: Life | None = function.cache[key]
+    return found
+
+
+def _live(function: Function, thing: Thing) -> Life | None:
+    releases = things(function).get(thing)
+    if releases is None or function.cfg.truncated or function.source.damaged:
+        return None
+    client = _Tracker(function, thing, {id(call) for _, call in releases})
+    flow = solve(function.cfg, client)
+    if flow.overflow:
+        return None
+    found = Life(thing, releases)
+    for node, state, facts, _ in flow.returns:
+        found.exits.setdefault(way_of(node, state.code), {}).setdefault(_left(thing, node, state, facts), node)
+    _read(function, flow, client, found)
+    return found
+
+
+def way_of(node: Node, code: str) -> Way:
+    """What tells a way out from the others."""
+    result = node.expr.key if node.kind == "return" and node.expr is not None else ""
+    return Way(result, _branch(node), code)
+
+
+def _branch(node: Node) -> str:
+    """The nearest branch of which the node is on one side only, without a label between them."""
+    for _ in range(_MOST):
+        if len(node.pred) != 1:
+            return ""
+        source = node.pred[0]
+        if source.kind in ("branch", "switch") and source.expr is not None:
+            return f"{source.expr.key} {next((label for target, label in source.succ if target is node), '')}"
+        node = source
+    return ""
+
+
+def _left(thing: Thing, node: Node, state: State, facts: Facts) -> int:
+    """How the thing is left at a way out: what is returned is handed on, what is NULL or an error is nothing."""
+    known = facts.get(thing.key)
+    if state.level in (HELD, TWICE) and (is_zero(known) or is_error(known)):
+        return NOTHING
+    if node.kind == "return" and node.expr is not None and thing.key in (e.key for e in node.expr.walk()):
+        return PASSED
+    return state.level
+
+
+def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) -> None:
+    for node in function.cfg.order:
+        states = flow.states(node)
+        if node.expr is None or not states:
+            continue
+        levels = {s.level for s in states}
+        for release in (call for n, call in found.releases if n is node):
+            if levels & {GIVEN, PASSED}:
+                found.again.append(node)
+            if any(_always_zero(arg, states.values()) for arg in release.args):
+                found.idle.setdefault(release.key, node)
+        if GIVEN in levels:
+            for used in client.uses(node) if COUNTED.search(found.thing.kind) or found.thing.kind == WALK else ():
+                found.late.setdefault(used, node)
+        held = [f for s, f in states.items() if s.level in (HELD, TWICE)]
+        known = [f.get(found.thing.key) for f in held]
+        if client.renews(node) and any(not is_zero(k) and not is_error(k) for k in known):
+            found.lost.append(node)
+
+
+def _always_zero(arg: Expr, states: Iterable[Facts]) -> bool:
+    return arg.kind in ("name", "field") and arg.value != "NULL" and all(f.get(arg.key) == "0" for f in states)
+
+
+class _Tracker:
+    """Follows one thing. A call that is known to leave it alone, or is followed by its release, does not consume it."""
+
+    def __init__(self, function: Function, thing: Thing, releases: set[int]) -> None:
+        self.function = function
+        self.thing = thing
+        self.releases = releases
+        self.root = re.split(r"->|\.|\[", thing.key.lstrip("*"))[0]
+        self.results = _results(function)
+        taken = any(
+            self._takes(call, row)
+            for name, rows in function.tables.takes_resource.items()
+            for _, call in function.calls.get(name, ())
+            for row in rows
+        )
+        self.taken = taken
+        given_by_loops = loop_gives(function).items() if thing.kind == "page" else ()
+        self.loops = {branch for branch, found in given_by_loops if thing.key in (key for _, key in found)}
+        self.initial = State(HELD if self.root in function.params and not taken else NOTHING, "")
+        self.names = _found_in(function, thing.key) if thing.kind == WALK else _same_thing(function, thing.key)
+        self.early = self._before_release()
+
+    def _before_release(self) -> set[int]:
+        """The nodes from which a release is reached while the thing is still the same."""
+        nodes = [n for n in self.function.cfg.order if any(id(e) in self.releases for _, e in n.events)]
+        work, seen = list(nodes), {n.id for n in nodes}
+        while work:
+            for source in work.pop().pred:
+                if source.id not in seen and not self.renews(source):
+                    seen.add(source.id)
+                    work.append(source)
+        return seen
+
+    def renews(self, node: Node) -> bool:
+        """Whether the node gives the lvalue another thing (not NULL, not what is computed from the old one)."""
+        return any(
+            op == "assign"
+            and expr.args[0].key == self.thing.key
+            and expr.value == "="
+            and expr.args[1].kind == "call"
+            and self.thing.key not in (e.key for e in expr.args[1].walk())
+            for op, expr in node.events
+        )
+
+    def uses(self, node: Node) -> list[str]:
+        """What a node reads of the thing, or of what it is known by too: fields, and arguments of calls."""
+        assert node.expr is not None
+        if any(op == "assign" and expr.args[0].key == self.thing.key for op, expr in node.events):
+            return []
+        found = []
+        for each in node.expr.walk():
+            if each.kind == "field" and each.args[0].key in self.names and self.thing.key.startswith(each.args[0].key):
+                found.append(each.key)
+            elif each.kind == "call" and id(each) not in self.releases and not _FREES.search(each.value):
+                found += [each.key] if any(canon(arg) in self.names for arg in each.args) else []
+        return found
+
+    # ---------------------------------------------------------------- events
+    def call(self, call: Expr, prop: State, facts: Facts, node: Node) -> Iterable[Outcome[State]] | None:
+        if id(call) in self.releases:
+            return [Outcome(prop._replace(level=NOTHING if counts(self.function, call) else _less(prop.level)))]
+        for row in self.function.tables.takes_resource.get(call.value, ()):
+            if self._takes(call, row):
+                return self._take(call, row, prop)
+        if prop.level in (HELD, TWICE) and self._gives_whole(call):
+            return [Outcome(prop._replace(level=GIVEN))]
+        if prop.level == HELD and node.id not in self.early and self._consumes(call):
+            return [Outcome(prop._replace(level=PASSED))]
+        if prop.level in (NOTHING, GIVEN) and self._fills(call):
+            return [Outcome(prop._replace(level=HELD))]
+        return None
+
+    def _gives_whole(self, call: Expr) -> bool:
+        """Whether a helper gets the object that the lvalue lies in, and gives something of the kind up."""
+        if self.root == self.thing.key or not any(arg.key == self.root for arg in call.args):
+            return False
+        callee = self.function.program.resolve(call.value, self.function.path) if call.value else None
+        if callee is None or callee is self.function or self.thing.kind in callee.tables.resources:
+            return False
+        names = callee.tables.gives_resource if self.thing.kind == "page" else {self.thing.kind}
+        return not callee.words.isdisjoint(names)
+
+    def _fills(self, call: Expr) -> bool:
+        """Whether the call gets the address of the lvalue, to put something there."""
+        return not harmless(self.function, call.value) and any(
+            arg.kind == "unary" and arg.value == "&" and arg.args[0].key == self.thing.key for arg in call.args
+        )
+
+    def _takes(self, call: Expr, row: Taking) -> bool:
+        """Whether the row means this thing; what is given up by a call of unknown make is taken for pages."""
+        kind = kind_of(row.resource)
+        known = self.thing.kind in self.function.tables.resources or self.thing.kind == "page"
+        return kind == (self.thing.kind if known else "page") and holder_of(self.function, call, row) == self.thing.key
+
+    def _take(self, call: Expr, row: Taking, prop: State) -> list[Outcome[State]]:
+        more = row.holder[0] != "r" and any("[" in arg.key or " + " in arg.key for arg in call.args)
+        counted = row.holder.startswith("arg") and self.thing.kind != WALK
+        level = TWICE if counted and prop.level in (HELD, TWICE) else HELD
+        if row.when == "always":
+            return [Outcome(prop._replace(level=level))]
+        gone = prop.level if more or row.holder.startswith("arg") else NOTHING
+        refused = (Outcome(prop._replace(level=gone), value) for value in REFUSED[row.when])
+        held = "1" if asks_for_one(self.function, call) else TAKEN[row.when]
+        return [Outcome(prop._replace(level=level), held), *refused]
+
+    def _consumes(self, call: Expr) -> bool:
+        if harmless(self.function, call.value):
+            return False
+        return any(
+            canon(arg) == self.thing.key and not keeps(self.function, call, index)
+            for index, arg in enumerate(call.args)
+        )
+
+    def assigned(self, target: Expr, value: Expr | None, prop: State, facts: Facts, node: Node) -> State:
+        if target.key == self.thing.key:
+            prop = prop._replace(level=self._assigned_level(value, prop, facts))
+        elif target.key == self.root and value is not None:
+            prop = prop._replace(level=HELD)
+        elif value is not None and prop.level == HELD and target.kind in ("field", "index", "unary"):
+            stored = canon(value).removeprefix("&") == self.thing.key
+            prop = prop._replace(level=PASSED) if stored else prop
+        if target.key in self.results and value is not None:
+            prop = prop._replace(code=value.key if _CODE.match(value.key) or value.kind == "call" else "")
+        return prop
+
+    def _assigned_level(self, value: Expr | None, prop: State, facts: Facts) -> int:
+        if value is None:
+            return prop.level
+        if value.value in ("NULL", "0") or value.value == "ERR_PTR":
+            return NOTHING
+        known = facts.get(f"#{id(value)}")
+        return NOTHING if known in ("0", "err") or (self.taken and value.kind == "name") else HELD
+
+    def branched(self, node: Node, outcome: bool, prop: State, facts: Facts) -> State | None:
+        known = facts.get(self.thing.key)
+        if prop.level in (HELD, TWICE) and (is_zero(known) or is_error(known)):
+            return prop._replace(level=NOTHING)
+        if node.id in self.loops and not outcome and prop.level == HELD:
+            return prop._replace(level=GIVEN)
+        return prop
+
+    def cleanup(self, node: Node, prop: State, facts: Facts) -> State:
+        return prop._replace(level=PASSED) if node.expr is not None and node.expr.key == self.thing.key else prop
+
+
+def _less(level: int) -> int:
+    return HELD if level == TWICE else GIVEN
+
+
+@fact
+def _results(function: Function) -> frozenset[str]:
+    """The variables that the function returns."""
+    returned = (n.expr for n in function.cfg.order if n.kind == "return" and n.expr is not None)
+    return frozenset(e.key for e in returned if e.kind == "name")
+
+
+def _same_thing(function: Function, key: str) -> frozenset[str]:
+    """The other variables for the same page: `page = folio_page(folio, 0)`, `folio = page_folio(page)`."""
+    found = {key}
+    for node in function.cfg.order:
+        for op, expr in node.events:
+            if op != "assign" or expr.value != "=" or expr.args[0].kind != "name":
+                continue
+            target, source = expr.args[0].key, canon(expr.args[1])
+            if source == key and expr.args[1].key != key:
+                found.add(target)
+            elif target == key and PATH.match(source) and source != "NULL":
+                found.add(source)
+    return frozenset(found)
+
+
+def _found_in(function: Function, key: str) -> frozenset[str]:
+    """What a walk finds: the results of calls that get its address, and what is read of its fields."""
+    found = set()
+    for node in function.cfg.order:
+        for op, expr in node.events:
+            if op != "assign" or expr.value != "=" or expr.args[0].kind != "name":
+                continue
+            source = expr.args[1]
+            handed = source.kind == "call" and any(a.key == f"&{key}" for a in source.args)
+            if handed or (source.kind == "field" and source.args[0].key == key):
+                found.add(expr.args[0].key)
+    return frozenset(found)

@@ -1,0 +1,129 @@
+"""GUP114 longterm-lost: a call that pinned for the long term, or for writing, does so on some paths only now.
+
+## What it does
+Compares the calls of a function before and after the patch. FOLL_LONGTERM reached a pin call on every path and does not
+any more; an argument lost FOLL_LONGTERM, FOLL_PIN or FOLL_WRITE while the call stayed; or a wrapper masks the flags
+with which one of its callers asks for the long term.
+
+## Why it matters
+Pages that stay pinned at the will of user space must not be in movable memory, in a file system's DAX mapping or behind
+a file's writeback. Who pinned for the long term before the patch had a reason; a path that misses the flag is as bad as
+no flag. A wrapper that passes FOLL_GET for FOLL_PIN hands out pages that are unpinned without ever having been pinned.
+
+## Bad
+```diff
+        if (write)
+-		flags |= FOLL_WRITE;
++		flags |= FOLL_WRITE | FOLL_LONGTERM;
+-	ret = pin_user_pages_remote(mm, addr, nr, flags | FOLL_LONGTERM, pages, NULL);
++	ret = pin_user_pages_remote(mm, addr, nr, flags, pages, NULL);
+```
+
+## Good
+```diff
+-	unsigned int flags = FOLL_WRITE | FOLL_LONGTERM;
++	unsigned int flags = FOLL_LONGTERM;
++	if (write)
++		flags |= FOLL_WRITE;
+```
+
+## Limits
+Silent where the flags of the new side are not all known, and where the patch adds the flag elsewhere in the function.
+
+## Sources
+Documentation/core-api/pin_user_pages.rst, cases 1 and 2; include/linux/mm_types.h (FOLL_LONGTERM, FOLL_PIN).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import comparison
+from mmlint.facts.function import Function
+from mmlint.facts.gup import LONGTERM, gup_calls
+from mmlint.facts.ir import Expr
+from mmlint.facts.steps import Act
+from mmlint.finding import Confidence, Hit, Severity, Step
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import S21
+
+_FLAGS = (LONGTERM, "FOLL_PIN", "FOLL_WRITE")
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report each call once, by its flags where they are known, else by its arguments."""
+    compared = comparison(change)
+    if compared is None:
+        return
+    after, told = compared.after, set()
+    had = {site.call.value for site in gup_calls(compared.before) if LONGTERM in site.flags.must}
+    for site in gup_calls(after):
+        if site.call.value in had and site.takes_flags and site.flags.exact and LONGTERM not in site.flags.must:
+            told.add(id(site.call))
+            message = f"FOLL_LONGTERM reached `{site.call.value}` on every path and does not now"
+            yield after.hit(site.call, message, anchor=f"longterm {site.call.value}")
+    yield from _masked(compared.before, after)
+    for old in compared.old:
+        new = compared.pairs.get(id(old))
+        if (
+            new is None
+            or old.word == "return"
+            or old.expr.kind != "call"
+            or new.expr.kind != "call"
+            or id(new.expr) in told
+        ):
+            continue
+        for flag in _lost(old, new):
+            if not _elsewhere(compared.before, after, flag):
+                yield after.hit(new.expr, f"`{new.word}` is no longer handed {flag}", anchor=f"{flag} {new.word}")
+
+
+def _masked(before: Function, after: Function) -> Iterator[Hit]:
+    """Calls to which the flags of the callers went through, one of whom asks for the long term, and do not now."""
+    passed = {site.call.value for site in gup_calls(before) if site.flags.params}
+    for site in gup_calls(after):
+        if site.call.value not in passed or site.flags.params or LONGTERM in site.flags.may:
+            continue
+        callers = after.program.callers(after.name, after.path, static=after.source.static)
+        asking = next((caller for caller in callers if LONGTERM in caller.words), None)
+        if asking is not None:
+            step = Step(asking.path, asking.line, f"`{asking.name}` asks for it")
+            message = f"FOLL_LONGTERM of the callers no longer reaches `{site.call.value}`"
+            yield after.hit(site.call, message, steps=(step,), anchor=f"masked {site.call.value}")
+
+
+def _lost(old: Act, new: Act) -> list[str]:
+    before, after = ({n for arg in act.expr.args for n in _set(arg)} for act in (old, new))
+    gained = any(name.startswith("FOLL_") and name not in before for name in after)
+    return [f for f in _FLAGS if f in before and f not in after and not (gained and f == "FOLL_WRITE")]
+
+
+def _set(flags: Expr) -> frozenset[str]:
+    """The flags that an argument sets: not those that it only lets through (`flags & FOLL_WRITE`)."""
+    if flags.kind == "binary" and flags.value == "&":
+        return frozenset()
+    return flags.names().difference(*(e.names() for e in flags.walk() if e.kind == "binary" and e.value == "&"))
+
+
+def _elsewhere(before: Function, after: Function, flag: str) -> bool:
+    """Whether the function names the flag as often as before: then it only came to stand in another place."""
+    return _times(after, flag) >= _times(before, flag)
+
+
+def _times(function: Function, flag: str) -> int:
+    exprs = (node.expr for node in function.cfg.order if node.expr is not None)
+    return sum(each.kind == "name" and each.value == flag for expr in exprs for each in expr.walk())
+
+
+RULE = Rule(
+    code="GUP114",
+    name="longterm-lost",
+    summary="a call pinned for the long term on every path and does not now",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=S21,
+    partial=True,
+)

@@ -1,0 +1,83 @@
+"""PAT115 exit-keeps-it: after the patch a way out, or the next turn of a loop, keeps what was given up there before.
+
+## What it does
+Follows each thing that a function gives up (`folio_put`, `unpin_user_pages`, `mmput`, `fput`, any `..._put`,
+`..._release`) on every path before and after the patch. A path that gave it up, or did not hold it, and now leaves the
+function with it, or takes the next one into the same variable, leaks it.
+
+## Why it matters
+An early `return` where the others `goto out`, a `continue` that jumps over the put at the end of the loop, a retry that
+takes the page once more: reviewers find these in new patches more often than any other leak.
+
+## Bad
+```diff
+-	if (filtered(folio))
+-		goto put;
++	if (filtered(folio)) {
++		addr += folio_size(folio);
++		continue;
++	}
+        ...
+-put:
+        addr += folio_size(folio);
+        folio_put(folio);
+```
+
+## Good
+```diff
++	if (filtered(folio)) {
++		addr += folio_size(folio);
++		folio_put(folio);
++		continue;
++	}
+```
+
+## Limits
+Only for a variable that both sides know by the same name. What is stored, returned or handed to a call that may keep it
+counts as given up. Silent where before, too, some path with the same result kept it.
+
+## Sources
+review rules RR-33, RR-39; Documentation/core-api/pin_user_pages.rst; kernel/resources.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.lifediff import turns
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import LEAK1
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report each thing once, at the way out or the new assignment."""
+    after = change.after
+    told: set[str] = set()
+    for turn in turns(change):
+        if after is None or turn.how not in ("kept", "lost") or turn.thing.key in told:
+            continue
+        told.add(turn.thing.key)
+        name = turn.thing.key
+        steps = (
+            (after.step(turn.release.line, f"`{turn.release.value}` gives it up elsewhere"),) if turn.release else ()
+        )
+        missing = f"`{turn.release.value}` is missing" if turn.release else "nothing gives it up"
+        if turn.how == "kept":
+            message = f"this way out keeps `{name}`, which it did not before: {missing}"
+        else:
+            message = f"`{name}` is taken anew while the one before is still held: {missing}"
+        yield after.hit(turn.node, message, steps=steps, anchor=f"{turn.how} {name}")
+
+
+RULE = Rule(
+    code="PAT115",
+    name="exit-keeps-it",
+    summary="a way out, or the next turn of a loop, keeps what it gave up before the patch",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=LEAK1,
+)

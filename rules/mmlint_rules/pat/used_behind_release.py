@@ -1,0 +1,90 @@
+"""PAT116 used-behind-release: a use that stood before the release comes behind it now, or the release comes twice.
+
+## What it does
+Follows each thing that a function gives up, on every path, before and after the patch. Reported are: a use of it (or of
+what was read out of a page-table walk) behind the release where it stood before it; a second release on one path; a
+release of what was handed on; a release whose count or pointer is set to zero before it now; one reference given up
+where a number of them was; a thing that is given up by the call for another kind of reference than the one taken; and
+a further reference that is not taken any more while the patch takes no release away.
+
+## Why it matters
+Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
+reference. The order of two lines is easily changed when code is moved or tidied up.
+
+## Bad
+```diff
++	put_page(page);
+        nid = page_to_nid(page);
+-	put_page(page);
+```
+
+## Good
+```diff
+        nid = page_to_nid(page);
++	unlock(obj);
+        put_page(page);
+```
+
+## Limits
+Only for a variable that both sides know by the same name; a use that came behind a release before the patch, too, is
+left alone, and so is what holds a reference of its own.
+
+## Sources
+review rules RR-36, RR-37; Documentation/core-api/pin_user_pages.rst; kernel/resources.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.lifediff import Turn, turns
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import UAF1
+
+_HOW = ("late", "again", "idle", "door", "fewer", "untaken")
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report each thing once, at the use or release."""
+    after = change.after
+    told: set[str] = set()
+    for turn in turns(change):
+        if after is None or turn.how not in _HOW or turn.thing.key in told:
+            continue
+        told.add(turn.thing.key)
+        if turn.release is None:
+            continue
+        step = after.step(turn.release.line, f"`{turn.release.value}` gives it up")
+        yield after.hit(
+            turn.node, _message(turn, turn.release.value), steps=(step,), anchor=f"{turn.how} {turn.thing.key}"
+        )
+
+
+def _message(turn: Turn, call: str) -> str:
+    name = turn.thing.key
+    if turn.how == "late":
+        what = turn.text if len(turn.text) <= 40 else turn.text.split("(")[0]
+        return f"`{what}` comes behind `{call}` now, which gives up `{name}`"
+    if turn.how == "idle":
+        return f"`{call}` is handed a zero now, what `{name}` holds stays"
+    if turn.how == "door":
+        return f"`{name}` is given up by `{call}` now, which is for another reference than the one taken"
+    if turn.how == "untaken":
+        return f"`{call}` took a reference of `{name}` here, and nothing of the patch gives up one less"
+    if turn.how == "fewer":
+        return f"`{call}` gives up one reference of `{name}`, where a number of them was given up before"
+    return f"`{name}` is given up again here, after it was given up or handed on"
+
+
+RULE = Rule(
+    code="PAT116",
+    name="used-behind-release",
+    summary="a use comes behind the release that it stood before, or the release comes twice",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=UAF1,
+)
