@@ -10,29 +10,23 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import reduce
 
-from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import is_pure
 from mmlint.facts.function import Function, call_targets, fact
-from mmlint.facts.giveback import RESOURCES, all_calls, fails, given_by
+from mmlint.facts.giveback import RESOURCES
 from mmlint.facts.gup import GupSite, argument_flags, gup_calls
 from mmlint.facts.ir import Expr
-from mmlint.facts.loops import loops_with
+from mmlint.facts.keeping import Kept, live_at_success
 from mmlint.facts.scopes import in_scope, leading_to
-from mmlint.facts.values import Facts, join_value
 from mmlint.finding import Step
 
 _MAX_DEPTH = 4
 _MAX_CALLERS = 12
-_FAILED = {"ok": "bad", "!0": "0", ">0": "<0", ">=0": "<0", "0": "<0"}
 _COMPLETION = re.compile(r"(complet(e|ion)|done|end_?io|callback|_cb|_irq|_isr|interrupt|tasklet)", re.I)
 _COMPLETION_TYPES = re.compile(r"struct (bio|kiocb|request|dma_async_tx_descriptor|urb) \*")
 _NOTIFIERS = re.compile(
     rb"\b(mmu_interval_notifier_insert\w*|mmu_notifier_(register|get)\w*|mmu_interval_read_begin)\s*\("
 )
-
-Live = frozenset[int]
 
 
 class Lifetime(StrEnum):
@@ -149,14 +143,6 @@ def _pinning_names(first: Function) -> frozenset[str]:
 # ------------------------------------------------------------------- held at a successful return
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The sites (ids of their calls) whose pages a successful return leaves held, and what is known of its result."""
-
-    sites: frozenset[int] = frozenset()
-    value: str | None = None
-
-
 @fact
 def kept(function: Function) -> Kept:
     """The sites whose pages are still held at some successful return."""
@@ -164,7 +150,8 @@ def kept(function: Function) -> Kept:
     if not sites:
         return Kept()
     taken = {id(s.call): _taken(function, s.site) for s in sites if s.through or _hands_out(s.site)}
-    return _live_at_success(function, taken, {RESOURCES[s.site.kind] for s in sites})
+    holders = {id(s.call): s.site.pages for s in sites if s.site.pages is not None}
+    return live_at_success(function, taken, {RESOURCES[s.site.kind] for s in sites}, holders)
 
 
 def _hands_out(site: GupSite) -> bool:
@@ -186,55 +173,6 @@ def _success(callee: Function, value: str | None) -> str:
     return "ok" if "*" in returns else "!0" if returns == "bool" else ">=0"
 
 
-def _live_at_success(function: Function, taken: dict[int, str], kinds: set[str]) -> Kept:
-    flow = solve(function.cfg, _Held(function, taken, kinds))
-    found: set[int] = set()
-    values: list[str | None] = []
-    for node, live, _, value in flow.returns:
-        if live and not fails(function, node, value):
-            found |= live
-            values.append(value)
-    return Kept(frozenset(found), reduce(join_value, values) if values else None)
-
-
-class _Held:
-    """Which sites' pages are held. A release of the right kind gives back all of them; so does a loop of releases."""
-
-    initial: Live = frozenset()
-
-    def __init__(self, function: Function, taken: dict[int, str], kinds: set[str]) -> None:
-        self.function = function
-        self.taken = taken
-        self.kinds = kinds
-        acquiring = {node.id for node, call in all_calls(function) if id(call) in taken}
-        gives = [node for node, call in all_calls(function) if self._gives(call)]
-        self.loops = loops_with(function, gives, without=acquiring)
-
-    def _gives(self, call: Expr) -> bool:
-        return bool(given_by(self.function, call).always & self.kinds)
-
-    def call(self, call: Expr, prop: Live, facts: Facts, node: Node) -> Iterable[Outcome[Live]] | None:
-        taken = self.taken.get(id(call))
-        if taken is None:
-            return self._given(call, prop) if prop else None
-        return [Outcome(prop | {id(call)}, taken), Outcome(prop, _FAILED.get(taken, "0"))]
-
-    def _given(self, call: Expr, prop: Live) -> list[Outcome[Live]] | None:
-        given = given_by(self.function, call)
-        if given.always & self.kinds:
-            return [Outcome(frozenset())]
-        return [Outcome(frozenset(), "<0"), Outcome(prop)] if given.failing & self.kinds else None
-
-    def assigned(self, target: Expr, value: Expr | None, prop: Live, facts: Facts, node: Node) -> Live:
-        return prop
-
-    def branched(self, node: Node, outcome: bool, prop: Live, facts: Facts) -> Live | None:
-        return frozenset() if node.id in self.loops else prop
-
-    def cleanup(self, node: Node, prop: Live, facts: Facts) -> Live:
-        return prop
-
-
 # ------------------------------------------------------------------- lifetime
 
 
@@ -243,10 +181,12 @@ def lifetime(function: Function, pin: PinSite) -> Lifetime:
     site = pin.site
     if site.pages is None and not pin.through:
         return Lifetime.CALL
-    if site.kind == "extract":
-        return Lifetime.IO if id(site.call) in kept(function).sites else Lifetime.CALL
-    if id(site.call) not in kept(function).sites:
+    if id(site.call) not in kept(function).sites or _of_kernel(function, site):
         return Lifetime.CALL
+    if _serves_entry(function, 0) or _goes_as_pfn(function, site):
+        return Lifetime.HANDED
+    if site.kind == "extract" and (site.pages is None or "->" not in site.pages.key):
+        return Lifetime.IO
     if _callers_release(function, RESOURCES[site.kind], kept(function).value, 0):
         return Lifetime.CALLER
     givers = releasers(function, pin)
@@ -269,6 +209,41 @@ def _callers_release(function: Function, resource: str, value: str | None, depth
     return bool(callers) and all(_releases_after(caller, function, resource, value, depth) for caller in callers)
 
 
+def _of_kernel(function: Function, site: GupSite) -> bool:
+    """Whether pages are extracted from an iterator over kernel memory that the function made: nothing is taken."""
+    if site.kind != "extract" or not site.call.args:
+        return False
+    makers = function.tables.kernel_iters
+    for name, calls in function.calls.items():
+        local = next(iter(function.program.named(function.path, name)), None)
+        makes = name in makers or (local is not None and not makers.isdisjoint(local.calls))
+        if makes and any(arg.key == site.call.args[0].key for _, call in calls for arg in call.args):
+            return True
+    return False
+
+
+def _goes_as_pfn(function: Function, site: GupSite) -> bool:
+    """Whether the one page is handed on by its number, with the reference (`soft_offline_page(pfn, flags)`)."""
+    single = site.pages is not None and site.pages.kind == "unary" and site.pages.value == "&"
+    page = site.pages.args[0].key if single and site.pages is not None else ""
+    targets = call_targets(function)
+    made = [targets.get(id(call)) for _, call in function.calls.get("page_to_pfn", ()) if call.args[0].key == page]
+    numbers = {target.value for target in made if target is not None and target.kind == "name"}
+    taking = (c for n, calls in function.calls.items() if n.islower() and not is_pure(n) for _, c in calls)
+    return any(arg.key in numbers for call in taking for arg in call.args)
+
+
+def _serves_entry(function: Function, depth: int) -> bool:
+    """Whether `function` is the inside of an entry point of its file, whose callers are judged by themselves."""
+    if function.name in function.tables.gup:
+        return True
+    if depth >= 3:
+        return False
+    others = function.program.functions(function.path)
+    callers = [f for f in others if function.name in f.words and function.name in f.calls and f is not function]
+    return bool(callers) and all(_serves_entry(caller, depth + 1) for caller in callers)
+
+
 def _serves_file_io(function: Function, depth: int) -> bool:
     """Whether all ways into `function` start at a read or write method of a file, at most three calls up."""
     if any(p.type_text.startswith("loff_t *") for p in function.source.params):
@@ -283,7 +258,7 @@ def _releases_after(caller: Function, callee: Function, resource: str, value: st
     calls = caller.calls.get(callee.name)
     if not calls:
         return False
-    live = _live_at_success(caller, {id(call): _success(callee, value) for _, call in calls}, {resource})
+    live = live_at_success(caller, {id(call): _success(callee, value) for _, call in calls}, {resource})
     return not live.sites or _callers_release(caller, resource, live.value, depth + 1)
 
 

@@ -72,6 +72,7 @@ class Tables:
     borrows: dict[str, e.Borrow]
     teardowns: dict[str, e.Teardown]
     entry_pages: dict[str, e.EntryPage]
+    kernel_iters: frozenset[str]
     probes: tuple[e.Probe, ...]
     sections: Mapping[str, tuple[Row, ...]]
     release: str = ""
@@ -181,6 +182,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         borrows=_one(store.of("borrow", e.Borrow)),
         teardowns=_one(store.of("teardown", e.Teardown)),
         entry_pages=_one(store.of("entry_page", e.EntryPage)),
+        kernel_iters=frozenset(row.name for row in store.of("kernel_iter", e.Plain)),
         probes=tuple(store.of("probe", e.Probe)),
         sections=sections,
         release=release,
