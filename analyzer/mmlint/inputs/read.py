@@ -90,7 +90,9 @@ def _patches(data: bytes, name: str, result: PatchSet) -> Iterator[Patch]:
         yield from page.read(data, name, result)
         return
     if not _DIFF.search(data):
-        result.errors.append(InputError(name, "neither mail nor diff: no patch in it"))
+        result.errors.append(
+            InputError(name, "neither mail nor diff: no patch in it; `mmlint check` takes source files")
+        )
         return
     yield from _bare(data, name, result)
 
