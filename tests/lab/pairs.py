@@ -41,7 +41,6 @@ def _named(whole: str, broken: str) -> tuple[Behaviour, Behaviour]:
 
 
 _PTE_ONLY = UPSTREAM.but("upstream, pte only", levels=frozenset({"pte"}))
-_HUGETLB = _PTE_ONLY.but("upstream, pte only, by mapcount", reuse="mapcount")
 _NO_UNSHARE = UPSTREAM.but("upstream, no unshare", gup_break="none")
 _SLEEPS = r"BUG: sleeping function called|Illegal context switch in RCU"
 _CRASH = r"BUG: (unable to handle|kernel NULL pointer)|general protection fault|kernel BUG at"
@@ -69,15 +68,15 @@ PAIRS: tuple[Pair, ...] = (
         "fork-guard-hugetlb",
         "pinned-huge-page-fork.hugetlb",
         Behaviour("upstream, hugetlb", (UPSTREAM, "hugetlb")),
-        Behaviour("upstream pte only, reuse by mapcount, hugetlb", (_HUGETLB, "hugetlb")),
-        note="hugetlb_wp reuses an anonymous page with one mapper, so with the child gone nothing is lost",
+        Behaviour("upstream pte only, hugetlb", (_PTE_ONLY, "hugetlb")),
     ),
     Pair(
-        "S3",
+        "S1",
         "fork-guard-hugetlb",
-        "pinned-huge-page-fork.hugetlb_child_stays",
+        "pinned-huge-page-fork.hugetlb_child_leaves",
         Behaviour("upstream"),
-        Behaviour("upstream, shared, reuse by mapcount", (SHARE.but(reuse="mapcount"), "parent")),
+        Behaviour("upstream, shared, reuse by mapcount", SHARE.but(reuse="mapcount")),
+        note="hugetlb_wp reuses an anonymous page with one mapper, so with the child gone nothing is lost",
     ),
     Pair(
         "S8",
@@ -139,7 +138,8 @@ PAIRS: tuple[Pair, ...] = (
         "S24",
         "uffd-event-for-unshare",
         "uffd-event-for-a-read",
-        *_named("writes-only", "all-faults"),
+        Behaviour("upstream", UPSTREAM),
+        Behaviour("upstream, event for all", UPSTREAM.but("event for all", uffd_event="all")),
     ),
     Pair("UFFD1", "uffd-wp-lost-in-swap", "uffd-wp-bit-lost-on-move.swap", *_named("bit-carried", "bit-dropped")),
     Pair("UFFD1", "uffd-wp-lost-in-fork", "uffd-wp-bit-lost-on-move.fork", *_named("bit-carried", "bit-dropped")),
@@ -201,8 +201,9 @@ PAIRS: tuple[Pair, ...] = (
         "locks.held",
         *_named("unlock", "keep"),
         report=r"possible recursive locking detected",
+        runs=1,
     ),
-    Pair("WALK1", "walk-left-locked", "locks.walk", *_named("walk-done", "just-return"), report=_SLEEPS),
+    Pair("WALK1", "walk-left-locked", "locks.walk", *_named("walk-done", "just-return"), report=_SLEEPS, runs=1),
     Pair("LEAK1", "old-page-kept-by-cow", "leaks.reference", *_named("put", "forget"), runs=1),
     Pair("LEAK2", "pins-kept-on-error", "leaks.error", *_named("unpin", "keep")),
     Pair(

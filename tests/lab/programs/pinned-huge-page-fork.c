@@ -38,12 +38,12 @@ LITMUS(pmd, pmd)
 
 static enum outcome hugetlb(void)
 {
-	return with(hugetlb_page(), 0);
+	return with(hugetlb_page(), 1);
 }
 LITMUS(hugetlb, hugetlb)
 
-static enum outcome hugetlb_child_stays(void)
+static enum outcome hugetlb_child_leaves(void)
 {
-	return with(hugetlb_page(), 1);
+	return with(hugetlb_page(), 0);
 }
-LITMUS(hugetlb_child_stays, hugetlb_child_stays)
+LITMUS(hugetlb_child_leaves, hugetlb_child_leaves)

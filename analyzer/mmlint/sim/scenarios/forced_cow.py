@@ -7,10 +7,20 @@ from mmlint.sim.model.fault import user_read, user_write
 from mmlint.sim.model.gup import gup_slow, unpin
 from mmlint.sim.model.kernel import K1PIN, Kernel
 from mmlint.sim.model.machine import Machine
-from mmlint.sim.model.mm import Vma
+from mmlint.sim.model.mm import Mm, Vma
 from mmlint.sim.oracles import watch
 from mmlint.sim.scenario import HOLDS, Scenario, Variant
 from mmlint.sim.world import Op, World
+
+
+def _watched_and_shared(m: Machine) -> Mm:
+    """A process with a page that a monitor has write-protected and that another process maps too."""
+    mm, other = m.mm("P"), m.mm("C")
+    page = m.anon(mm, 0, write=False, vma=Vma(uffd_wp=True), uffd_wp=True)
+    page.refcount, page.mapcount, page.exclusive = 2, 2, False
+    other.vmas[0] = Vma()
+    other.set(0, mm.pte(0)._replace(uffd_wp=False))
+    return mm
 
 
 def _s23(w: World, kernel: Kernel) -> None:
@@ -22,14 +32,7 @@ def _s23(w: World, kernel: Kernel) -> None:
     """
     m = Machine(w, kernel)
     watch(m, "O2", "O4")
-    mm = m.mm("P")
-    m.anon(mm, 0, write=False, vma=Vma(uffd_wp=True), uffd_wp=True)
-    other = m.mm("C")
-    page = mm.pte(0).page
-    assert page is not None
-    page.refcount, page.mapcount, page.exclusive = 2, 2, False
-    other.vmas[0] = Vma()
-    other.set(0, mm.pte(0)._replace(uffd_wp=False))
+    mm = _watched_and_shared(m)
     pin = m.pin("dev", mm, 0)
 
     def reader() -> Op[None]:
@@ -104,14 +107,14 @@ S26 = Scenario(
 def _s24(w: World, kernel: Kernel) -> None:
     """A read that only has to break COW raises a userfaultfd write event, and the reader is the monitor itself.
 
-    It waits for itself. The event is for real writes only (FAULT_FLAG_WRITE).
+    It waits for itself. The event is for real writes only (FAULT_FLAG_WRITE). The page is shared, or a kernel with
+    exclusive pages has nothing to break.
 
     Digest 000: PA (L1934-2194), cover letter L25-60.
     """
     m = Machine(w, kernel)
     watch(m, "O4")
-    mm = m.mm("P")
-    m.anon(mm, 0, write=False, vma=Vma(uffd_wp=True), uffd_wp=True)
+    mm = _watched_and_shared(m)
     pin = m.pin("dump", mm, 0)
 
     def monitor_that_reads() -> Op[None]:
