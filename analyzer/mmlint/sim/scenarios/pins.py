@@ -214,7 +214,7 @@ def _s28(w: World, policy: tuple[Kernel, str]) -> None:
 
     The model has one page per mapping; the level chooses which copy function decides (copy_one_pte, copy_huge_pmd,
     copy_huge_pud, copy_hugetlb_page_range). hugetlb's own write fault (hugetlb_wp) reuses an anonymous page with one
-    mapper, so with the child gone nothing is lost there: the child has to stay. A real kernel showed that (docs/lab.md).
+    mapper, so with the child gone nothing is lost there: the child has to stay (a real kernel showed it, docs/lab.md).
 
     Digest 000: Jason L5335-5366; d042035eaf5f and 4eae4efa2c29 for the huge cases.
     """
