@@ -13,6 +13,11 @@ from typer.testing import CliRunner
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 CASES = {
+    "PTL107": ("\tif (prealloc)\n\t\tput_page(prealloc);\n", ""),
+    "PTL108": (
+        "\t\tunlock_page(vmf->page);\n\t\twp_page_reuse(vmf);\n",
+        "\t\twp_page_reuse(vmf);\n\t\tunlock_page(vmf->page);\n",
+    ),
     "MIG102": ("pte_dirty(pteval))\n\t\tfolio_mark_dirty(folio);\n", "pte_dirty(pteval))\n\t\tcount_vm_event(1);\n"),
     "MIG103": ("\tif (pte_swp_soft_dirty(old_pte))\n\t\tpte = pte_mksoft_dirty(pte);\n", ""),
 }
