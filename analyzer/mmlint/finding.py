@@ -219,6 +219,8 @@ class Report:
     """The inline ignores of the files analysed and of the mails read."""
     whole: list[str] = field(default_factory=list)
     """Files of which every function was analysed: there a silencer that did nothing is useless."""
+    placed: list[PatchRef] = field(default_factory=list)
+    """The patches analysed as a whole on their tree: there an ignore in the mail that did nothing is useless."""
     mails: list[Mail] = field(default_factory=list)
     """The mails of the patches, in order, for the writers that answer them."""
     suppressed: list[Suppressed] = field(default_factory=list)
@@ -228,7 +230,7 @@ class Report:
 
     def extend(self, other: Report) -> None:
         """Add everything another report holds."""
-        for name in ("findings", "errors", "notes", "fixed", "ignores", "whole", "mails", "suppressed"):
+        for name in ("findings", "errors", "notes", "fixed", "ignores", "whole", "placed", "mails", "suppressed"):
             getattr(self, name).extend(getattr(other, name))
         self.sources.update(other.sources)
         self.interrupted |= other.interrupted

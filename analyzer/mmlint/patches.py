@@ -54,7 +54,9 @@ class PatchRun:
         misfits = {error.path for error in placed.errors}
         if placed.how != "failed":
             self.states(replace(patch, changes=_without(patch, misfits)), placed.before, placed.after)
-        if misfits:
+        if not misfits:
+            self.report.placed.append(patch.ref)
+        else:
             left = tuple(change for change in patch.changes if change.path in misfits)
             names = ", ".join(dict.fromkeys(change.path for change in left))
             self.fragments(replace(patch, changes=left), f"it does not apply to the tree in {names}")

@@ -159,6 +159,14 @@ def test_a_line_below_the_dashes_silences_with_its_reason(run: Run, tree: Path) 
     assert "POL103" in unreasoned.stdout
 
 
+def test_a_useless_line_in_a_mail_is_said_where_all_of_the_patch_was_seen(run: Run, tree: Path) -> None:
+    mail = patch_mail("mmlint: ignore[REF101] nothing of the kind")
+    words = ("patch", "-", "--select", "REF101,POL", "-o", "concise", "-q")
+    assert "POL101" not in run(*words, stdin=mail).stdout
+    (tree / "mm/bad.c").write_text(GOOD, encoding="utf-8")
+    assert "warning[POL101] ignore of REF101 silences nothing here" in run(*words, "--tree", ".", stdin=mail).stdout
+
+
 def test_a_patch_that_does_not_apply_is_not_said_to_have_no_tree(run: Run, tree: Path) -> None:
     (tree / "mm/bad.c").write_text("int other;\n", encoding="utf-8")
     result = run("patch", "-", "--tree", ".", stdin=patch_mail(""))

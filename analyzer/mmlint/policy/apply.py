@@ -125,13 +125,12 @@ class _Silencer:
 
     def complaints(self, settings: Settings) -> Iterable[tuple[PolicyRule, Finding]]:
         """Findings about the silencers themselves."""
-        whole = set(self._report.whole)
         for ignore in self._ignores:
             codes = ", ".join(ignore.codes)
             if not ignore.reason or not ignore.codes:
                 missing = "reason" if ignore.codes else "rule code"
                 yield UNREASONED, _finding(UNREASONED, f"ignore without a {missing} has no effect", ignore)
-            elif ignore not in self._used and ignore.path in whole and _ran(ignore.codes, settings):
+            elif ignore not in self._used and self._whole(ignore) and _ran(ignore.codes, settings):
                 yield USELESS, _finding(USELESS, f"ignore of {codes} silences nothing here", ignore)
         for entry in self._entries:
             if entry.expired(self._today):
@@ -140,6 +139,10 @@ class _Silencer:
             elif entry not in self._used and self._looked_at(entry, settings):
                 message = f"suppression of {entry.code} in {entry.path} silences nothing"
                 yield USELESS, _finding(USELESS, message, entry)
+
+    def _whole(self, ignore: Ignore) -> bool:
+        """Whether everything that the ignore could silence was analysed."""
+        return ignore.patch in self._report.placed if ignore.patch else ignore.path in self._report.whole
 
     def _looked_at(self, entry: suppressions.Suppression, settings: Settings) -> bool:
         """Whether this run would have shown what the entry silences: only if a file it names was analysed whole."""
