@@ -44,7 +44,13 @@ class Breach:
 @fact
 def prealloc_breaches(function: Function) -> tuple[Breach, ...]:
     """The first breach of each kind for each page that is allocated ahead."""
-    if "EAGAIN" not in function.words or function.source.damaged or function.cfg.truncated:
+    words = function.words
+    if (
+        "EAGAIN" not in words
+        or words.isdisjoint(("page", "folio"))
+        or function.source.damaged
+        or function.cfg.truncated
+    ):
         return ()
     pages = {n.name for n in function.cfg.nodes if n.kind == "decl" and _PAGE.search(n.type)}
     found: list[Breach] = []

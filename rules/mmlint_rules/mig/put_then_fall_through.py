@@ -68,6 +68,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(fall_throughs,),
+    tokens=("folio_put", "put_page", "folio_put_refs", "folio_putback_lru", "putback_lru_page"),
     check=check,
     scenario=HM4,
 )

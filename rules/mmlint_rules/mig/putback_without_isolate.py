@@ -74,6 +74,10 @@ RULE = Rule(
     confidence=Confidence.HIGH,
     since="0.1",
     needs=(unisolated,),
+    tokens=(
+        *("folio_isolate_lru", "isolate_lru_page", "isolate_hugetlb", "folio_isolate_hugetlb"),
+        "isolate_movable_page",
+    ),
     check=check,
     scenario=ISO1,
 )
