@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Callable
@@ -15,9 +16,7 @@ class LabError(Exception):
 def folder() -> Path:
     """`$MMLINT_LAB`, or `mmlint-lab` in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(os.environ.get("MMLINT_LAB") or Path(base) / "mmlint-lab")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    return Path(os.environ.get("MMLINT_LAB") or Path(base) / "mmlint-lab")
 
 
 def key_of(*parts: bytes) -> str:
@@ -29,10 +28,16 @@ def key_of(*parts: bytes) -> str:
 
 
 def cached(name: str, make: Callable[[Path], None]) -> Path:
-    """The file of that name, made first if it is not there. A maker that fails leaves nothing behind."""
+    """The file of that name, made first if it is not there, by one process at a time. A failure leaves nothing."""
     target = folder() / name
-    if not target.exists():
-        unfinished = target.with_name(f"{target.name}.{os.getpid()}")
-        make(unfinished)
-        unfinished.rename(target)
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_name(f"{target.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            unfinished = target.with_name(f"{target.name}.new")
+            make(unfinished)
+            unfinished.rename(target)
+    target.with_name(f"{target.name}.lock").unlink(missing_ok=True)
     return target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.cache import LabError, cached, folder, key_of
+from tests.lab.cache import LabError, cached, key_of
 from tests.lab.image import initramfs
 from tests.lab.machine import boot
 
@@ -30,7 +30,6 @@ class Boot:
         key = key_of(
             self.image.name.encode(), initramfs().name.encode(), repr((self.edit, self.programs, self.runs)).encode()
         )
-        (folder() / "consoles").mkdir(exist_ok=True)
         return cached(f"consoles/{self.edit}-{key}", self._boot)
 
     def _boot(self, target: Path) -> None:

@@ -12,6 +12,7 @@ from mmlint.sim.scenario import HOLDS, kernels_shown
 from mmlint.sim.scenarios import all_scenarios
 
 from tests.lab import console, judge, model
+from tests.lab.cache import LabError, cached
 from tests.lab.edits import HEADER, SWITCH_C
 from tests.lab.image import _entry
 from tests.lab.mutations import MUTATIONS, by_name
@@ -91,6 +92,25 @@ def test_every_edit_fits_the_tree_and_moves_no_line() -> None:
     for name, text in files.items():
         if HEADER not in name and name not in (SWITCH_C, "mm/Makefile"):
             assert text.count("\n") == (tree / name).read_text(encoding="utf-8").count("\n"), name
+
+
+def test_what_is_cached_is_made_once_and_a_failure_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMLINT_LAB", str(tmp_path / "lab"))
+    made = []
+
+    def make(target: Path) -> None:
+        made.append(target)
+        target.write_text("half")
+        if len(made) == 1:
+            raise LabError("no")
+
+    with pytest.raises(LabError):
+        cached("consoles/x", make)
+    assert not (tmp_path / "lab/consoles/x").exists()
+    assert [cached("consoles/x", make).read_text() for _ in range(2)] == ["half", "half"]
+    assert len(made) == 2
 
 
 def test_an_archive_entry_is_aligned() -> None:

@@ -16,7 +16,7 @@ from tests.lab.mutations import MUTATIONS, Mutation
 
 CONFIG = Path(__file__).with_name("kernel.config")
 BUILD_MINUTES = 60
-PLACES = (Path.home() / "kernel", Path("/usr/src"))
+PLACES = (Path.home() / "kernel", folder().parent / "mmlint" / "kernel", Path("/usr/src"))
 TOOLS = {
     "gcc": "gcc",
     "make": "make",
@@ -37,18 +37,18 @@ def check_tools() -> None:
 
 
 def source(version: str) -> Path:
-    """The unpacked source of a release, from ~/kernel, /usr/src or its archive in /usr/src. Raises `LabError`."""
+    """The unpacked source of a release, or its archive in /usr/src, unpacked into the cache. Raises `LabError`."""
     name = f"linux-source-{version}"
-    for place in PLACES:
+    places = (*PLACES, folder() / "source")
+    for place in places:
         if (place / name / "Makefile").exists():
             return place / name
     archive = next(Path("/usr/src").glob(f"{name}.tar.*"), None)
     if archive is None:
-        raise LabError(f"no {name} in {' or '.join(map(str, PLACES))}; apt-get install {name}")
-    target = folder() / "source"
+        raise LabError(f"no {name} in {', '.join(map(str, PLACES))}; apt-get install {name}")
     with tarfile.open(archive) as tar:
-        tar.extractall(target, filter="tar")
-    return target / name
+        tar.extractall(places[-1], filter="tar")
+    return places[-1] / name
 
 
 def release(tree: Path) -> str:
@@ -90,7 +90,7 @@ def kernel(version: str, say: Say, patch: Path | None = None) -> tuple[Path, Pat
     build = folder() / (f"build-{release(tree)}" + (f"-{key_of(changed)}" if patch else ""))
     _prepare(tree, build, files, patch, say)
     _make(build, say)
-    images.mkdir(exist_ok=True)
+    images.mkdir(parents=True, exist_ok=True)
     for made, kept in ((build / "vmlinux", symbols), (build / "arch/x86/boot/bzImage", image)):
         shutil.copyfile(made, kept.with_suffix(".new"))
         kept.with_suffix(".new").rename(kept)
