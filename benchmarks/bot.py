@@ -125,14 +125,13 @@ def load(options: argparse.Namespace) -> None:
             time.sleep(options.pace)
         if seen % 250 == 0:
             samples.append((seen, memory(process.pid)))
-    while True:
-        known = int(str((ask(home, "select count(*) from mails") or [(0,)])[0][0]))
+    known, quiet = -1, 0
+    while quiet < 4:
+        before, known = known, int(str((ask(home, "select count(*) from mails") or [(0,)])[0][0]))
+        quiet = quiet + 1 if known == before and not pending(home) else 0
         samples.append((known, memory(process.pid)))
-        taken = any("maildir" in line for line in (home / "log.jsonl").read_text().splitlines()[-1:])
-        if known and not pending(home) and not taken and time.monotonic() - started > 10:
-            break
         time.sleep(2)
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - started - 8
     process.send_signal(signal.SIGTERM)
     process.wait(60)
     tell_load(home, seen, seconds, samples)

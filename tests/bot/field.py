@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.bot.letters import LIST, MINI, parsed
+from tests.bot.letters import LIST, MINI, RULES, parsed
 from tests.bot.servers import Dovecot, PublicInbox, deliver, free_port
 
 FOREVER = "99999d"
@@ -82,6 +82,7 @@ class Field:
             rows += ["[[sources]]", *(f"{name} = {json.dumps(value)}" for name, value in source.items())]
         rows += ["[[trees]]", f"path = {json.dumps(str(self.store))}", 'name = "mini"', 'branches = ["next", "main"]']
         rows += ["[filter]", f'max-age = "{FOREVER}"', "paths = []", "[policy]", f'patience = "{FOREVER}"']
+        rows += [f"settings = {json.dumps(str(RULES))}"]
         rows += ["[replies]", "dry-run = false", 'sender = "mmlint bot <bot@mmlint.example>"', 'embargo = "0s"']
         rows += [
             f'lists = ["{LIST}"]',

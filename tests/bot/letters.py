@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from mmlint.bot.config import Config, FilterConfig, RepliesConfig, TreeConfig
+from mmlint.bot.config import Config, FilterConfig, PolicyConfig, RepliesConfig, TreeConfig
 from mmlint.bot.log import Log
 from mmlint.bot.loop import Bot
 from mmlint.bot.sinks import Sink
@@ -24,6 +24,7 @@ from mmlint.bot.state import State, outbox, series
 ROOT = Path(__file__).parent.parent.parent
 PATCHES = ROOT / "fixtures/patches"
 MINI = ROOT / "fixtures/trees/mini"
+RULES = Path(__file__).parent / "rules.toml"
 LIST = "linux-mm@lists.example"
 AUTHOR = "Mini Author <author@mini.example>"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()
@@ -91,6 +92,7 @@ def settings(**replies: Any) -> Config:
         state=":memory:",
         trees=(TreeConfig(str(MINI), "mini"),),
         filter=FilterConfig(paths=()),
+        policy=PolicyConfig(settings=str(RULES)),
         replies=replace(
             RepliesConfig(
                 dry_run=False,

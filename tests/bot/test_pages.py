@@ -21,7 +21,7 @@ from mmlint.bot.summary import text
 from mmlint.cli import app
 from typer.testing import CliRunner
 
-from tests.bot.letters import LIST, MINI, NOON, Lab, body_of, letter, parsed, patch, settings
+from tests.bot.letters import LIST, MINI, NOON, RULES, Lab, body_of, letter, parsed, patch, settings
 from tests.bot.servers import deliver
 
 SCRIPT = "<script>alert(1)</script>"
@@ -143,6 +143,8 @@ path = "{MINI}"
 name = "mini"
 [filter]
 max-age = "99999d"
+[policy]
+settings = "{RULES}"
 [replies]
 drafts = "drafts"
 sender = "bot <bot@mmlint.example>"

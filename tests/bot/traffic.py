@@ -160,6 +160,7 @@ _HOSTILE: dict[str, Callable[[int], bytes]] = {
     ),
     "cc with a header in it": lambda n: _hostile(n, _BUG, cc=f'"a\r\n Bcc: {VICTIM}" <c{n}@x.example>'),
     "directions turned round": lambda n: _hostile(n, _BUG, f"[PATCH] \u202e\u2066 x {n}"),
+    "what no database takes": lambda n: _hostile(n, _BUG, f"[PATCH] =?utf-7?q?+2AA-?= \0 {_words(chr(0))} {n}"),
     "references with junk": lambda n: _hostile(n, _BUG, References=f"<a{n}@x> <b\x07@y> < > <{'c' * 900}@z>"),
     "a newline in the Message-ID": lambda n: _hostile(n, _BUG).replace(b"@traffic", b"@\n traffic"),
     "no Message-ID": lambda n: _hostile(n, _BUG).replace(b"Message-ID:", b"X-Other:"),
@@ -184,5 +185,6 @@ _ANSWERED = {
     "name with a header in it",
     "cc with a header in it",
     "directions turned round",
+    "what no database takes",
     "references with junk",
 }

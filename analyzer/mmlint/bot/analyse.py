@@ -26,6 +26,7 @@ from mmlint.policy.discovery import read
 from mmlint.settings import Settings
 
 _FITS = ("applied", "already")
+_TEXTS = ("subject", "mail_subject", "author", "sender", "date", "body", "to", "cc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,11 @@ def _analyse(job: Job) -> Result:
 
 
 def _patches(raw: bytes) -> list[Patch]:
-    return mail.read(raw, "mail").patches
+    """The patches of a mail; characters that no encoding has (UTF-7 makes such) are replaced in their texts."""
+    return [
+        replace(patch, **{name: getattr(patch, name).encode("utf-8", "replace").decode() for name in _TEXTS})
+        for patch in mail.read(raw, "mail").patches
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _MB = 1 << 20
 _MAX_RESULT = 64 * _MB
 _FILES = 256
+_SMALL_WINDOWS = ("core.packedGitWindowSize=16m", "core.packedGitLimit=256m")
+"""For git, which maps gigabytes of a kernel's packs at once otherwise, beyond the limit of memory."""
 
 
 class CellError(RuntimeError):
@@ -144,6 +146,9 @@ def _confine(limits: Limits) -> None:
         hard = resource.getrlimit(what)[1]
         bound = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
         resource.setrlimit(what, (bound, bound))
+    os.environ["GIT_CONFIG_COUNT"] = str(len(_SMALL_WINDOWS))
+    for number, setting in enumerate(_SMALL_WINDOWS):
+        os.environ[f"GIT_CONFIG_KEY_{number}"], _, os.environ[f"GIT_CONFIG_VALUE_{number}"] = setting.partition("=")
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)

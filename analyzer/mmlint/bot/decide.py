@@ -13,18 +13,20 @@ from mmlint.bot.assembly import members, root, stopped
 from mmlint.bot.config import Config
 from mmlint.bot.reading import Letter
 from mmlint.bot.state import Row, Tx, bump, insert_new, letter_of, mails, outbox, series
+from mmlint.output.text import plain
 
-SPOKEN = ("pending", "sending", "sent", "dry", "held")
-"""States of a reply whose findings count as told."""
+SPOKEN = ("pending", "sending", "sent", "held")
+"""States of a reply whose findings count as told; in a dry run those that were not sent do too."""
 
 
-def told(tx: Tx, row: Row) -> frozenset[str]:
+def told(tx: Tx, row: Row, config: Config) -> frozenset[str]:
     """Fingerprints that this author was told about already, or will be, for other series."""
+    spoken = (*SPOKEN, "dry") if config.replies.dry_run else SPOKEN
     query = sa.select(outbox.c.prints).where(
         outbox.c.kind == "mail",
         outbox.c.author == row["sender"],
         outbox.c.series != row["key"],
-        outbox.c.state.in_(SPOKEN),
+        outbox.c.state.in_(spoken),
     )
     return frozenset(each for text in tx.execute(query).scalars() for each in json.loads(text))
 
@@ -44,7 +46,7 @@ def supersede(tx: Tx, row: Row) -> int:
 def settle(tx: Tx, row: Row, result: Result, now: float, config: Config) -> list[str]:
     """Write down a result and put its effects into the outbox; returns what was decided, for the log."""
     found = members(tx, row["key"])
-    values = {"state": "done", "verdict": result.verdict, "reason": result.reason, "decided": now, "owner": ""}
+    values = {"state": "done", "verdict": result.verdict, "reason": plain(result.reason), "decided": now, "owner": ""}
     text = json.dumps(_kept(result))
     tx.execute(series.update().where(series.c.key == row["key"]).values(**values, result=text))
     bump(tx, "series", result.verdict)

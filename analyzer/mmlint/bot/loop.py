@@ -16,6 +16,7 @@ from mmlint.bot.log import Log
 from mmlint.bot.outbox import Outbox
 from mmlint.bot.sinks import Sink, open_sinks
 from mmlint.bot.state import Row, State, bump, mails, prune, series
+from mmlint.output.text import plain
 
 Clock = Callable[[], float]
 _RAW_KEPT = 14 * 86400.0
@@ -100,7 +101,7 @@ class Bot:
                 found = assembly.members(tx, row["key"])
                 below = assembly.members(tx, row["base"]) if row["base"] else found
                 decide.supersede(tx, row)
-                told = decide.told(tx, row)
+                told = decide.told(tx, row, self.config)
                 raws = tuple(each["raw"] for each in below if each["raw"] is not None)
                 fixup = found[0]["raw"] if row["base"] and found else None
                 if len(raws) == len(below) and raws and (fixup is not None or not row["base"]):
@@ -161,7 +162,12 @@ class Bot:
                 return
             values: dict[str, object] = {"attempts": attempts, "owner": "", "state": "ready"}
             if last:
-                values |= {"state": "done", "verdict": "failed", "reason": f"analysis {why}", "decided": self.clock()}
+                values |= {
+                    "state": "done",
+                    "verdict": "failed",
+                    "reason": plain(f"analysis {why}"),
+                    "decided": self.clock(),
+                }
                 bump(tx, "series", "failed")
             tx.execute(series.update().where(series.c.key == row["key"]).values(**values))
         self.log.warning("cell_died", series=row["key"], title=row["title"], why=why, given_up=last)

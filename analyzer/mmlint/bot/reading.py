@@ -13,6 +13,7 @@ from typing import Any
 
 from mmlint.inputs import mail, mime, subject
 from mmlint.inputs.model import Patch
+from mmlint.output.text import plain
 from mmlint.settings import path_matches
 
 MAX_ID = 250
@@ -90,7 +91,7 @@ def letters(answer: bytes) -> list[Letter]:
 
 def refused(raw: bytes, reason: str) -> Letter:
     """A mail that was not read."""
-    return Letter(_synthetic(raw), "refused", reason, known=False)
+    return Letter(_synthetic(raw), "refused", plain(reason), known=False)
 
 
 def _synthetic(raw: bytes) -> str:
@@ -112,7 +113,8 @@ def read_letter(raw: bytes, rules: ReadRules) -> Letter:
     about = subject.parse(letter.subject)
     letter.title, letter.version = about.title, about.version
     letter.position, letter.total = about.index, about.total
-    letter.kind, letter.reason = _kind(result, about, letter, rules)
+    letter.kind, reason = _kind(result, about, letter, rules)
+    letter.reason = plain(reason)[:1000]
     letter.touches = any(_touches(patch, rules.paths) for patch in result.patches)
     if letter.kind in ("reply", "fixup", "cover", "other"):
         text = [line.decode("utf-8", "replace").rstrip() for line in _text(parsed)]
@@ -128,9 +130,9 @@ def _headers(parsed: mime.Mail, raw: bytes, rules: ReadRules) -> Letter:
     letter = Letter(
         message_id=message_id if known else _synthetic(raw),
         kind="other",
-        sender=parseaddr(author)[1].lower()[:MAX_ID],
+        sender=plain(parseaddr(author)[1].lower())[:MAX_ID],
         author=author,
-        subject=parsed.header("subject")[:1000],
+        subject=plain(parsed.header("subject"))[:1000],
         date=_date(parsed.header("date")),
         in_reply_to=_usable(mail.message_id(parsed.header("in-reply-to"))),
         references=[each for each in re.findall(r"<([^<>\s]+)>", parsed.header("references")) if _usable(each)][-50:],
