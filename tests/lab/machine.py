@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
 MEMORY_MB = 1024
 """With less than 512 MB the kernel turns transparent huge pages off."""
+POLL_SECONDS = 2
+THROUGH = b"LAB done"
 _STAMP = re.compile(r"^\[ *\d+\.\d+\] ", re.MULTILINE)
 ARGUMENTS = "console=ttyS0 no_timer_check numa=fake=2 printk.devkmsg=on ignore_loglevel panic=-1"
 
@@ -34,12 +37,22 @@ def _run(image: Path, initramfs: Path | None, arguments: str, seconds: float, ac
     command += ["-nodefaults", "-display", "none", "-net", "none", "-serial", "stdio"]
     command += ["-kernel", str(image), "-append", arguments]
     command += ["-initrd", str(initramfs)] if initramfs else []
-    with tempfile.TemporaryFile() as console:
+    with tempfile.NamedTemporaryFile() as console:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT)
         try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
+            _wait(process, Path(console.name), seconds)
+        finally:
             process.kill()
             process.wait()
-        console.seek(0)
-        return _STAMP.sub("", console.read().decode("utf-8", "replace").replace("\r", ""))
+        return _STAMP.sub("", Path(console.name).read_text(encoding="utf-8", errors="replace").replace("\r", ""))
+
+
+def _wait(process: subprocess.Popen[bytes], console: Path, seconds: float) -> None:
+    """Until the machine goes down, has said that it is through (a broken one may not go down), or the time is over."""
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            process.wait(POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            if THROUGH in console.read_bytes():
+                end = min(end, time.monotonic() + POLL_SECONDS)

@@ -83,11 +83,13 @@ def main() -> int:
     parser.add_argument("--patch", type=Path, help="a patch to build instead of the lab's edits")
     parser.add_argument("--scenario", help="with --patch: the scenario to run, by id or name")
     options = parser.parse_args()
+    if bool(options.patch) != bool(options.scenario):
+        parser.error("--patch and --scenario go together")
     say = Clock()
     try:
         tree.check_tools()
         if options.patch:
-            return patched(options.patch, options.scenario or "S1", options.kernel, say)
+            return patched(options.patch, options.scenario, options.kernel, say)
         image, symbols = tree.kernel(options.kernel, say)
         chosen = [pair for pair in PAIRS if options.pair in pair.name]
         results = judged(chosen, image, symbols, say)
@@ -99,6 +101,12 @@ def main() -> int:
     except KeyError as error:
         print(f"lab: no scenario {error}; mmlint sims lists them", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"lab: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lab: stopped; what is made is kept, the next run goes on from there", file=sys.stderr)
+        return 130
     return int(not all(result.agrees for result in results))
 
 

@@ -114,7 +114,8 @@ def _prepare(tree: Path, build: Path, files: dict[str, str], patch: Path | None,
         command = ["patch", "-p1", "-s", "-i", str(patch.resolve())]
         done = subprocess.run(command, cwd=build, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise LabError(f"{patch} does not apply to {tree}: {done.stdout.strip().splitlines()[0]}")
+            said = (done.stdout + done.stderr).strip().splitlines()
+            raise LabError(f"{patch} does not apply to {tree}: {said[0] if said else 'no reason given'}")
     ready.touch()
 
 
@@ -148,6 +149,9 @@ def _make(build: Path, say: Say) -> None:
 
 def _run(build: Path, command: list[str], what: str) -> None:
     with (build / "build.log").open("w", encoding="utf-8") as log:
-        done = subprocess.run(command, cwd=build, stdout=log, stderr=log, timeout=BUILD_MINUTES * 60, check=False)
+        try:
+            done = subprocess.run(command, cwd=build, stdout=log, stderr=log, timeout=BUILD_MINUTES * 60, check=False)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{what} takes more than {BUILD_MINUTES} minutes; start again to go on") from None
     if done.returncode:
         raise LabError(f"{what} failed, see {build}/build.log")
