@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from mmlint.facts import graph
@@ -10,6 +11,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 
+_NOTHING = re.compile(r"(0|NULL|false|\w*_NONE)$")
 _GATHERS = frozenset({"+=", "|=", "-=", "&="})
 
 
@@ -57,7 +59,7 @@ def _earlier(function: Function, node: Node, target: Expr) -> int | None:
     """A line that gave the target something but zero before, on a way to `node` with no other assignment between."""
     writes = {n.id: e for n, e in _assignments(function) if e.args[0].key == target.key}
     for source, expr in _assignments(function):
-        if expr.args[0].key != target.key or (expr.value == "=" and expr.args[1].value in ("0", "NULL", "false")):
+        if expr.args[0].key != target.key or (expr.value == "=" and _NOTHING.match(expr.args[1].value)):
             continue
         reached = graph.after([t for t, _ in source.succ], lambda n: n.id in writes)
         if node.id in reached:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
@@ -66,13 +66,14 @@ def _turns(change: FunctionChange, before: Function, after: Function) -> Iterato
             continue
         old = life(before, thing)
         if old is not None:
-            yield from _worse(old, new)
+            yield from _worse(old, new, _told(before))
 
 
-def _worse(old: Life, new: Life) -> Iterator[Turn]:
+def _worse(old: Life, new: Life, told: Set[str]) -> Iterator[Turn]:
+    """`told`: what the function said before, by text; what is new only counts where nothing came too late before."""
     release = new.releases[-1][1] if new.releases else None
     for text, node in new.late.items():
-        if text not in old.late:
+        if text not in old.late and (text in told or not old.late):
             yield Turn("late", new.thing, node, _behind(new, node), text)
             break
     if new.thing.kind == WALK:
@@ -115,7 +116,7 @@ def _untaken(change: FunctionChange, before: Function, after: Function) -> Itera
     """One more reference of a thing that lives on is not taken any more, and the patch takes no release away for it."""
     old, new = _more(before), _more(after)
     for thing in sorted(old.keys() - new.keys()):
-        told = {c.key for calls in before.calls.values() for _, c in calls}
+        told = _told(before)
         speaking = [c for calls in after.calls.values() for _, c in calls if thing.key in (a.key for a in c.args)]
         if (
             speaking
@@ -124,6 +125,12 @@ def _untaken(change: FunctionChange, before: Function, after: Function) -> Itera
             and not _less_released(change, thing.kind)
         ):
             yield Turn("untaken", thing, after.cfg.order[0], old[thing])
+
+
+def _told(function: Function) -> frozenset[str]:
+    """The text of every call and field of the function."""
+    exprs = (node.expr for node in function.cfg.order if node.expr is not None)
+    return frozenset(e.key for expr in exprs for e in expr.walk() if e.kind in ("call", "field"))
 
 
 def _more(function: Function) -> dict[Thing, Expr]:
