@@ -172,7 +172,7 @@ _HUGE_LOCKS = frozenset({"pmd_trans_huge_lock", "__pmd_trans_huge_lock"})
 def nonpresent_as_page(function: Function) -> tuple[Unchecked, ...]:
     """Conversions of a locked huge PMD to its page with no test of what kind of entry it is."""
     tables = function.tables
-    tests = tables.with_class("present") | tables.with_class("swap_kind") | tables.with_class("protnone")
+    tests = frozenset[str]().union(*map(tables.with_class, ("present", "devmap", "swap_kind", "protnone")))
     found = []
     for name in _HUGE_LOCKS & function.calls.keys():
         for node, call in function.calls[name]:

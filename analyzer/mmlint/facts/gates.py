@@ -29,10 +29,11 @@ _MANY = 3
 class Gates:
     """Judges the gates of one function."""
 
-    def __init__(self, sides: Sides, covers: Covers, vocabulary: frozenset[str]) -> None:
+    def __init__(self, sides: Sides, covers: Covers, vocabulary: frozenset[str], changing: frozenset[str]) -> None:
         self.sides = sides
         self.covers = covers
         self.vocabulary = vocabulary
+        self.changing = changing
         self.rows = [row for row in sides.tables.steps.by_name.values() if not row.sinks]
 
     def losses(self) -> Iterator[Loss]:
@@ -73,7 +74,7 @@ class Gates:
         if act.expr.kind != "call" or not act.word or act.word in self.sides.tables.guards:
             return frozenset()
         callee = compared.before.program.resolve(act.word, compared.before.path)
-        if callee is None or callee is compared.before or not self.vocabulary.isdisjoint(performed(callee)):
+        if callee is None or callee is compared.before or not self.changing.isdisjoint(performed(callee)):
             return frozenset()
         return asks(callee) if callee.source.returns in _ANSWERS else frozenset()
 
@@ -193,7 +194,7 @@ class Gates:
 
     @cached_property
     def _acting(self) -> bool:
-        return bool(self.vocabulary & self.sides.compared.before.words)
+        return bool(self.changing & self.sides.compared.before.words)
 
     def _answer(self, act: Act, row: Step) -> Loss | None:
         """A test that was a term of the answer, which is now made of fewer terms."""

@@ -51,7 +51,7 @@ class _Judge:
         self.covers = Covers(sides)
         self.kept = Kept(sides, self.covers)
         self.vocabulary = _vocabulary(sides.tables)
-        self.gates = Gates(sides, self.covers, self.vocabulary)
+        self.gates = Gates(sides, self.covers, self.vocabulary, _changing(sides.tables))
 
     def losses(self) -> Iterator[Loss]:
         seen: set[tuple[str, int]] = set()
@@ -250,8 +250,13 @@ def _done_by(tables: Tables, word: str) -> tuple[Step, ...]:
 def _vocabulary(tables: Tables) -> frozenset[str]:
     """Every call that changes an entry, a page or who owns it: what a test may guard."""
     named = {word for row in tables.steps.by_name.values() for word in row.sinks if ":" not in word}
+    return frozenset((named | _changing(tables)) - tables.guards.keys())
+
+
+@cache
+def _changing(tables: Tables) -> frozenset[str]:
     changing = {*tables.set_entries, *tables.wrprotects, *tables.marks, *tables.takes_resource, *tables.gives_resource}
-    return frozenset((named | changing) - set(tables.guards))
+    return frozenset(changing - tables.guards.keys())
 
 
 def render(change: FunctionChange) -> str:

@@ -133,9 +133,14 @@ def expand(words: Iterable[str], table: Tables) -> tuple[str, ...]:
         if not word.startswith("@"):
             found[word] = None
             continue
-        section, _, which = word[1:].partition(":")
-        names = tuple(_WORDS[section](table, which)) if section in _WORDS else ()
-        if not names:
-            raise TableError(f"{word!r} stands for no name; write @table:which, such as @guard:pinned")
-        found.update(dict.fromkeys(names))
+        found.update(dict.fromkeys(_named(word, table)))
     return tuple(found)
+
+
+@cache
+def _named(word: str, table: Tables) -> tuple[str, ...]:
+    section, _, which = word[1:].partition(":")
+    names = tuple(_WORDS[section](table, which)) if section in _WORDS else ()
+    if not names:
+        raise TableError(f"{word!r} stands for no name; write @table:which, such as @guard:pinned")
+    return names
