@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.function import Function, fact
+from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.giveback import fails
 from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, canon, held_at, mentions_bare
 from mmlint.facts.ir import Expr
-from mmlint.facts.resources import ownership
+from mmlint.facts.resources import acquirers, ownership
 from mmlint.facts.values import Facts, is_error, is_zero
 from mmlint.kernel.rows import Taking
 
@@ -148,15 +148,25 @@ def _reset(function: Function, key: str) -> bool:
     )
 
 
+def _from_helpers(function: Function) -> set[str]:
+    """The variables that get a page from a helper: when it gives none depends on what it is asked for."""
+    targets = call_targets(function)
+    calls = (call for name in acquirers(function) for _, call in function.calls.get(name, ()))
+    return {canon(target) for call in calls if (target := targets.get(id(call))) is not None}
+
+
 @fact
 def bad_puts(function: Function) -> tuple[tuple[Expr, str, str], ...]:
     """Puts of a page that some path reaches with an error pointer or NULL: the call, the variable, what it holds."""
     owned = ownership(function)
+    helped = _from_helpers(function)
     found: dict[int, tuple[Expr, str, str]] = {}
     for name, rows in function.tables.gives_resource.items():
         row = next((r for r in rows if r.resource == "folio reference" and r.holder == "arg:0"), None)
         for node, call in function.calls.get(name, ()) if row is not None else ():
             key = canon(call.args[0]) if call.args else ""
+            if key in helped:
+                continue
             for facts in owned.flow.states(node).values() if _tested(function, key) else ():
                 known = facts.get(key)
                 if known == "err" or (known == "0" and not _reset(function, key)):

@@ -214,6 +214,8 @@ class _Owner:
             key = canon(arg)
             key = canon(arg.args[0]) if taken and key.startswith("&") else key
             mine = [o for o in prop if o.state == HELD and key in o.names]
+            if not known and call.value not in ("", self.function.name):
+                mine += [o for o in prop if o.state == HELD and o not in mine and _inside(o, key)]
             if taken:
                 gone = {o for o in prop if o.state == GIVEN and key in o.names}
                 prop = prop - gone | {o._replace(names=o.names - {key}) for o in gone if o.names - {key}}
@@ -292,6 +294,11 @@ class _Owner:
             return prop
         key = canon(node.expr)
         return frozenset(o._replace(state=GIVEN) if o.state == HELD and key in o.names else o for o in prop)
+
+
+def _inside(own: Own, key: str) -> bool:
+    """Whether a thing is known only as a member of the object `key`, which goes to code that is not seen."""
+    return bool(own.names) and all(name.startswith(f"{key}->") for name in own.names)
 
 
 def _end_all(prop: Prop, resource: str) -> Prop:
