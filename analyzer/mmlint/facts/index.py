@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
     from mmlint.inputs.tree import Tree
 
-_FORMAT = 5
-Entries = list[tuple[str, bool, bool, bool]]
+_FORMAT = 6
+_STATIC, _LOCKS, _PAGES = 1, 2, 4
+_NONE: frozenset[str] = frozenset()
+Where = dict[str, list[tuple[str, int]]]
+"""Function name -> the files of a folder that define it, with the flags of the definition."""
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 
 
@@ -52,74 +55,84 @@ class _Layer(Protocol):
 
 
 class FolderIndex:
-    """Function name -> files of one folder that define it, with whether each definition is static to its file."""
+    """Where the functions of one folder are defined; a patched state looks at its own files and then at its base."""
 
-    def __init__(self, tree: Tree, folder: str) -> None:
+    def __init__(self, folder: str, where: Where, base: FolderIndex | None = None, own: frozenset[str] = _NONE) -> None:
         self.folder = folder
-        self.where: dict[str, list[Place]] = {}
-        for name, (_, entries) in _files(tree, folder).items():
-            path = f"{folder}/{name}" if folder else name
-            for function, static, locks, pages in entries:
-                self.where.setdefault(function, []).append(Place(path, static, locks, pages))
+        self._where = where
+        self._base = base
+        self._own = own
+
+    def places(self, name: str) -> list[Place]:
+        """The definitions of a function, by path."""
+        found = [self._place(*entry) for entry in self._where.get(name, ())]
+        if self._base is not None:
+            found += [place for place in self._base.places(name) if place.path not in self._own]
+            found.sort()
+        return found
+
+    def _place(self, name: str, flags: int) -> Place:
+        path = f"{self.folder}/{name}" if self.folder else name
+        return Place(path, bool(flags & _STATIC), bool(flags & _LOCKS), bool(flags & _PAGES))
 
     @cached_property
     def takers(self) -> frozenset[str]:
         """The functions that other files can call and whose text names a call that takes a page reference or pin."""
-        found = self.where.items()
-        return frozenset(name for name, places in found if any(p.pages and not p.static for p in places))
+        mine = {name for name, found in self._where.items() if any(f & (_PAGES | _STATIC) == _PAGES for _, f in found)}
+        below = self._base.takers if self._base is not None else _NONE
+        return frozenset(mine).union(n for n in below if any(p.pages and not p.static for p in self.places(n)))
 
 
-def _files(tree: Tree, folder: str) -> dict[str, tuple[str, Entries]]:
-    """File name -> its stamp and entries. Only what lies below a patch is kept on disk, never a patched state."""
-    if isinstance(tree, _Layer):
-        files = dict(_files(tree.base, folder))
-        for path, content in tree.changes.items():
-            parent, _, name = path.rpartition("/")
-            if parent == folder:
-                files.pop(name, None)
-                if content is not None and name.endswith((".c", ".h")):
-                    files[name] = ("", _entries(content, name))
-        return files
-    return _unpatched(tree, folder)
+def folder_index(tree: Tree, folder: str) -> FolderIndex:
+    """The index of a folder. Only what lies below a patch is kept on disk, never a patched state."""
+    if not isinstance(tree, _Layer):
+        return _unpatched(tree, folder)
+    base = folder_index(tree.base, folder)
+    own = {path: content for path, content in tree.changes.items() if path.rpartition("/")[0] == folder}
+    where: Where = {}
+    for path, content in sorted(own.items()):
+        _add(where, path.rpartition("/")[2], content)
+    return FolderIndex(folder, where, base, frozenset(own)) if own else base
+
+
+def _add(where: Where, name: str, content: bytes | None) -> None:
+    if content is not None and name.endswith((".c", ".h")):
+        for function, flags in _entries(content, name):
+            where.setdefault(function, []).append((name, flags))
 
 
 @lru_cache(maxsize=32)
-def _unpatched(tree: Tree, folder: str) -> dict[str, tuple[str, Entries]]:
-    """The same for a tree as it lies in store; every state of a series that is laid over it shares the answer."""
-    kept = _load(tree, folder)
-    found: dict[str, tuple[str, Entries]] = {}
-    for name in tree.names(folder):
-        if not name.endswith((".c", ".h")):
-            continue
-        path = f"{folder}/{name}" if folder else name
-        stamp = tree.stamp(path) or ""
-        known = kept.get(name)
-        if known is not None and stamp and known[0] == stamp:
-            found[name] = known
-        else:
-            found[name] = (stamp, _entries(tree.read(path) or b"", name))
-    if found != kept:
-        _store(tree, folder, found)
-    return found
+def _unpatched(tree: Tree, folder: str) -> FolderIndex:
+    """The index of a tree as it lies in store; every state of a series that is laid over it shares the answer."""
+    kept, where = _load(tree, folder)
+    sources = (name for name in tree.names(folder) if name.endswith((".c", ".h")))
+    stamps = {name: tree.stamp(f"{folder}/{name}" if folder else name) or "" for name in sources}
+    stale = {name for name in stamps.keys() | kept.keys() if not stamps.get(name) or stamps[name] != kept.get(name)}
+    if stale:
+        rest = ((function, [entry for entry in found if entry[0] not in stale]) for function, found in where.items())
+        where = {function: found for function, found in rest if found}
+        for name in sorted(stale & stamps.keys()):
+            _add(where, name, tree.read(f"{folder}/{name}" if folder else name) or b"")
+        _store(tree, folder, stamps, where)
+    return FolderIndex(folder, where)
 
 
-def _entries(text: bytes, name: str) -> Entries:
+def _entries(text: bytes, name: str) -> list[tuple[str, int]]:
+    """The functions of one file with their flags; of several with one name, what holds of any of them."""
     header = name.endswith(".h")
     known = tables()
     lockers = frozenset(word.encode() for word in (*known.takes, *known.drops))
     takers = frozenset(word.encode() for word in known.page_takers)
-    found: dict[str, tuple[bool, bool, bool]] = {}
+    found: dict[str, int] = {}
     for entry in outline(text):
         head = text[entry.start_byte : entry.start_byte + 64].split(b"(", 1)[0]
         words = _WORD.findall(text, entry.start_byte, entry.end_byte)
-        static, locks, pages = found.get(entry.name, (True, False, False))
-        static &= not header and b"static" in head.split()
-        found[entry.name] = (
-            static,
-            locks or not lockers.isdisjoint(words),
-            pages or not takers.isdisjoint(words),
-        )
-    return [(function, *flags) for function, flags in sorted(found.items())]
+        old = found.get(entry.name, _STATIC)
+        static = old & _STATIC if not header and b"static" in head.split() else 0
+        locks = 0 if lockers.isdisjoint(words) else _LOCKS
+        pages = 0 if takers.isdisjoint(words) else _PAGES
+        found[entry.name] = static | (old & ~_STATIC) | locks | pages
+    return sorted(found.items())
 
 
 def _file(tree: Tree, folder: str) -> Path:
@@ -127,23 +140,24 @@ def _file(tree: Tree, folder: str) -> Path:
     return cache_folder() / "index" / f"{key}.json"
 
 
-def _load(tree: Tree, folder: str) -> dict[str, tuple[str, Entries]]:
+def _load(tree: Tree, folder: str) -> tuple[dict[str, str], Where]:
     try:
-        data = json.loads(_file(tree, folder).read_bytes())
-        return {
-            name: (stamp, [(n, bool(a), bool(b), bool(c)) for n, a, b, c in entries])
-            for name, (stamp, entries) in data.items()
-        }
-    except (OSError, ValueError, TypeError):
-        return {}
+        stamps, where = json.loads(_file(tree, folder).read_bytes())
+        if all(isinstance(found, list) for found in where.values()) and all(
+            isinstance(s, str) for s in stamps.values()
+        ):
+            return stamps, where
+    except (OSError, ValueError, TypeError, AttributeError):
+        pass
+    return {}, {}
 
 
-def _store(tree: Tree, folder: str, files: dict[str, tuple[str, Entries]]) -> None:
+def _store(tree: Tree, folder: str, stamps: dict[str, str], where: Where) -> None:
     target = _file(tree, folder)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = target.with_suffix(f".{os.getpid()}.tmp")
-        scratch.write_text(json.dumps(files, separators=(",", ":")))
+        scratch.write_text(json.dumps([stamps, where], separators=(",", ":")))
         scratch.replace(target)
     except OSError:
         return

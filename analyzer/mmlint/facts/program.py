@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mmlint.facts.function import Function
-from mmlint.facts.index import FolderIndex, Place
+from mmlint.facts.index import FolderIndex, Place, folder_index
 from mmlint.kernel.tables import Tables, tables
 from mmlint.source.file import SourceFile
 
@@ -93,7 +93,7 @@ class Program:
         if folder not in self._folders:
             own = self.parent is None or any(path.rpartition("/")[0] == folder for path in self.changed)
             keeper = None if own else self.parent
-            self._folders[folder] = keeper.folder(folder) if keeper else FolderIndex(self.tree, folder)
+            self._folders[folder] = keeper.folder(folder) if keeper else folder_index(self.tree, folder)
         return self._folders[folder]
 
     def resolve(self, name: str, path: str) -> Function | None:
@@ -119,7 +119,7 @@ class Program:
             return max(local, key=lambda f: len(f.text))
         folder = path.rpartition("/")[0]
         for place in dict.fromkeys((folder, *_SHARED_FOLDERS)):
-            candidates = [p for p in self.folder(place).where.get(name, ()) if not p.static and p.path != path]
+            candidates = [p for p in self.folder(place).places(name) if not p.static and p.path != path]
             found = [f for p in candidates for f in self.named(p.path, name)]
             if found:
                 return max(found, key=lambda f: len(f.text))
@@ -130,7 +130,7 @@ class Program:
         if self.named(path, name):
             return None
         for place in dict.fromkeys((path.rpartition("/")[0], *_SHARED_FOLDERS)):
-            for found in self.folder(place).where.get(name, ()):
+            for found in self.folder(place).places(name):
                 if not found.static and found.path != path:
                     return found
         return None
