@@ -12,7 +12,8 @@ from mmlint.facts import contract, graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.contract import Site
 from mmlint.facts.function import Function, fact
-from mmlint.facts.locks import Held, LockFacts, locks, may_change_locks
+from mmlint.facts.held import Held
+from mmlint.facts.locks import LockFacts, locks, may_change_locks
 
 _ORDER = ("ptl", "walk", "notifier", "spin", "raw_spin", "pte_map", "lazy_mmu", "rcu")
 _OURS = frozenset({"ptl", "walk", "pte_map", "lazy_mmu", "notifier", "mmap_lock", "i_mmap", "anon_vma", "vma_lock"})

@@ -7,8 +7,9 @@ from typing import Literal
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.held import Held, Prop, family, local_names, match, root_of, translate
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import Held, Prop, family, lock_effects, locks, match, may_change_locks, translate
+from mmlint.facts.locks import lock_effects, locks, may_change_locks
 from mmlint.facts.values import is_negative, is_zero
 
 Outcome = Literal["good", "bad", "unknown"]
@@ -59,12 +60,6 @@ def header(function: Function) -> bytes:
     return function.text.split(b"{", 1)[0]
 
 
-def root(key: str) -> str:
-    """The first identifier of a lock's text."""
-    found = _WORD.search(key)
-    return found.group(0) if found is not None else ""
-
-
 def words(key: str) -> list[str]:
     """The identifiers in a lock's text."""
     return _WORD.findall(key)
@@ -81,7 +76,7 @@ def visible(function: Function, held: Held, exits: list[Node], *, dropped: bool)
     """Whether a caller can find the lock through what is returned, stored, or is its own pointer that none drops."""
     if held.key.startswith("&"):
         return False
-    names = {root(held.key), root(held.map)} - {""}
+    names = {root_of(held.key), root_of(held.map)} - {""}
     for node in exits:
         if node.expr is not None and node.expr.kind != "call" and names & node.expr.names():
             return True
@@ -116,12 +111,6 @@ def _lock_pointers(function: Function) -> frozenset[str]:
 
 
 @fact
-def local_names(function: Function) -> frozenset[str]:
-    """The local variables."""
-    return frozenset(node.name for node in function.cfg.nodes if node.kind == "decl")
-
-
-@fact
 def stored_away(function: Function) -> frozenset[str]:
     """Names whose value is stored through a pointer or into a field."""
     found: set[str] = set()
@@ -140,12 +129,15 @@ def passed_on(function: Function, held: Held) -> bool:
     """Whether the lock itself is handed to a call that is no known taker or dropper: it may be released in there."""
     tables = function.tables
     folio = held.kind == "folio_lock"
-    for name, calls in function.calls.items():
+    for name, everywhere in function.calls.items():
         if name in tables.takes or name in tables.drops or name in tables.lock_pointers or _LOOKS.match(name):
             continue
+        calls = [each for each in everywhere if _held_there(function, each[1], held)]
         if any(_calls_back(function, call, held) for _, call in calls):
             return True
-        if "unlock" in name and any(arg.root == root(held.key) for _, call in calls for arg in call.args):
+        if "unlock" in name and any(arg.root == root_of(held.key) for _, call in calls for arg in call.args):
+            return True
+        if "unlock" in name and calls and _releases_kind(function, name, held):
             return True
         if any(arg.key == held.key for _, call in calls for arg in call.args):
             callee = function.program.resolve(name, function.path) if name else None
@@ -158,9 +150,22 @@ def passed_on(function: Function, held: Held) -> bool:
     return False
 
 
+def _releases_kind(function: Function, name: str, held: Held) -> bool:
+    """Whether a callee releases a lock of that kind, by whatever name it knows it."""
+    callee = function.program.resolve(name, function.path)
+    effects = lock_effects(callee) if callee is not None and callee is not function else ()
+    return any(family(h.kind) == family(held.kind) for effect in effects for h in effect.released)
+
+
+def _held_there(function: Function, call: Expr, held: Held) -> bool:
+    """Whether the lock, as this taking call took it, is held in some state at another call."""
+    site = (held.line, held.name)
+    return any((h.line, h.name) == site for prop in locks(function).at_call.get(id(call), ()) for h in prop)
+
+
 def _calls_back(function: Function, call: Expr, held: Held) -> bool:
     """Whether the call gets a function of ours with the locked object (`kref_put(&x->ref, release_locked)`)."""
-    if root(held.key) not in {arg.root for arg in call.args}:
+    if root_of(held.key) not in {arg.root for arg in call.args}:
         return False
     own = {*function.params, *local_names(function)}
     names = [arg.value for arg in call.args if arg.kind == "name" and arg.value not in own]

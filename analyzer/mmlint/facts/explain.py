@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from mmlint.facts.flags import FlagSet, environments
 from mmlint.facts.function import Function
-from mmlint.facts.locks import Held, lock_effects, locks
+from mmlint.facts.held import Held
+from mmlint.facts.locks import lock_effects, locks
 from mmlint.facts.program import Program
 from mmlint.facts.sleep import sleepers
 

@@ -7,41 +7,38 @@ that this function did not take is recorded as such: the caller's lock is gone f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Flow, Outcome, solve
 from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.held import (
+    CONTEXTS,
+    INNER,
+    NOTHING,
+    RESULT,
+    Effect,
+    Held,
+    Prop,
+    family,
+    handed_out,
+    local_names,
+    match,
+    pointee,
+    result_class,
+    retake,
+    root_of,
+    translate,
+)
 from mmlint.facts.ir import Expr
-from mmlint.facts.values import Facts, is_negative, is_zero
+from mmlint.facts.values import Facts, is_zero
 from mmlint.kernel.rows import Drop, Take
 from mmlint.kernel.tables import Tables
 
-_LOOSE = {"ptl": "spin", "raw_spin": "spin", "vma_lock": "vma_lock"}
 _MAPPED = frozenset({"ptl", "pte_map", "rcu", "walk", "kmap", "kmap_atomic"})
-_CONTEXTS = frozenset(
-    {"rcu", "preempt", "irq", "bh", "kmap", "kmap_atomic", "pte_map", "lazy_mmu", "pagefault_off", "migrate"}
-)
 _MAX_EFFECTS = 8
 _MAX_DEPTH = 25
-
-
-class Held(NamedTuple):
-    """A lock held, or (`gone`) a lock of the caller that was released here. `key` names the lock, `map` the mapping."""
-
-    kind: str
-    key: str
-    line: int
-    name: str
-    map: str = ""
-    gone: bool = False
-
-
-Prop = frozenset[Held]
-NOTHING: Prop = frozenset()
 
 
 @dataclass(slots=True)
@@ -56,15 +53,6 @@ class LockFacts:
     def held(self, call: Expr) -> list[Prop]:
         """The lock sets in which `call` is reached, in a stable order."""
         return sorted(self.at_call.get(id(call), ()), key=sorted)
-
-
-class Effect(NamedTuple):
-    """What one way through a callee does to its caller's locks: taken and released, and its result there."""
-
-    taken: frozenset[Held]
-    released: frozenset[Held]
-    value: str | None
-    uncertain: bool = False
 
 
 def atomic(function: Function, prop: Prop) -> list[Held]:
@@ -98,11 +86,16 @@ class _Locks:
         name = call.value
         if name.startswith("guard:"):
             return self._guard(call, prop)
+        row = self.tables.sleeps.get(name)
+        if row is not None and row.when.startswith("calls:"):
+            return self._released_by(call, int(row.when[6:]), prop)
         takes, drops = self.tables.takes.get(name), self.tables.drops.get(name)
         if takes is None and drops is None:
             return self._callee(call, prop)
         outcomes = [Outcome(prop)]
         for drop in drops or ():
+            if self._no_lock(drop, call, prop, facts):
+                continue
             outcomes = [after for o in outcomes for after in self._drop(drop, call, o)]
         if takes:
             outcomes = [after for o in outcomes for after in self._take(takes, call, o)]
@@ -146,7 +139,7 @@ class _Locks:
     def _take(self, takes: tuple[Take, ...], call: Expr, outcome: Outcome[Prop]) -> list[Outcome[Prop]]:
         locked = outcome.prop
         for held in (h for take in takes for h in self._taken(take, call)):
-            locked = _retake(locked, held)
+            locked = retake(locked, held)
         when = takes[0].when
         if outcome.value is not None and when in ("nonzero", "zero"):
             # A drop of the same call (`page_vma_mapped_walk`) has told the results apart already.
@@ -171,7 +164,7 @@ class _Locks:
         target = self.targets.get(id(call))
         key = ""
         if take.out is not None and take.out < len(call.args):
-            key = _pointee(call.args[take.out])
+            key = pointee(call.args[take.out])
         elif take.arg is not None and take.arg < len(call.args):
             key = call.args[take.arg].key
         elif take.result:
@@ -180,7 +173,14 @@ class _Locks:
         kind = "ptl" if take.kind == "spin" and key in page_table_locks(self.function) else take.kind
         yield Held(kind, key, call.line, call.value, mapped)
         for kind in take.also:
-            yield Held(kind, "" if kind in _CONTEXTS else key, call.line, call.value, mapped)
+            yield Held(kind, "" if kind in CONTEXTS else key, call.line, call.value, mapped)
+
+    def _no_lock(self, drop: Drop, call: Expr, prop: Prop, facts: Facts) -> bool:
+        """Whether the lock to release is NULL there (`unlock_cluster(NULL)`)."""
+        if drop.arg is None or drop.arg >= len(call.args) or drop.map_arg is not None:
+            return False
+        key = call.args[drop.arg].key
+        return facts.get(key) == "0" and match(prop, drop.kind, key, "") is None
 
     def _drop(self, drop: Drop, call: Expr, outcome: Outcome[Prop]) -> list[Outcome[Prop]]:
         arg = call.args[drop.arg].key if drop.arg is not None and drop.arg < len(call.args) else ""
@@ -211,11 +211,26 @@ class _Locks:
             return prop - {found} - also
         if any(h.gone and family(h.kind) == family(kind) and h.key == key for h in prop):
             return prop
-        if kind in _CONTEXTS:
+        if kind in CONTEXTS:
             return prop | {Held(kind, "", 0, "", "", True)}
         return prop | {Held(kind, key, call.line, call.value, "", True)}
 
     # ------------------------------------------------------------ callees
+    def _released_by(self, call: Expr, index: int, prop: Prop) -> list[Outcome[Prop]] | None:
+        """The ways of a call that may run a callback which gives up a lock (`kref_put(&x->ref, release_locked)`)."""
+        given = call.args[index] if index < len(call.args) else None
+        target = self.function.program.resolve(given.value, self.function.path) if given is not None else None
+        if target is None or _busy(target) or not may_change_locks(target):
+            return None
+        lock_effects(target)
+        released = {(h.kind, h.key) for _, p, _, _ in locks(target).flow.returns for h in p if h.gone and h.key}
+        if not released:
+            return None
+        after = prop
+        for kind, key in sorted(released):
+            after = self._release(after, kind, INNER + key.removeprefix(INNER), "", call)
+        return [Outcome(after, "!0"), Outcome(prop, "0")]
+
     def _callee(self, call: Expr, prop: Prop) -> list[Outcome[Prop]] | None:
         if not call.value or is_api(self.tables, call.value):
             return None
@@ -238,72 +253,12 @@ class _Locks:
             prop = self._release(prop, held.kind, translate(held.key, callee, call), "", call)
         target = self.targets.get(id(call))
         for held in sorted(effect.taken):
-            key = translate(held.key, callee, call)
+            if RESULT in held.key and target is None:
+                continue
+            key = translate(held.key, callee, call).replace(RESULT, target.key if target is not None else "")
             mapped = target.key if target is not None and held.map else ""
-            prop = _retake(prop, Held(held.kind, key, call.line, call.value, mapped))
+            prop = retake(prop, Held(held.kind, key, call.line, call.value, mapped))
         return Outcome(prop, effect.value)
-
-
-def _retake(prop: Prop, held: Held) -> Prop:
-    """The property with a lock taken: one of the caller's that had been released is then the caller's again."""
-    for gone in sorted(prop):
-        if gone.gone and family(gone.kind) == family(held.kind) and (held.kind in _CONTEXTS or gone.key == held.key):
-            return prop - {gone}
-    return prop | {held}
-
-
-def _pointee(expr: Expr) -> str:
-    if expr.kind == "unary" and expr.value == "&":
-        return expr.args[0].key
-    return f"*{expr.key}"
-
-
-def family(kind: str) -> str:
-    """The kind under which takers and droppers of one lock meet."""
-    return _LOOSE.get(kind, kind)
-
-
-def match(prop: Prop, kind: str, key: str, mapped: str) -> Held | None:
-    """The held lock that a release of `key` means: the same name, the mapping's, or the only one of its kind."""
-    mine = [h for h in prop if not h.gone and family(h.kind) == family(kind)]
-    for held in sorted(mine, key=lambda h: -h.line):
-        if key and held.key == key:
-            return held
-    for held in mine:
-        if mapped and held.map and (held.map == mapped or _same_pointer(held.map, mapped)):
-            return held
-    if kind in _CONTEXTS or kind in ("ptl", "walk", "mmap_lock") or family(kind) == "spin":
-        candidates = [h for h in mine if h.kind == kind] or (
-            [h for h in mine if "ptl" in (h.kind, kind)] if len(mine) == 1 else []
-        )
-        if candidates and (kind != "spin" or len(mine) == 1):
-            return max(candidates, key=lambda h: h.line)
-    return None
-
-
-def _same_pointer(a: str, b: str) -> bool:
-    return a.split(" ")[0].strip("(") == b.split(" ")[0].strip("(")
-
-
-_WORD = re.compile(r"[A-Za-z_]\w*")
-
-
-def translate(key: str, callee: Function, call: Expr) -> str:
-    """A callee's lvalue in terms of its caller's arguments; a name of the callee's own stays recognisable as such."""
-    params = callee.params
-
-    def swap(match_: re.Match[str]) -> str:
-        word = match_.group(0)
-        if match_.start() >= 2 and key[match_.start() - 2 : match_.start()] == "->":
-            return word
-        if word in params and params.index(word) < len(call.args):
-            return call.args[params.index(word)].key
-        return word
-
-    swapped = _WORD.sub(swap, key)
-    if swapped.startswith("*&"):
-        swapped = swapped[2:]
-    return swapped.replace("&", "", 1) if swapped.startswith("&") and "->" in swapped and key != swapped else swapped
 
 
 @fact
@@ -317,7 +272,7 @@ def page_table_locks(function: Function) -> frozenset[str]:
             for _, call in calls if row.kind == "ptl" else ():
                 target = call_targets(function).get(id(call))
                 if row.out is not None and row.out < len(call.args):
-                    found.add(_pointee(call.args[row.out]))
+                    found.add(pointee(call.args[row.out]))
                 elif target is not None and getattr(row, "result", True):
                     found.add(target.key)
     return frozenset(found)
@@ -355,11 +310,16 @@ def may_change_locks(function: Function) -> bool:
         _BUSY.discard(key)
 
 
+def _busy(function: Function) -> bool:
+    """Whether its locks are being worked out already (recursion), or the calls are too deep."""
+    return (function.path, function.name) in _BUSY or len(_BUSY) > _MAX_DEPTH
+
+
 @fact
 def lock_effects(function: Function) -> tuple[Effect, ...]:
     """The ways in which calling it changes the caller's locks; empty if it does not, or if that is not known."""
     key = (function.path, function.name)
-    if not may_change_locks(function) or key in _BUSY or len(_BUSY) > _MAX_DEPTH or function.source.damaged:
+    if not may_change_locks(function) or _busy(function) or function.source.damaged:
         return ()
     _BUSY.add(key)
     try:
@@ -369,10 +329,14 @@ def lock_effects(function: Function) -> tuple[Effect, ...]:
     if facts.flow.overflow or function.cfg.truncated:
         return ()
     by_value: dict[str | None, set[tuple[frozenset[Held], frozenset[Held]]]] = {}
-    for _, prop, _, value in facts.flow.returns:
-        taken = frozenset(h for h in prop if not h.gone and _visible(function, h))
-        released = frozenset(h._replace(line=0, name="") for h in prop if h.gone)
-        by_value.setdefault(_summary_value(value), set()).add((taken, released))
+    returns = facts.flow.returns
+    for node, prop, _, value in returns:
+        named = (handed_out(node, h) for h in prop if not h.gone)
+        taken = frozenset(h for h in named if _visible(function, h))
+        handed = any(RESULT in h.key for h in taken)
+        result = result_class(value)
+        gone = _given_up(function, prop, result)
+        by_value.setdefault(result or ("ok" if handed else None), set()).add((taken, gone))
     if all(not taken and not released for ways in by_value.values() for taken, released in ways):
         return ()
     effects = [_one_effect(value, ways) for value, ways in by_value.items()]
@@ -405,27 +369,37 @@ def _visible(function: Function, held: Held) -> bool:
     """Whether a lock that is still held at the end has a name that callers share: a parameter's or a global's."""
     if not held.key or held.kind not in ("ptl", "spin", "raw_spin"):
         return True
-    root = _WORD.search(held.key)
-    return (root is not None and (root.group(0) in function.params or root.group(0) not in _locals(function))) or bool(
-        held.map
-    )
+    if RESULT in held.key:
+        return True
+    root = root_of(held.key)
+    return bool(root and (root in function.params or root not in local_names(function))) or bool(held.map)
 
 
-@fact
-def _locals(function: Function) -> frozenset[str]:
-    return frozenset(node.name for node in function.cfg.nodes if node.kind == "decl")
+def _given_up(function: Function, prop: Prop, result: str | None) -> frozenset[Held]:
+    """The caller's locks that are released in a state in which the function returns `result`.
+
+    A spinlock by the name of a local counts only if every way out with that result releases it (an alias of the
+    caller's lock): on some ways only, it is one that the function takes itself where this analysis does not see it.
+    """
+    ways = [p for _, p, _, value in locks(function).flow.returns if result_class(value) == result]
+    kinds = function.tables.kinds
+    found = set()
+    for held in prop:
+        if not held.gone:
+            continue
+        inner = held.key.startswith(INNER) or root_of(held.key) in local_names(function)
+        if inner and held.kind in kinds and kinds[held.kind].atomic:
+            if not all(any(_alike(held, other) for other in way) for way in ways):
+                continue
+            held = held._replace(key=INNER + held.key.removeprefix(INNER))
+        found.add(held._replace(line=0, name=""))
+    return frozenset(found)
+
+
+def _alike(held: Held, other: Held) -> bool:
+    return other.gone and family(other.kind) == family(held.kind)
 
 
 def is_api(table: Tables, name: str) -> bool:
     """Whether the tables say what a call means, so that its body need not be looked at."""
     return name in table.nosleep or name in table.sleeps or name in table.gup or name in table.noreturn
-
-
-def _summary_value(value: str | None) -> str | None:
-    if value is None:
-        return None
-    return (
-        value
-        if value in ("0", "ok", "err", "<0", ">0", "!0", "bad", ">=0")
-        else ("<0" if is_negative(value) else ">0" if is_zero(value) is False else value)
-    )

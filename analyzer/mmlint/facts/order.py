@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from mmlint.facts import contract
 from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.held import Held
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import Held, lock_tokens, locks
+from mmlint.facts.locks import lock_tokens, locks
 from mmlint.facts.reuse import assigned_values
 
 _HUGETLB = "huge"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _RELEASE = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*(\d+)\s*$", re.M)
 _SHARED_FOLDERS = ("include/linux", "mm")
+_INITIALISER = re.compile(rb"\.(\w+)\s*=\s*&?([a-z_]\w*)\s*[,}]")
 MAX_FILE = 8 << 20
 
 
@@ -46,6 +48,7 @@ class Program:
         self._folders: dict[str, FolderIndex] = {}
         self._resolved: dict[tuple[str, str], Function | None] = {}
         self._own: set[str] = set(changed)
+        self._initialisers: dict[str, Mapping[str, list[tuple[str, str]]]] = {}
 
     @cached_property
     def tables(self) -> Tables:
@@ -155,6 +158,18 @@ class Program:
                 continue
             found += [f for f in self.functions(each) if f.name != name and needle.search(f.text)]
         return found
+
+    def initialisers(self, folder: str) -> Mapping[str, list[tuple[str, str]]]:
+        """What initialisers (`.release = drop_node,`) in a folder's C files give to each field: file and name."""
+        if folder not in self._initialisers:
+            found: dict[str, list[tuple[str, str]]] = {}
+            for name in self.tree.names(folder):
+                path = f"{folder}/{name}" if folder else name
+                text = (self._text(path) or b"") if name.endswith(".c") else b""
+                for field, value in dict.fromkeys(_INITIALISER.findall(text)):
+                    found.setdefault(field.decode(), []).append((path, value.decode()))
+            self._initialisers[folder] = found
+        return self._initialisers[folder]
 
     def _text(self, path: str) -> bytes | None:
         file = self._files.get(path)

@@ -8,8 +8,9 @@ from mmlint.facts import contract, graph
 from mmlint.facts.balance import bypasses, sites, takers
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
+from mmlint.facts.held import Held, local_names, match
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import Held, LockFacts, lock_effects, lock_tokens, locks, match
+from mmlint.facts.locks import LockFacts, lock_effects, lock_tokens, locks
 
 _FIRM = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "lru_lock", "bit_spin"})
 
@@ -73,7 +74,7 @@ def _dropped_again(function: Function, facts: LockFacts, node: Node, call: Expr)
 
 
 def _own(function: Function, kind: str, key: str) -> bool:
-    return kind == "ptl" or key in contract.local_names(function)
+    return kind == "ptl" or key in local_names(function)
 
 
 def _for_sure(function: Function, held: Held) -> bool:

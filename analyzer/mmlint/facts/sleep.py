@@ -13,16 +13,23 @@ from typing import NamedTuple
 from mmlint.facts.cfg import Node
 from mmlint.facts.flags import FlagSet, flags_at, reclaims
 from mmlint.facts.function import Function, fact
+from mmlint.facts.held import Held, Prop
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import Held, Prop, atomic, locks, may_change_locks
+from mmlint.facts.locks import atomic, locks, may_change_locks
 from mmlint.facts.values import Facts, evaluate, is_negative, is_zero
 from mmlint.finding import Step
 
 _MAX_SITES = 6
-_USER_COPIES = frozenset(
-    {"copy_from_user", "copy_to_user", "__copy_from_user", "__copy_to_user", "clear_user", "get_user", "put_user"}
+USER_COPIES = frozenset(
+    """
+    copy_from_user copy_to_user _copy_from_user _copy_to_user __copy_from_user __copy_to_user clear_user __clear_user
+    get_user put_user __get_user __put_user strncpy_from_user strnlen_user copy_page_from_iter copy_page_to_iter
+    copy_to_iter copy_from_iter might_fault
+    """.split()
 )
 """They do not sleep where page faults are disabled: they come back short."""
+_NO_FAULT = frozenset({"kmap_atomic", "pagefault_off"})
+"""The contexts in which page faults are disabled."""
 LEVELS = 4
 """How many calls deep a sleeper is looked for below the call that is made under the lock."""
 
@@ -38,6 +45,8 @@ class Need(NamedTuple):
 _UNRESOLVED = -1
 _UNKNOWN = Need(_UNRESOLVED, "", "")
 """Something else than a parameter must hold, and a caller cannot tell."""
+GUESS = Need(-2, "", "")
+"""A gfp mask about which nothing is known decides: not to be said of a state, only where a patch moved the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,8 @@ def sleeps_at(function: Function, node: Node, call: Expr, facts: Facts, level: i
     if row is not None:
         if row.when in ("always", "large", "depends"):
             return [Sleeper(name, large=row.when == "large", requires=(_UNKNOWN,) if row.when == "depends" else ())]
+        if row.when.startswith("calls:"):
+            return _called_back(function, call, int(row.when[6:]), level)
         if row.when.startswith("arg:"):
             index = int(row.when[4:])
             zero = is_zero(evaluate(call.args[index], facts)) if index < len(call.args) else None
@@ -81,19 +92,39 @@ def sleeps_at(function: Function, node: Node, call: Expr, facts: Facts, level: i
     return [s for inner in sleepers(callee, level) for s in _through(function, node, call, facts, inner)]
 
 
+def _called_back(function: Function, call: Expr, index: int, level: int) -> list[Sleeper]:
+    """The ways to sleep in a function that the call is given and may run before it returns (`kref_put`)."""
+    given = call.args[index] if index < len(call.args) else None
+    target = (
+        function.program.resolve(given.value, function.path) if given is not None and given.kind == "name" else None
+    )
+    if target is None or target is function:
+        return []
+    step = Step(function.path, call.line, f"`{call.value}` may call `{target.name}`")
+    found = (s for s in sleepers(target, level) if s.gfp_param is None)
+    return [replace(s, requires=tuple(sorted({*s.requires, _UNKNOWN})), steps=(step, *s.steps)) for s in found]
+
+
 def _by_gfp(function: Function, sleeper: Sleeper, flags: FlagSet) -> list[Sleeper]:
     if reclaims(function, flags):
         return [sleeper]
     if len(flags.params) == 1 and not flags.unknown:
-        removed = any(function.tables.gfp[f].reclaim is False for f in flags.must if f in function.tables.gfp)
-        return [] if removed else [replace(sleeper, gfp_param=next(iter(flags.params)))]
+        return [] if _rules_out(function, flags) else [replace(sleeper, gfp_param=next(iter(flags.params)))]
+    if flags.unknown and not _rules_out(function, flags):
+        return [replace(sleeper, gfp_param=None, requires=tuple(sorted({*sleeper.requires, GUESS})))]
     return []
+
+
+def _rules_out(function: Function, flags: FlagSet) -> bool:
+    """Whether a flag without direct reclaim is set whatever else is."""
+    masks = function.tables.gfp
+    return any(masks[flag].reclaim is False for flag in flags.must if flag in masks)
 
 
 def _through(function: Function, node: Node, call: Expr, facts: Facts, inner: Sleeper) -> list[Sleeper]:
     requires = []
     for need in inner.requires:
-        if need.param == _UNRESOLVED:
+        if need.param < 0:
             requires.append(need)
             continue
         if need.param >= len(call.args):
@@ -210,6 +241,8 @@ def _sleepers(function: Function, level: int) -> tuple[Sleeper, ...]:
                     continue
                 requires = _needs(params, facts)
                 for found in sleeps_at(function, node, call, facts, level - 1):
+                    if found.name in USER_COPIES and no_fault(prop):
+                        continue
                     merged = tuple(sorted(set(found.requires) | set(requires)))
                     site = (
                         found
@@ -260,24 +293,30 @@ def atomic_sleeps(function: Function) -> tuple[AtomicSleep, ...]:
 
 
 def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts: Facts) -> AtomicSleep | None:
-    held = [h for h in atomic(function, prop) if not _drops(function, call, h)]
+    held = [h for h in atomic(function, prop) if not drops_first(function, call, h)]
     if not held:
         return None
     for sleeper in sleeps_at(function, node, call, facts):
-        if sleeper.name in _USER_COPIES and any(h.kind in ("kmap_atomic", "pagefault") for h in held):
+        if sleeper.name in USER_COPIES and no_fault(prop):
             continue
-        if sleeper.gfp_param is None:
+        if sleeper.gfp_param is None and GUESS not in sleeper.requires:
             lock = min(held, key=lambda h: (h.kind != "ptl", h.kind in ("rcu", "pte_map"), -h.line, h.kind))
             return AtomicSleep(node, call, sleeper, lock.key, lock.kind, lock.line, lock.name)
     return None
 
 
+def no_fault(prop: Prop) -> bool:
+    """Whether page faults are disabled in a state."""
+    return any(h.kind in _NO_FAULT and not h.gone for h in prop)
+
+
 def _gives_up(function: Function, call: Expr) -> bool:
-    """Whether the call releases a lock of its caller's before it sleeps."""
-    return call.value in function.tables.sleeps and call.value in function.tables.drops
+    """Whether the call releases an atomic lock of the caller before it sleeps (with mmap_lock the others stay held)."""
+    drops = function.tables.drops.get(call.value, ())
+    return call.value in function.tables.sleeps and any(drop.kind != "mmap_lock" for drop in drops)
 
 
-def _drops(function: Function, call: Expr, held: Held) -> bool:
+def drops_first(function: Function, call: Expr, held: Held) -> bool:
     """Whether the call gives the lock up before it sleeps (`migration_entry_wait_on_locked`)."""
     return any(
         held.kind in (d.kind, *d.also) or d.kind in ("ptl", "spin") for d in function.tables.drops.get(call.value, ())

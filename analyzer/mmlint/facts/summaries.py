@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 
 from mmlint.facts.function import Function, fact
-from mmlint.facts.locks import Held, lock_effects
+from mmlint.facts.held import Held
+from mmlint.facts.locks import lock_effects
 from mmlint.facts.resources import acquired
-from mmlint.facts.sleep import sleepers
+from mmlint.facts.sleep import GUESS, sleepers
 
 
 @fact
 def summary(function: Function) -> tuple[tuple[Hashable, ...], ...]:
     """A comparable value of what callers read of this function; its parts are empty for nothing."""
-    sleeping = tuple(sorted({(s.name, s.gfp_param or -1, s.requires, s.large) for s in sleepers(function)}))
+    known = (s for s in sleepers(function) if GUESS not in s.requires)
+    sleeping = tuple(sorted({(s.name, s.gfp_param or -1, s.requires, s.large) for s in known}))
     locking = tuple(
         sorted(
             {

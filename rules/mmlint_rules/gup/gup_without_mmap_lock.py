@@ -32,7 +32,8 @@ from collections.abc import Iterator
 
 from mmlint.facts.function import Function
 from mmlint.facts.gup import gup_calls
-from mmlint.facts.locks import Prop, locks
+from mmlint.facts.held import Prop
+from mmlint.facts.locks import locks
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import GUPLOCK1

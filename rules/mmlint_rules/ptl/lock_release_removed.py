@@ -2,7 +2,8 @@
 
 ## What it does
 Compares a function before and after a patch. Every way out gave the lock up before; after the patch one way keeps it,
-and no caller, callee or twin function releases it. Also reports a lock that the patch makes the function take or
+and no caller, callee or twin function releases it. Or a lock of the callers came back held (given up) on all ways out
+and on one of them no longer does. Also reports a lock that the patch makes the function take or
 release twice. Covers every lock that the tables know: page-table locks, spinlocks, RCU, mutexes, rwsems, mmap_lock,
 MMU notifier ranges, lazy MMU mode.
 
@@ -41,6 +42,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.balance import left_held, lost_releases
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.exits import changed_exits
 from mmlint.facts.relock import twice
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -67,6 +69,16 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             f"{what} from `{lock.name}` (line {lock.line}) is held at this exit; before the patch it was released",
             steps=(after.step(lock.line, f"`{lock.name}` takes {what}"), after.step(lost.exit.line, "leaves with it")),
             anchor=f"lost {lock.kind} {lock.key}",
+        )
+    for way in changed_exits(change):
+        what = describe(way.lock.kind, way.lock.key)
+        state = "is not held any more" if way.gone else "is still held"
+        yield after.hit(
+            way.exit,
+            f"{what} of the callers {state} at this exit; before the patch all such exits "
+            + ("came back with it" if way.gone else "gave it up"),
+            steps=(after.step(after.line, f"`{after.name}` is entered with {what}"),),
+            anchor=f"exit {way.lock.kind} {way.lock.key}",
         )
     old = {(found.kind, found.key, found.again) for found in twice(before)}
     for found in twice(after):

@@ -1,0 +1,121 @@
+"""Calls that may sleep and that a patch brings under an atomic lock: the call moves in, or the lock's section grows.
+
+What a state rule must leave open (a gfp mask that nobody knows, a condition deep in a callee, a call through a pointer)
+may be said here: the code before the patch took care to make this very call without the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.function import Function, fact
+from mmlint.facts.held import Held, Prop, family, visible_to_callers
+from mmlint.facts.ir import Expr
+from mmlint.facts.locks import atomic, locks
+from mmlint.facts.pointed import pointed_sleeper
+from mmlint.facts.sleep import GUESS, USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
+
+_OWN_RANK = {"ptl": 0, "spin": 1, "raw_spin": 1, "rwlock": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A call that may sleep, under `held` after the patch and not before. `callers`: it is the callers' lock, which the
+    function gave up before the call. `moved`: the call was there before, without the lock.
+    """
+
+    call: Expr
+    held: Held
+    sleeper: Sleeper
+    callers: bool
+    moved: bool
+
+
+def brought_under(change: FunctionChange) -> tuple[Brought, ...]:
+    """The calls that a change of one function brings under an atomic lock of its own or of its callers."""
+    compared = comparison(change)
+    if compared is None or locks(compared.before).flow.overflow or locks(compared.after).flow.overflow:
+        return ()
+    owed = {**lent(compared.before), **lent(compared.after)}
+    return tuple(_brought(compared, owed))
+
+
+def _brought(compared: Comparison, owed: dict[tuple[str, str], Held]) -> Iterator[Brought]:
+    before, after = compared.before, compared.after
+    old_at, new_at = locks(before).at_call, locks(after).at_call
+    counts: dict[str, int] = {}
+    for act in compared.new:
+        if act.expr.kind != "call" or id(act.expr) not in new_at or act.word.startswith(("ptl:", "guard:")):
+            continue
+        inside = _inside(after, act.expr, new_at[id(act.expr)], owed)
+        if inside is None:
+            continue
+        old = compared.sources.get(id(act))
+        if old is not None and old.expr.kind == "call":
+            states = old_at.get(id(old.expr), {})
+            if not states or _inside(before, old.expr, states, owed) is not None:
+                continue
+        elif counts.setdefault(act.word, _atomic_calls(before, act.word, owed)):
+            counts[act.word] -= 1
+            continue
+        moved = old is not None
+        sleeper = _sleeper(after, act.node, act.expr, moved=moved)
+        if sleeper is not None:
+            yield Brought(act.expr, inside, sleeper, inside in owed.values(), moved)
+
+
+def _atomic_calls(function: Function, word: str, owed: dict[tuple[str, str], Held]) -> int:
+    at_call = locks(function).at_call
+    calls = [call for _, call in function.calls.get(word, ())]
+    return sum(_inside(function, call, at_call.get(id(call), {}), owed) is not None for call in calls)
+
+
+def _inside(function: Function, call: Expr, states: object, owed: dict[tuple[str, str], Held]) -> Held | None:
+    """The atomic lock that is held at a call in some state: one taken here, else one of the callers'."""
+    props: list[Prop] = sorted(states, key=sorted) if isinstance(states, dict) else []
+    for prop in props:
+        own = [h for h in atomic(function, prop) if not drops_first(function, call, h)]
+        if own:
+            return min(own, key=lambda h: (_OWN_RANK.get(h.kind, 2), -h.line, h.kind))
+    for prop in props:
+        gone = {(family(h.kind), h.key) for h in prop if h.gone}
+        kept = [held for key, held in owed.items() if key not in gone and not drops_first(function, call, held)]
+        if kept:
+            return kept[0]
+    return None
+
+
+@fact
+def lent(function: Function) -> dict[tuple[str, str], Held]:
+    """The atomic locks that a function is entered with, since on some way it gives them up without having taken them.
+
+    Only locks of the firm kinds: contexts without a name (RCU, interrupts) are too often conditional.
+    """
+    kinds = function.tables.kinds
+    found: dict[tuple[str, str], Held] = {}
+    for states in locks(function).flow.before.values():
+        for prop in states:
+            for held in prop:
+                if held.gone and visible_to_callers(function, held) and held.kind in kinds and kinds[held.kind].atomic:
+                    found.setdefault((family(held.kind), held.key), held._replace(gone=False))
+    return found
+
+
+def _sleeper(function: Function, node: Node, call: Expr, *, moved: bool) -> Sleeper | None:
+    """The likeliest way in which the call may sleep; for a call that is new only what needs no guess."""
+    states = locks(function).at_call[id(call)]
+    found = [
+        sleeper
+        for prop, facts in states.items()
+        for sleeper in sleeps_at(function, node, call, facts)
+        if not (sleeper.name in USER_COPIES and no_fault(prop))
+    ]
+    if not moved:
+        found = [s for s in found if s.gfp_param is None and GUESS not in s.requires and not s.large]
+        found = [s for s in found if not s.requires or not s.steps]
+    best = min(found, key=lambda s: (s.gfp_param is not None, len(s.requires), len(s.steps)), default=None)
+    return best or (pointed_sleeper(function, call) if moved else None)

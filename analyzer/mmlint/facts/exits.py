@@ -1,0 +1,76 @@
+"""What a function leaves its callers to hold, before and after a patch: by its results, on all its ways out.
+
+A caller's lock that came back held on every way out and does not on one, or the other way round, is a changed contract;
+so is a lock that came with a result and now does not. Where the patch also changes a caller, that is taken as meant.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mmlint.facts.brought import lent
+from mmlint.facts.cfg import Node
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.function import Function
+from mmlint.facts.held import Held, family, result_class, visible_to_callers
+from mmlint.facts.locks import locks
+
+_Name = tuple[str, str]
+_Ways = dict[str | None, list[tuple[Node, bool]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedExit:
+    """A way out after a patch. `gone`: the callers' `lock` is not held there any more, though it was on all such ways
+    before; else it is still held there, though it was given up on all of them.
+    """
+
+    lock: Held
+    exit: Node
+    gone: bool
+
+
+def changed_exits(change: FunctionChange) -> list[ChangedExit]:
+    """The ways out that leave a caller's lock in another state than before the patch."""
+    before, after = change.before, change.after
+    if before is None or after is None or before.cfg.truncated or after.cfg.truncated:
+        return []
+    owed = lent(before)
+    if not owed or locks(before).flow.overflow or locks(after).flow.overflow or _callers_change(change):
+        return []
+    return [found for name, held in sorted(owed.items()) for found in _changed(before, after, name, held)][:2]
+
+
+def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iterator[ChangedExit]:
+    if not visible_to_callers(after, held):
+        return
+    old, new = _ways(before, name), _ways(after, name)
+    for value, ways in sorted(old.items(), key=lambda each: each[0] or ""):
+        states = {gone for _, gone in ways}
+        if len(states) != 1:
+            continue
+        was_gone = states.pop()
+        other = [node for node, gone in new.get(value, ()) if gone is not was_gone]
+        if other:
+            yield ChangedExit(held, other[0], not was_gone)
+            return
+
+
+def _ways(function: Function, name: _Name) -> _Ways:
+    """By result: each way out, and whether the callers' lock has been given up there."""
+    found: _Ways = defaultdict(list)
+    for node, prop, _, value in locks(function).flow.returns:
+        gone = any(h.gone and (family(h.kind), h.key) == name for h in prop)
+        found[result_class(value)].append((node, gone))
+    return found
+
+
+def _callers_change(change: FunctionChange) -> bool:
+    """Whether another function that names this one changes in the same patch."""
+    return any(
+        side is not None and side.name != change.name and side.has(change.name)
+        for other in change.patch.changes
+        for side in (other.before, other.after)
+    )

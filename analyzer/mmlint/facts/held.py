@@ -1,0 +1,147 @@
+"""The names of locks: what is held, under which text, and how a callee's text reads in its caller."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.values import is_negative, is_zero
+
+_LOOSE = {"ptl": "spin", "raw_spin": "spin", "vma_lock": "vma_lock"}
+CONTEXTS = frozenset(
+    {"rcu", "preempt", "irq", "bh", "kmap", "kmap_atomic", "pte_map", "lazy_mmu", "pagefault_off", "migrate"}
+)
+RESULT = "@"
+"""Stands for the function's result in the key of a lock that it returns with."""
+INNER = "~"
+"""Begins the key of a lock that a callee releases by the name of a local of its own."""
+
+
+class Held(NamedTuple):
+    """A lock held, or (`gone`) a lock of the caller that was released here. `key` names the lock, `map` the mapping."""
+
+    kind: str
+    key: str
+    line: int
+    name: str
+    map: str = ""
+    gone: bool = False
+
+
+Prop = frozenset[Held]
+NOTHING: Prop = frozenset()
+
+
+class Effect(NamedTuple):
+    """What one way through a callee does to its caller's locks: taken and released, and its result there."""
+
+    taken: frozenset[Held]
+    released: frozenset[Held]
+    value: str | None
+    uncertain: bool = False
+
+
+def retake(prop: Prop, held: Held) -> Prop:
+    """The property with a lock taken: one of the caller's that had been released is then the caller's again."""
+    for gone in sorted(prop):
+        if gone.gone and family(gone.kind) == family(held.kind) and (held.kind in CONTEXTS or gone.key == held.key):
+            return prop - {gone}
+    return prop | {held}
+
+
+def pointee(expr: Expr) -> str:
+    """The text of what a pointer expression points to."""
+    if expr.kind == "unary" and expr.value == "&":
+        return expr.args[0].key
+    return f"*{expr.key}"
+
+
+def family(kind: str) -> str:
+    """The kind under which takers and droppers of one lock meet."""
+    return _LOOSE.get(kind, kind)
+
+
+def match(prop: Prop, kind: str, key: str, mapped: str) -> Held | None:
+    """The held lock that a release of `key` means: the same name, the mapping's, or the only one of its kind."""
+    mine = [h for h in prop if not h.gone and family(h.kind) == family(kind)]
+    for held in sorted(mine, key=lambda h: -h.line):
+        if key and held.key == key:
+            return held
+    for held in mine:
+        if mapped and held.map and (held.map == mapped or _same_pointer(held.map, mapped)):
+            return held
+    if kind in CONTEXTS or kind in ("ptl", "walk", "mmap_lock") or family(kind) == "spin":
+        candidates = [h for h in mine if h.kind == kind] or (
+            [h for h in mine if "ptl" in (h.kind, kind)] if len(mine) == 1 else []
+        )
+        if candidates and (kind != "spin" or len(mine) == 1):
+            return max(candidates, key=lambda h: h.line)
+    return None
+
+
+def _same_pointer(a: str, b: str) -> bool:
+    return a.split(" ")[0].strip("(") == b.split(" ")[0].strip("(")
+
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+def translate(key: str, callee: Function, call: Expr) -> str:
+    """A callee's lvalue in terms of its caller's arguments; a name of the callee's own stays recognisable as such."""
+    params = callee.params
+    if key.startswith(INNER):
+        return key
+
+    def swap(match_: re.Match[str]) -> str:
+        word = match_.group(0)
+        if match_.start() >= 2 and key[match_.start() - 2 : match_.start()] == "->":
+            return word
+        if word in params and params.index(word) < len(call.args):
+            return call.args[params.index(word)].key
+        return word
+
+    swapped = _WORD.sub(swap, key)
+    if swapped.startswith("*&"):
+        swapped = swapped[2:]
+    return swapped.replace("&", "", 1) if swapped.startswith("&") and "->" in swapped and key != swapped else swapped
+
+
+def visible_to_callers(function: Function, held: Held) -> bool:
+    """Whether a lock's name starts from a parameter or a global."""
+    root = root_of(held.key)
+    return bool(root) and not held.key.startswith(INNER) and root not in local_names(function)
+
+
+def root_of(key: str) -> str:
+    """The first identifier of a lock's text."""
+    found = _WORD.search(key)
+    return found.group(0) if found is not None else ""
+
+
+def handed_out(node: Node, held: Held) -> Held:
+    """The lock, named by the result if it is a field of what is returned there (`return hb` with `hb->lock` held)."""
+    result = node.expr
+    if node.kind != "return" or result is None or result.kind != "name":
+        return held
+    key = re.sub(rf"^&?{re.escape(result.value)}(?=->)", lambda m: m.group(0).replace(result.value, RESULT), held.key)
+    return held if key == held.key else held._replace(key=key)
+
+
+@fact
+def local_names(function: Function) -> frozenset[str]:
+    """The local variables."""
+    return frozenset(node.name for node in function.cfg.nodes if node.kind == "decl")
+
+
+def result_class(value: str | None) -> str | None:
+    """A returned value as callers can tell it from others: zero, negative, positive, an error pointer and so on."""
+    if value is None:
+        return None
+    return (
+        value
+        if value in ("0", "ok", "err", "<0", ">0", "!0", "bad", ">=0")
+        else ("<0" if is_negative(value) else ">0" if is_zero(value) is False else value)
+    )

@@ -1,0 +1,106 @@
+"""PTL118 sleep-brought-under-lock: a patch brings a call that may sleep under a spinlock or page-table lock.
+
+## What it does
+Compares a function before and after a patch. A call that may sleep was made without an atomic lock; after the patch it
+is made inside one: the call moved, the lock is taken earlier or released later, or the callers' lock is no longer given
+up around it. Or the function is one in which nothing may sleep, as the kernel tables say of it or of the callback that
+it is. Calls are followed into callees, release callbacks and operation tables.
+
+## Why it matters
+The old code dropped the lock for this very call. On a preemptible kernel the task is scheduled away with a spinlock;
+under a page-table lock reclaim may wait for the lock that is held.
+
+## Bad
+```diff
+-	spin_unlock(&queue->lock);
+        flush_and_free(work);
+-	spin_lock(&queue->lock);
+```
+
+## Good
+```diff
+        spin_unlock(&queue->lock);
++	trace_done(work);
+        flush_and_free(work);
+        spin_lock(&queue->lock);
+```
+
+## Limits
+PTL101 speaks where the sleep is certain from the code alone. This rule also speaks where a gfp mask is not known, where
+the sleep depends on a condition deep in a callee, or on the function behind a pointer, for which it takes those that
+initialisers of the folder give to the field.
+
+## Sources
+Documentation/locking/locktypes.rst; Documentation/mm/split_page_table_lock.rst; digest of the fork/COW thread of
+August 2020, L5990 and L6247-6281.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.brought import Brought, brought_under
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.forbidden import Forbidden, forbidden_sleeps
+from mmlint.facts.function import Function
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import S12
+
+from mmlint_rules.ptl.imbalance import describe
+
+_MAX_HITS = 4
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report each call that the change brings under an atomic lock."""
+    after = change.after
+    if after is None:
+        return
+    for found in brought_under(change)[:_MAX_HITS]:
+        yield _hit(after, found)
+    for banned in forbidden_sleeps(change)[:_MAX_HITS]:
+        yield _banned(after, banned)
+
+
+def _hit(after: Function, found: Brought) -> Hit:
+    lock = describe(found.held.kind, found.held.key)
+    name = found.call.value or found.call.key.partition("(")[0]
+    via = "" if found.sleeper.name == name else f" (through `{found.sleeper.name}`)"
+    whose = f"{lock} of its callers" if found.callers else lock
+    before = "was called without it" if found.moved else "is new there"
+    first = (
+        after.step(found.held.line, f"`{found.held.name}` takes {lock}")
+        if not found.callers
+        else after.step(after.line, f"`{after.name}` is entered with {lock}")
+    )
+    return after.hit(
+        found.call,
+        f"`{name}` may sleep{via} and is now under {whose}; it {before}",
+        steps=(first, *found.sleeper.steps),
+        anchor=f"brought {found.call.key} under {found.held.key}",
+    )
+
+
+def _banned(after: Function, found: Forbidden) -> Hit:
+    context = found.context
+    name = found.call.value
+    via = "" if found.sleeper.name == name else f" (through `{found.sleeper.name}`)"
+    return after.hit(
+        found.call,
+        f"`{name}` may sleep{via} in `{context.root.name}`: {context.why}",
+        steps=(context.root.step(context.root.line, context.why), *context.steps, *found.sleeper.steps),
+        anchor=f"forbidden {found.call.key}",
+    )
+
+
+RULE = Rule(
+    code="PTL118",
+    name="sleep-brought-under-lock",
+    summary="a patch brings a call that may sleep under a spinlock or page-table lock",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=S12,
+)
