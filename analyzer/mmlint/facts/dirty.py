@@ -38,10 +38,16 @@ def clean_releases(function: Function) -> tuple[tuple[Expr, Expr], ...]:
         return ()
     found: dict[int, tuple[Expr, Expr]] = {}
     for node, way, _, value in flow.returns:
-        failed = fails(function, node, value)
+        failed = fails(function, node, value) or (value == "!0" and _asked(function, node))
         if way.release and not way.dirtied and not failed:
             found[way.release] = (client.releases[way.release], client.pins[way.pin])
     return tuple(found.values())
+
+
+def _asked(function: Function, node: Node) -> bool:
+    """Whether the function tests its own result as a truth value: then not zero may well mean failure."""
+    key = node.expr.key if node.expr is not None else ""
+    return any(n.kind == "branch" and n.expr is not None and n.expr.key == key for n in function.cfg.order)
 
 
 class _Writes:
