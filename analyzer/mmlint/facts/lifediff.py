@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.lifetimes import HELD, TWICE, Life, life
@@ -55,6 +56,8 @@ def settled(change: FunctionChange, release: Expr) -> bool:
 
 
 def _turns(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:
+    compared = comparison(change)
+    lines = compared.lines if compared is not None else {}
     yield from _doors(before, after)
     yield from _fewer(before, after)
     yield from _untaken(change, before, after)
@@ -66,10 +69,10 @@ def _turns(change: FunctionChange, before: Function, after: Function) -> Iterato
             continue
         old = life(before, thing)
         if old is not None:
-            yield from _worse(old, new, _told(before))
+            yield from _worse(old, new, _told(before), lines)
 
 
-def _worse(old: Life, new: Life, told: Set[str]) -> Iterator[Turn]:
+def _worse(old: Life, new: Life, told: Set[str], lines: Mapping[int, int]) -> Iterator[Turn]:
     """`told`: what the function said before, by text; what is new only counts where nothing came too late before."""
     release = new.releases[-1][1] if new.releases else None
     for text, node in new.late.items():
@@ -78,8 +81,8 @@ def _worse(old: Life, new: Life, told: Set[str]) -> Iterator[Turn]:
             break
     if new.thing.kind == WALK:
         return
-    kept = _kept(old, new)
-    if kept is not None:
+    kept = _kept(old, new, lines)
+    if kept is not None and not _only_conditional(old, new):
         yield Turn("kept", new.thing, kept, release)
     if new.lost and not old.lost and not _gained_lost(old, new):
         yield Turn("lost", new.thing, new.lost[0], release)
@@ -170,6 +173,13 @@ def _taken(function: Function, thing: Thing) -> list[str]:
     )
 
 
+def _only_conditional(old: Life, new: Life) -> bool:
+    """Whether a release of unknown make is all there, and made on a condition now: that may be put off on purpose."""
+    nodes = [{n.line for levels in life.exits.values() for n in levels.values()} for life in (old, new)]
+    by_name = new.releases and new.releases[0][1].value == new.thing.kind
+    return bool(by_name) and len(new.releases) >= len(old.releases) and len(nodes[0]) == len(nodes[1])
+
+
 def _gained_lost(old: Life, new: Life) -> bool:
     return len(old.releases) == 0 or len(new.releases) > len(old.releases)
 
@@ -180,12 +190,14 @@ def _behind(found: Life, node: Node) -> Expr | None:
     return max(earlier, key=lambda call: call.line, default=found.releases[0][1] if found.releases else None)
 
 
-def _kept(old: Life, new: Life) -> Node | None:
+def _kept(old: Life, new: Life, lines: Mapping[int, int]) -> Node | None:
     """A way out that keeps what it did not keep before, or a new one where none kept anything."""
     clean = not old.held
+    there = {(lines.get(line, 0), code) for line, code in old.kept_at}
     for way in sorted(new.held):
-        known = old.exits.get(way)
-        if (known is None and clean) or (known is not None and HELD not in known and TWICE not in known):
-            levels = new.exits[way]
-            return levels.get(HELD) or levels[TWICE]
+        levels, known = new.exits[way], old.exits.get(way)
+        node = levels.get(HELD) or levels[TWICE]
+        worse = clean if known is None else HELD not in known and TWICE not in known
+        if worse and (node.line, way.code) not in there:
+            return node
     return None

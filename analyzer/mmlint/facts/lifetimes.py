@@ -47,7 +47,8 @@ class State(NamedTuple):
 
 @dataclass(slots=True)
 class Life:
-    """One thing in one function. `exits` holds the levels on each way out, with a node to show; `lost` the assignments
+    """One thing in one function. `exits` holds the levels on each way out, with a node to show; `kept_at` the lines and
+    results of the ways out that keep it; `lost` the assignments
     that overwrite it while it is held; `late` its uses behind the release, by text; `idle` the releases that are
     handed a count or pointer known to be zero, by text; `again` the releases of what was given up or
     handed on already.
@@ -56,6 +57,7 @@ class Life:
     thing: Thing
     releases: list[tuple[Node, Expr]]
     exits: dict[Way, dict[int, Node]] = field(default_factory=dict)
+    kept_at: set[tuple[int, str]] = field(default_factory=set)
     lost: list[Node] = field(default_factory=list)
     late: dict[str, Node] = field(default_factory=dict)
     idle: dict[str, Node] = field(default_factory=dict)
@@ -86,7 +88,10 @@ def _live(function: Function, thing: Thing) -> Life | None:
         return None
     found = Life(thing, releases)
     for node, state, facts, _ in flow.returns:
-        found.exits.setdefault(way_of(node, state.code), {}).setdefault(_left(thing, node, state, facts), node)
+        level = _left(thing, node, state, facts)
+        found.exits.setdefault(way_of(node, state.code), {}).setdefault(level, node)
+        if level in (HELD, TWICE):
+            found.kept_at.add((node.line, state.code))
     _read(function, flow, client, found)
     return found
 
