@@ -212,9 +212,10 @@ def follow(home: Path, source: Path, commits: list[str], kills: int, options: ar
             process.wait()
             process = start(config)
     last = f"%{commits[-1]}%"
-    while not ask(home, f"select 1 from cursors where position like '{last}'") or busy(home):
+    idle = 0
+    while idle < 10:
+        idle = idle + 1 if ask(home, f"select 1 from cursors where position like '{last}'") and not busy(home) else 0
         time.sleep(1)
-    time.sleep(2)
     process.send_signal(signal.SIGTERM)
     process.wait(60)
     return replies_in(home / "replies")

@@ -149,10 +149,8 @@ def _shortened(text: str) -> list[str]:
 def _footer(remarks: Sequence[Remark], result: Result, config: RepliesConfig, series: str) -> Iterable[str]:
     """What was tested on which base, how to see the proof, what to do about it."""
     count = len(result.subjects)
-    left = result.total - count
-    some = f"patch 1 of {result.total}" if count == 1 else f"patches 1 to {count} of {result.total}"
-    what = some if left > 0 else f"all {count} patches"
-    what = "the patch" if result.total <= 1 and count <= 1 else what
+    what = f"all {count} patches" if count >= result.total else f"{count} of {result.total} patches"
+    what = "the patch" if max(count, result.total) <= 1 else what
     proof = " with its proof" if len(remarks) == 1 else " with their proofs"
     yield "-- "
     yield from _wrap(f"Written by a program: mmlint {__version__}. Tested: {what} on {plain(result.base)}.")
