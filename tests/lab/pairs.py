@@ -214,7 +214,7 @@ PAIRS: tuple[Pair, ...] = (
         report=_CRASH,
         runs=1,
     ),
-    Pair("LK3", "folio-unlocked-twice", "locks.folio_lock", *_named("if-ok", "always"), report=_BAD_FOLIO),
+    Pair("LK3", "folio-unlocked-twice", "locks.folio_lock", *_named("if-ok", "always"), report=_BAD_FOLIO, runs=1),
     Pair("MIX1", "pin-released-by-put", "leaks.door", *_named("unpin", "put-page")),
     Pair("PUT1", "put-twice", "leaks.twice", *_named("once", "both"), report=_BAD_PAGE, runs=1),
     Pair("RAW1", "raw-count", "raw-refcount-update-lost", *_named("page-ref-inc", "raw"), report=_BAD_PAGE, runs=1),

@@ -92,7 +92,7 @@ def _reports(results: Results, said: dict[str, tuple[linter.Said, ...]]) -> str:
         table += _row(
             r.pair.mutation,
             r.broken.seen,
-            ", ".join(passed[:4]) or "a counter",
+            ", ".join(passed[:4]) or ("other files" if r.pair.report else "a counter"),
             "; ".join(f"{f.code} {f.place}" + (" (same line)" if f.place in passed else "") for f in findings),
         )
     return table
