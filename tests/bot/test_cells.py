@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import pytest
 pytest.importorskip("sqlalchemy", reason="SQLAlchemy is not installed (extra `bot`)")
 
 from mmlint.bot.cells import CellError, Cells, Limits
+from mmlint.bot.config import SourceConfig
 from mmlint.bot.ingest import Ingest
 from mmlint.bot.log import Log
 from mmlint.bot.state import State
 
 from tests.bot import burdens
 from tests.bot.letters import Lab, letter, patch, settings
+from tests.bot.servers import deliver
 
 LIMITS = Limits(seconds=1, memory=700)
 
@@ -67,6 +70,17 @@ def test_the_mail_that_a_cell_dies_of_is_found(tmp_path: Path, monkeypatch: pyte
     found = ingest._read(raws, ingest._rules(""))
     assert [each.kind for each in found] == ["other", "other", "other", "refused", "other"]
     assert "reading it died of SIGKILL" in found[3].reason
+
+
+def test_no_mail_is_blamed_when_nothing_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmlint.bot.ingest.read_batch", burdens.vanish)
+    deliver(tmp_path / "in", letter("text\n", "1@x.example"))
+    config = replace(settings(), sources=(SourceConfig("maildir", path=str(tmp_path / "in")),))
+    lab = Lab(config, tmp_path)
+    assert lab.bot.ingest.run(lambda: lab.now) == 0
+    assert lab.said("no process can be started to read mails")
+    monkeypatch.undo()
+    assert lab.bot.ingest.run(lambda: lab.now) == 1
 
 
 def test_a_series_that_analysis_dies_of_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,14 @@ class Ingest:
             return letters(self._cells.call(read_batch, (rules, tuple(raws))))
         except CellError as error:
             if len(raws) == 1:
+                self._probe(rules)
                 return [refused(raws[0], f"reading it {error}")]
         half = len(raws) // 2
         return [*self._read(raws[:half], rules), *self._read(raws[half:], rules)]
+
+    def _probe(self, rules: ReadRules) -> None:
+        """Make sure that it is the mail: where no cell lives, no mail is to blame, and the next look tries again."""
+        try:
+            self._cells.call(read_batch, (rules, ()))
+        except CellError as error:
+            raise SourceError(f"no process can be started to read mails: it {error}") from None

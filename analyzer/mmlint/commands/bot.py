@@ -101,7 +101,12 @@ def _work(path: str, dry_run: bool, quiet: bool, forever: bool) -> None:
         signal.signal(number, lambda *_: bot.stop())
     if settings.replies.dry_run and not quiet:
         complain("dry run: nothing is sent")
-    (bot.run if forever else bot.once)()
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        (bot.run if forever else bot.once)()
+    except SQLAlchemyError as error:
+        fail(f"the state cannot be read or written: {str(getattr(error, 'orig', error)).splitlines()[0]}")
     bot.state.close()
 
 

@@ -37,20 +37,27 @@ class Maildir:
         """Mails that came after `position`, a time."""
         start = float(position) if position else since
         batcher, at = Batcher(), start
+        taken: dict[str, float] = {}
         for changed, path in self._entries(start - _SLACK):
             name = path.name.split(":")[0]
             if name in self._seen:
                 continue
-            self._seen[name] = changed
-            at = max(at, changed)
             try:
                 with path.open("rb") as file:
                     raw = file.read(self._limit + 1)
             except OSError:
                 continue
-            yield from batcher.add(raw, repr(at))
+            taken[name] = changed
+            at = max(at, changed)
+            for batch in batcher.add(raw, repr(at)):
+                yield batch
+                self._remember(taken, at)
         yield from batcher.rest(repr(at))
-        self._seen = {name: changed for name, changed in self._seen.items() if changed >= at - _SLACK}
+        self._remember(taken, at)
+
+    def _remember(self, taken: dict[str, float], at: float) -> None:
+        """Pass over files at the next look that were stored, as long as the slack would bring them up again."""
+        self._seen = {name: changed for name, changed in {**self._seen, **taken}.items() if changed >= at - _SLACK}
 
     def _entries(self, after: float) -> list[tuple[float, Path]]:
         found = []
