@@ -93,14 +93,16 @@ def _inside(function: Function, call: Expr, states: object, owed: dict[tuple[str
 def lent(function: Function) -> dict[tuple[str, str], Held]:
     """The atomic locks that a function is entered with, since on some way it gives them up without having taken them.
 
-    Only locks of the firm kinds: contexts without a name (RCU, interrupts) are too often conditional.
+    Only what it releases itself and by name: contexts without one (RCU, interrupts) are too often conditional.
     """
     kinds = function.tables.kinds
     found: dict[tuple[str, str], Held] = {}
     for states in locks(function).flow.before.values():
         for prop in states:
             for held in prop:
-                if held.gone and visible_to_callers(function, held) and held.kind in kinds and kinds[held.kind].atomic:
+                if not held.gone or held.name not in function.tables.drops or held.kind not in kinds:
+                    continue
+                if visible_to_callers(function, held) and kinds[held.kind].atomic:
                     found.setdefault((family(held.kind), held.key), held._replace(gone=False))
     return found
 

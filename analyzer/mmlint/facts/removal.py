@@ -18,6 +18,7 @@ from mmlint.facts.function import Function
 from mmlint.facts.gains import ACCESSORS
 from mmlint.facts.gates import Gates
 from mmlint.facts.kept import Kept
+from mmlint.facts.locks import locks
 from mmlint.facts.loss import Loss
 from mmlint.facts.steps import Act, performed, spelled
 from mmlint.facts.weaken import weakened
@@ -91,11 +92,21 @@ class _Judge:
                     if there is None:
                         continue
                     judged, gone = True, False
+                    if row.role == "release" and self._unlocked_anyway(there):
+                        break
                     if not self.covers.covered(act, row, sink, there) and not self.covers.stricter(act, sink, there):
                         yield Loss(row, act, there, "removed")
                     break
         if not judged and not gone and not self.sides.change.patch.partial:
             yield from self._alone(act, rows)
+
+    def _unlocked_anyway(self, there: Act) -> bool:
+        """Whether a lock that `there` takes is given up on all ways out after the patch, as when it is taken later."""
+        after = self.sides.compared.after
+        if there.word not in self.sides.tables.takes or locks(after).flow.overflow:
+            return False
+        site = (there.line, there.word)
+        return not any((h.line, h.name) == site and not h.gone for _, p, _, _ in locks(after).flow.returns for h in p)
 
     def _alone(self, act: Act, rows: list[Step]) -> Iterator[Loss]:
         """A mark or release of something that the function neither took nor maps: gone for whoever comes after."""

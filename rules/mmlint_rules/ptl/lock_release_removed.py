@@ -3,7 +3,8 @@
 ## What it does
 Compares a function before and after a patch. Every way out gave the lock up before; after the patch one way keeps it,
 and no caller, callee or twin function releases it. Or a lock of the callers came back held (given up) on all ways out
-and on one of them no longer does. Also reports a lock that the patch makes the function take or
+and on one of them no longer does. Or the release no longer fits the taking call (`_irq` for `_irqsave`), or nothing
+looks at the result of a trylock any more. Also reports a lock that the patch makes the function take or
 release twice. Covers every lock that the tables know: page-table locks, spinlocks, RCU, mutexes, rwsems, mmap_lock,
 MMU notifier ranges, lazy MMU mode.
 
@@ -44,6 +45,7 @@ from mmlint.facts.balance import left_held, lost_releases
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.exits import changed_exits
 from mmlint.facts.relock import twice
+from mmlint.facts.variants import unused_trylocks, wrong_variants
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK1
@@ -69,6 +71,15 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             f"{what} from `{lock.name}` (line {lock.line}) is held at this exit; before the patch it was released",
             steps=(after.step(lock.line, f"`{lock.name}` takes {what}"), after.step(lost.exit.line, "leaves with it")),
             anchor=f"lost {lock.kind} {lock.key}",
+        )
+    for call in unused_trylocks(change):
+        yield after.hit(call, f"nothing looks at the result of `{call.value}` any more", anchor=f"unused {call.key}")
+    for wrong in wrong_variants(change):
+        yield after.hit(
+            wrong.call,
+            f"`{wrong.call.value}` does not fit `{wrong.taken}` (line {wrong.line})",
+            steps=(after.step(wrong.line, f"`{wrong.taken}` takes it"),),
+            anchor=f"variant {wrong.call.key} {wrong.taken}",
         )
     for way in changed_exits(change):
         what = describe(way.lock.kind, way.lock.key)
