@@ -1,0 +1,68 @@
+"""Choices that a patch takes away: one of two arms was taken, and now the second comes after the first, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.function import Function
+from mmlint.facts.ir import Expr
+from mmlint.facts.reach import Reach, reach
+
+_Writes = dict[str, list[tuple[Node, Expr]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """`second` changes, at `node`, what `first` has just set: before the patch `test` chose between them."""
+
+    test: Node
+    first: Expr
+    second: Expr
+    node: Node
+
+
+def lost_choices(change: FunctionChange) -> list[Both]:
+    """The pairs of assignments to one lvalue that excluded each other before and follow each other now."""
+    before, after = change.before, change.after
+    if before is None or after is None or before.cfg.truncated or after.cfg.truncated:
+        return []
+    tests = {n.expr.key: n for n in after.cfg.order if n.kind == "branch" and n.expr is not None}
+    order = reach(after)
+    found = []
+    for test, first, second in _exclusive(before):
+        now = tests.get(test)
+        one, other = _written(after, first), _written(after, second)
+        if now is None or one is None or other is None:
+            continue
+        if order.chosen(now, one) is not None and order.chosen(now, other) is None and order.before(one, other):
+            found.append(Both(now, first, second, other))
+    return found
+
+
+def _exclusive(function: Function) -> list[tuple[str, Expr, Expr]]:
+    """Pairs of assignments to one lvalue on the two sides of a test."""
+    order = reach(function)
+    pairs = []
+    for test in function.cfg.order:
+        if test.kind == "branch" and test.expr is not None:
+            yes, no = _writes(function, order, test, True), _writes(function, order, test, False)
+            for key in yes.keys() & no.keys():
+                pairs += [(test.expr.key, a, b) for _, a in yes[key] for _, b in no[key] if a.key != b.key]
+    return pairs
+
+
+def _writes(function: Function, order: Reach, test: Node, side: bool) -> _Writes:
+    found: _Writes = {}
+    for node in function.cfg.order:
+        for op, expr in node.events:
+            if op == "assign" and order.chosen(test, node) is side:
+                found.setdefault(expr.args[0].key, []).append((node, expr))
+    return found
+
+
+def _written(function: Function, wanted: Expr) -> Node | None:
+    """Where the same assignment stands, if it stands once."""
+    nodes = [n for n in function.cfg.order for op, e in n.events if op == "assign" and e.key == wanted.key]
+    return nodes[0] if len(nodes) == 1 else None
