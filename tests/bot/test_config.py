@@ -79,6 +79,7 @@ def test_without_a_word_nothing_is_sent() -> None:
         ("[[sources]]\ntype='mbox'\npath='a'\n[[sources]]\ntype='mbox'\npath='a'", "two sources are called"),
         ("[[trees]]\npath = 'nowhere'", "is no folder"),
         ("[policy]\nmin-severity = 'bad'", "`policy.min-severity` must be one of error, warning, info"),
+        ("[policy]\nsettings = 'none.toml'", "none.toml: cannot read the configuration"),
         ("[filter]\npaths = 'mm'", "`filter.paths` must be a list of strings"),
         ("[filter]\npaths = [1]", "`filter.paths` must be a list of strings"),
         ("[replies]\ndry-run = false", "`replies.sender` is missing"),

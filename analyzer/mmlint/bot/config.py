@@ -292,6 +292,10 @@ def _check(config: Config, where: str) -> None:
         if not Path(tree.path).is_dir():
             raise SettingsError(f"{where}: tree `{tree.path}` is no folder")
     _check_replies(config.replies, where)
+    if config.policy.settings:
+        from mmlint.policy.discovery import read
+
+        read(Path(config.policy.settings))
 
 
 def _check_sources(config: Config, where: str) -> None:
