@@ -14,7 +14,7 @@ from mmlint.facts.steps import Act
 from mmlint.kernel.entries import Step
 from mmlint.kernel.tables import Tables
 
-_KINDS = frozenset({"swap_kind", "present", "zone_device", "vma_kind", "mapping_kind", "revalidate"})
+_KINDS = frozenset({"swap_kind", "present", "zone_device", "vma_kind", "mapping_kind", "page_kind", "revalidate"})
 """Classes of guards whose members ask for different kinds of one thing."""
 _COUNTS = frozenset({"count", "mapcount"})
 

@@ -14,6 +14,7 @@ from mmlint.facts.about import settled_by, target
 from mmlint.facts.cfg import Node
 from mmlint.facts.covers import Covers, Sides
 from mmlint.facts.function import Function, fact
+from mmlint.facts.gains import ACCESSORS
 from mmlint.facts.ir import Expr
 from mmlint.facts.loss import Loss
 from mmlint.facts.narrowed import Narrowed
@@ -142,7 +143,9 @@ class Gates:
         """Whether a test that decides about the sink after the patch asks the same of the same thing."""
         new = self.sides.new
         for other in self.sides.compared.new:
-            if other.word in asked and other.names & act.names and other.guards(there, new):
+            if other.word not in asked or not other.names & act.names or not other.guards(there, new):
+                continue
+            if id(other) not in self.sides.compared.sources or new.dominates(other.node, there.node):
                 return True
         return False
 
@@ -162,18 +165,26 @@ class Gates:
                 yield sink
 
     def _out(self, test: Node) -> bool:
-        """The outcome that leads out: the one from which control does not get to the first step of the other, for what
-        only adds something falls through. Of two ways apart the one whose first step is gone, or the shorter one.
+        """The outcome that leads out: the one of which nothing is left, or else the one from which control does not get
+        to the first step of the other, for what only adds something falls through; of two ways apart the shorter one.
         """
-        old, lines = self.sides.old, self.sides.compared.lines
+        old = self.sides.old
         first = {label: node for node, label in test.succ if isinstance(label, bool)}
+        gone = [label for label, node in first.items() if node.line not in self.sides.compared.lines]
+        if len(gone) == 1 and not self._left(test, gone[0]):
+            return gone[0]
         for label, node in first.items():
             if old.side(test, not label) >> old.rank[node.id] & 1:
                 return label
-        gone = [label for label, node in first.items() if node.line not in lines]
-        if len(gone) == 1:
-            return gone[0]
         return old.side(test, True).bit_count() <= old.side(test, False).bit_count()
+
+    def _left(self, test: Node, outcome: bool) -> bool:
+        """Whether something that only one outcome of a test leads to is still done."""
+        return any(
+            id(act) in self.sides.compared.pairs and self.sides.old.chosen(test, act.node) is outcome
+            for act in self.sides.compared.old
+            if act.word != "return"
+        )
 
     def _matters(self, sink: Act, test: Node, outcome: bool | None) -> bool:
         if sink.word in self.vocabulary:
@@ -182,6 +193,8 @@ class Gates:
             return outcome is not None and self._differs(sink, test, outcome)
         if sink.expr.kind != "call" or sink.word in self.sides.tables.guards:
             return False
+        if sink.use == "bare" and not sink.word.startswith(ACCESSORS):
+            return True
         before = self.sides.compared.before
         callee = next(iter(before.program.named(before.path, sink.word)), None)
         return callee is not None and callee is not before and not self.vocabulary.isdisjoint(performed(callee))
@@ -189,7 +202,9 @@ class Gates:
     def _differs(self, sink: Act, test: Node, outcome: bool) -> bool:
         """Whether the function answers something else on the way out."""
         old = self.sides.old
-        out = [a.key for a in self.sides.compared.old if a.word == "return" and old.chosen(test, a.node) is not outcome]
+        out = [
+            a.key for a in self.sides.compared.old if a.word == "return" and old.chosen(test, a.node) is (not outcome)
+        ]
         return bool(out) and sink.key not in out and not self._acting
 
     @cached_property

@@ -17,7 +17,7 @@ from mmlint.facts.reach import Reach, reach
 
 _COMPARED = frozenset({"==", "!="})
 _FIELDS = frozenset({"mapping", "swap"})
-_VALUES = ("_val", "_pfn")
+_VALUES = ("_val", "_pfn", "_folio", "_page")
 _LEVELS = ("pte", "pmd", "pud", "p4d", "pgd")
 _SPIN = frozenset({"spin_lock", "spin_lock_nested", "spin_unlock"})
 _PTL = re.compile(r"ptl\w*$")
