@@ -130,12 +130,14 @@ def test_a_connection_lost_in_the_text_leaves_it_open() -> None:
     assert error.value.uncertain
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
 def test_the_password_is_used_and_never_told(monkeypatch: pytest.MonkeyPatch) -> None:
     from aiosmtpd.smtp import AuthResult
 
     def authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: Any, data: Any) -> Any:
         return AuthResult(success=data.password == b"open-sesame", handled=True)
 
+    monkeypatch.setattr("mmlint.bot.sinks.smtp._TIMEOUT", 2.0)
     monkeypatch.setenv("MMLINT_TEST_PASSWORD", "open-sesame")
     secret = Secret("environment", "MMLINT_TEST_PASSWORD")
     handler = Answers()
@@ -143,7 +145,7 @@ def test_the_password_is_used_and_never_told(monkeypatch: pytest.MonkeyPatch) ->
         login = SmtpConfig(config.host, config.port, "none", "bot", secret)
         Smtp(login).send("k", "t", payload(), 0.0)
         monkeypatch.setenv("MMLINT_TEST_PASSWORD", "wrong-word")
-        with pytest.raises(SendError, match=r"535|Disconnected") as error:
+        with pytest.raises(SendError, match=r"535|Disconnected|Timeout") as error:
             Smtp(login).send("k", "t", payload(), 0.0)
         with pytest.raises(SendError, match="NotSupported") as unsafe:
             Smtp(SmtpConfig(config.host, config.port, "starttls", "bot", secret)).send("k", "t", payload(), 0.0)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _MB = 1 << 20
 _MAX_RESULT = 64 * _MB
 _FILES = 256
+_GRACE = 2
+"""Seconds between the signal that says why a process ends and the one that says nothing."""
 _SMALL_WINDOWS = ("core.packedGitWindowSize=16m", "core.packedGitLimit=256m")
 """For git, which maps gigabytes of a kernel's packs at once otherwise, beyond the limit of memory."""
 
@@ -143,9 +145,10 @@ def _confine(limits: Limits) -> None:
         (resource.RLIMIT_NOFILE, _FILES),
         (resource.RLIMIT_CORE, 0),
     ):
+        wanted = soft + _GRACE if what == resource.RLIMIT_CPU else soft
         hard = resource.getrlimit(what)[1]
-        bound = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
-        resource.setrlimit(what, (bound, bound))
+        bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(what, (min(soft, bound), bound))
     os.environ["GIT_CONFIG_COUNT"] = str(len(_SMALL_WINDOWS))
     for number, setting in enumerate(_SMALL_WINDOWS):
         os.environ[f"GIT_CONFIG_KEY_{number}"], _, os.environ[f"GIT_CONFIG_VALUE_{number}"] = setting.partition("=")
