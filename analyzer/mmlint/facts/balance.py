@@ -14,6 +14,7 @@ from mmlint.facts.contract import Site
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held
 from mmlint.facts.locks import LockFacts, locks, may_change_locks
+from mmlint.facts.values import is_zero
 
 _ORDER = ("ptl", "walk", "notifier", "spin", "raw_spin", "pte_map", "lazy_mmu", "rcu")
 _OURS = frozenset({"ptl", "walk", "pte_map", "lazy_mmu", "notifier", "mmap_lock", "i_mmap", "anon_vma", "vma_lock"})
@@ -68,25 +69,29 @@ class Lost:
 
 
 def lost_releases(before: Function, after: Function) -> list[Lost]:
-    """The locks of which a patch takes a release away."""
+    """The locks of which a patch takes a release away: from all ways out, or from those with one kind of result."""
     old, new = locks(before), locks(after)
     if old.flow.overflow or new.flow.overflow or before.cfg.truncated or after.cfg.truncated:
         return []
-    kept = {(h.kind, h.key) for exits in _held_exits(old).values() for _, h, _ in exits}
-    suspects = {
-        site: held
-        for site, exits in sorted(_held_exits(new).items())
-        for held in (min((h for _, h, _ in exits), key=_precedence),)
-        if (held.kind, held.key) not in kept
-    }
+    kept: dict[tuple[str, str], set[bool | None]] = {}
+    for _, held, value in (exit_ for exits in _held_exits(old).values() for exit_ in exits):
+        kept.setdefault((held.kind, held.key), set()).add(is_zero(value))
+    suspects: dict[Site, tuple[Held, list[Exit]]] = {}
+    for site, exits in sorted(_held_exits(new).items()):
+        held = min((h for _, h, _ in exits), key=_precedence)
+        results = kept.get((held.kind, held.key), set())
+        fresh = [e for e in exits if not results or not {None, is_zero(e[2])} & results]
+        if fresh:
+            suspects[site] = (held, fresh)
     dropped = _drop_lines(before) if suspects else {}
     found: dict[tuple[str, str], Lost] = {}
-    for site, held in suspects.items():
+    for site, (held, fresh) in suspects.items():
         name = (held.kind, held.key)
-        if name not in dropped or name in found or contract.passed_on(after, held):
+        passed = contract.passed_on(after, held) and not contract.passed_on(before, held)
+        if name not in dropped or name in found or passed:
             continue
         drops = contract.releases(after).get(site, [])
-        ways = [e[0] for e in _held_exits(new)[site] if not bypasses(after, new, site, e[0], drops, ours=True)]
+        ways = [e[0] for e in fresh if not bypasses(after, new, site, e[0], drops, ours=True)]
         if ways and not contract.caller_releases(after):
             found[name] = Lost(held, ways[0], dropped[name])
     return list(found.values())

@@ -43,14 +43,16 @@ def turns(change: FunctionChange) -> tuple[Turn, ...]:
 
 def settled(change: FunctionChange, release: Expr) -> bool:
     """Whether a release of before that is not there any more needs no other look: the thing is given up on all ways
-    out, or a turn of `turns` tells of it.
+    out, was given up twice before, or a turn of `turns` tells of it.
     """
     before, after = change.before, change.after
     if before is None or after is None:
         return False
     for thing in given(before, release.value, release):
-        new = life(after, thing)
+        new, old = life(after, thing), life(before, thing)
         if new is not None and (not new.held or any(turn.thing == thing for turn in turns(change))):
+            return True
+        if new is not None and old is not None and len(new.again) < len(old.again) and new.levels == old.levels:
             return True
     return False
 

@@ -64,6 +64,11 @@ class Life:
     again: list[Node] = field(default_factory=list)
 
     @property
+    def levels(self) -> dict[Way, set[int]]:
+        """How it may be left on each way out."""
+        return {way: set(found) for way, found in self.exits.items()}
+
+    @property
     def held(self) -> set[Way]:
         """The ways out on which it is still held."""
         return {way for way, levels in self.exits.items() if HELD in levels or TWICE in levels}
@@ -202,7 +207,9 @@ class _Tracker:
             if each.kind == "field" and each.args[0].key in self.names and self.thing.key.startswith(each.args[0].key):
                 found.append(each.key)
             elif each.kind == "call" and id(each) not in self.releases and not _FREES.search(each.value):
-                found += [each.key] if any(canon(arg) in self.names for arg in each.args) else []
+                takes = any(self._takes(each, r) for r in self.function.tables.takes_resource.get(each.value, ()))
+                mine = not takes and any(canon(arg) in self.names for arg in each.args)
+                found += [each.key] if mine else []
         return found
 
     # ---------------------------------------------------------------- events
