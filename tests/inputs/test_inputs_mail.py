@@ -4,6 +4,7 @@ import gzip
 import itertools
 
 import pytest
+from mmlint.inputs.mime import decode_header
 from mmlint.inputs.model import Patch
 from mmlint.inputs.read import read_patches
 
@@ -173,3 +174,8 @@ def test_what_is_no_patch_is_refused_in_one_line(data: bytes) -> None:
     (error,) = read_patches(data, "in").errors
     assert "\n" not in error.message
     assert error.path == "in"
+
+
+def test_half_a_surrogate_pair_in_a_header_can_still_be_written() -> None:
+    assert decode_header(b"=?utf-7?q?mm=3A_+2AA-?=") == "mm: ?"
+    decode_header(b"=?utf-7?q?mm=3A_+2AA-?=").encode()

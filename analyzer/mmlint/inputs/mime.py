@@ -61,10 +61,11 @@ def decode_header(raw: bytes) -> str:
 
 
 def _text(raw: bytes, charset: str | None = None) -> str:
+    """Text that can be written as UTF-8: half a surrogate pair, as UTF-7 can spell it, becomes a question mark."""
     for name in (charset, "utf-8"):
         try:
             if name:
-                return raw.decode(name)
+                return raw.decode(name).encode("utf-8", "replace").decode("utf-8")
         except (LookupError, ValueError):
             continue
     return raw.decode("latin-1")
