@@ -20,7 +20,8 @@ def test_every_word_stands_for_something(release: str) -> None:
 def test_no_predicate_stands_alone(release: str) -> None:
     states = tables().at(release).steps.states
     for row in states.values():
-        assert row.holds and row.of
+        assert row.holds
+        assert row.of
         assert any(each.of == row.of and set(each.holds) != set(row.holds) for each in states.values()), row.name
 
 
@@ -28,7 +29,8 @@ def test_less_than_a_batch_is_weaker_though_it_is_the_same_step() -> None:
     steps = tables().steps
     assert "ptep_set_wrprotect" in steps.equals("wrprotect_ptes")
     row = steps.weakened("wrprotect_ptes", "ptep_set_wrprotect")
-    assert row is not None and row.only == "batch"
+    assert row is not None
+    assert row.only == "batch"
     assert steps.weakened("ptep_set_wrprotect", "wrprotect_ptes") is None
 
 
