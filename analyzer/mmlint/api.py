@@ -22,6 +22,7 @@ from mmlint.rule import Rule, load
 from mmlint.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from mmlint.facts.change import PatchView
     from mmlint.kernel.tables import Tables
 
 _PARALLEL_FROM = 6
@@ -364,6 +365,23 @@ def check_patches(
         report.findings = [f for f in report.findings if f.origin != Origin.PRE_EXISTING]
     report.stats.seconds = time.monotonic() - started
     return apply_policy(report, settings)
+
+
+def patch_steps(patch: str, root: str) -> str:
+    """Both sides of each function that a patch changes, step by step: what is matched, what is left over, what is lost.
+
+    Raises LookupError, in one line, where nothing could be compared.
+    """
+    from mmlint.facts.removal import render
+    from mmlint.inputs.tree import FolderTree
+
+    views: list[PatchView] = []
+    report = Report()
+    check_input(PatchRun((), report, look=views.append), patch, FolderTree(root))
+    told = [render(change) for view in views for change in view.changes]
+    if not told:
+        raise LookupError(next((f"{e.path}: {e.message}" for e in report.errors), f"{patch}: changes no function"))
+    return "\n".join(told)
 
 
 def _check_inputs(

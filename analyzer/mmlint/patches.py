@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,11 +26,15 @@ SOURCES = (".c", ".h")
 
 @dataclass(frozen=True)
 class PatchRun:
-    """One run over patches: the rules, the kernel tables to use instead of the tree's own, and the report to fill."""
+    """One run over patches: the rules, the kernel tables to use instead of the tree's own, and the report to fill.
+
+    `look` gets both states of each patch before the rules do.
+    """
 
     rules: Sequence[Rule]
     report: Report
     table: Tables | None = None
+    look: Callable[[PatchView], None] | None = None
 
     def series(self, series: Series, tree: Tree | None) -> None:
         """Check the patches of a series, each on what the ones before it made of the tree (or on its hunks alone)."""
@@ -93,6 +97,8 @@ class PatchRun:
     def _view(self, view: PatchView, patch: Patch) -> None:
         for file in view.files:
             view.changes.extend(pair_functions(file, view))
+        if self.look is not None:
+            self.look(view)
         brought, kept, gone = check_patch(view, self.rules)
         report = self.report
         report.findings += [f.with_origin(Origin.NEW, patch.ref) for f in brought]

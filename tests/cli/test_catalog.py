@@ -16,6 +16,9 @@ from mmlint.rule import Rule, load
 
 from tests.cli.conftest import Run
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+MINI = FIXTURES / "trees" / "mini"
+
 
 def test_rules_lists_every_rule_below_its_family(run: Run) -> None:
     rows = run("rules").stdout.splitlines()
@@ -148,6 +151,20 @@ def test_sim_mistakes(run: Run, words: tuple[str, ...], message: str) -> None:
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_steps_of_a_function_and_of_a_patch(run: Run) -> None:
+    place = str(FIXTURES / "PAT106-guard-removed" / "before.c")
+    shown = run("facts", "--steps", place, "--root", str(FIXTURES))
+    assert shown.exit_code == 0
+    assert "a sink" in shown.stdout
+    assert "decides line" in shown.stdout
+    patch = run("facts", "--steps", str(FIXTURES / "patches" / "bug-ptl101.mbox"), "--root", str(MINI))
+    assert patch.exit_code == 0
+    assert "do_anonymous_page: line before, line after, step" in patch.stdout
+    empty = run("facts", "--steps", str(MINI / "Makefile"), "--root", str(MINI))
+    assert empty.exit_code == 2
+    assert empty.stderr.count("\n") == 1
 
 
 def test_facts_of_a_function(run: Run) -> None:

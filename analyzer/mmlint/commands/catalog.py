@@ -124,18 +124,27 @@ def config(
 
 
 def facts(
-    place: Annotated[str, typer.Argument(metavar="PATH[:FUNCTION]", help="A C file, or one function of it.")],
+    place: Annotated[str, typer.Argument(metavar="PATH[:FUNCTION]", help="A C file, one function of it, or a patch.")],
     root: Annotated[str, typer.Option(metavar="DIR", help="The kernel tree that it belongs to.")] = ".",
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Protocol steps: what guards what; of a patch, both sides.")
+    ] = False,
 ) -> None:
     """Show what the analysis knows of a function: locks held at each line, flags, what callers see."""
-    from mmlint.facts.explain import explain
+    from mmlint.facts.explain import explain, steps_of
     from mmlint.facts.program import Program
     from mmlint.inputs.tree import FolderTree, TreeError
 
     path, _, function = place.partition(":")
     name = os.path.relpath(path, root)
     try:
-        emit(explain(Program(FolderTree(root)), name, function or None) + "\n")
+        if steps and not path.endswith((".c", ".h")):
+            from mmlint.api import patch_steps
+
+            emit(patch_steps(place, root))
+            return
+        show = steps_of if steps else explain
+        emit(show(Program(FolderTree(root)), name, function or None) + "\n")
     except LookupError as error:
         fail(str(error.args[0]))
     except TreeError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mmlint.facts.flags import FlagSet, environments
 from mmlint.facts.function import Function
@@ -10,6 +10,7 @@ from mmlint.facts.held import Held
 from mmlint.facts.locks import lock_effects, locks
 from mmlint.facts.program import Program
 from mmlint.facts.sleep import sleepers
+from mmlint.facts.steps import render
 
 
 def explain(program: Program, path: str, name: str | None = None) -> str:
@@ -17,13 +18,22 @@ def explain(program: Program, path: str, name: str | None = None) -> str:
 
     Raises LookupError, in one line, when the file or the function is not there.
     """
+    shown = [f for f in _asked(program, path, name) if name or locks(f).at_call]
+    return "\n\n".join("\n".join(_function(f)) for f in shown)
+
+
+def steps_of(program: Program, path: str, name: str | None = None) -> str:
+    """The protocol steps of one function of a file, or of all. Raises LookupError like `explain`."""
+    return "\n".join(render(f).rstrip("\n") for f in _asked(program, path, name))
+
+
+def _asked(program: Program, path: str, name: str | None) -> Sequence[Function]:
     if program.file(path) is None:
         raise LookupError(f"{path}: no such file in the tree; give the path from the tree's root")
     functions = program.named(path, name) if name else program.functions(path)
     if name and not functions:
         raise LookupError(f"{path}: no function is called `{name}`; `mmlint facts {path}` lists those with locks")
-    shown = [f for f in functions if name or locks(f).at_call]
-    return "\n\n".join("\n".join(_function(f)) for f in shown)
+    return functions
 
 
 def _function(function: Function) -> Iterator[str]:
