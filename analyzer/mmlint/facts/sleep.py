@@ -16,6 +16,7 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, Prop
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks, may_change_locks
+from mmlint.facts.reach import reach
 from mmlint.facts.values import Facts, evaluate, is_negative, is_zero
 from mmlint.finding import Step
 
@@ -45,6 +46,11 @@ class Need(NamedTuple):
 _UNRESOLVED = -1
 _UNKNOWN = Need(_UNRESOLVED, "", "")
 """Something else than a parameter must hold, and a caller cannot tell."""
+_SECTIONS = frozenset({"rcu", "pte_map", "irq", "preempt"})
+"""Contexts that a lock held as well says more about."""
+_LAST = re.compile(r"(dec|sub)_and_test$|^kref_put")
+_ANNOTATED = frozenset({"might_sleep", "might_sleep_if"})
+"""Who writes these says that the call may sleep whatever its reference."""
 GUESS = Need(-2, "", "")
 """A gfp mask about which nothing is known decides: not to be said of a state, only where a patch moved the call."""
 
@@ -243,7 +249,10 @@ def _sleepers(function: Function, level: int) -> tuple[Sleeper, ...]:
                 for found in sleeps_at(function, node, call, facts, level - 1):
                     if found.name in USER_COPIES and no_fault(prop):
                         continue
-                    merged = tuple(sorted(set(found.requires) | set(requires)))
+                    last = (
+                        {_UNKNOWN} if found.name not in _ANNOTATED and _with_last_reference(function, node) else set()
+                    )
+                    merged = tuple(sorted({*found.requires, *requires, *last}))
                     site = (
                         found
                         if found.steps
@@ -255,6 +264,20 @@ def _sleepers(function: Function, level: int) -> tuple[Sleeper, ...]:
                         best[slot] = kept
     ranked = sorted(best.values(), key=lambda s: (s.large, len(s.requires), len(s.steps), s.name))
     return tuple(ranked[:_MAX_SITES])
+
+
+def _with_last_reference(function: Function, node: Node) -> bool:
+    """Whether a node is reached only where the last reference went: a caller may know that its own was not the last."""
+    if not any(_LAST.search(word) for word in function.words):
+        return False
+    order = reach(function)
+    return any(
+        test.kind == "branch"
+        and test.expr is not None
+        and any(_LAST.search(call.value) for call in test.expr.calls())
+        and order.chosen(test, node) is not None
+        for test in function.cfg.order
+    )
 
 
 def _says(function: Function, sleeper: Sleeper) -> str:
@@ -300,7 +323,7 @@ def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts:
         if sleeper.name in USER_COPIES and no_fault(prop):
             continue
         if sleeper.gfp_param is None and GUESS not in sleeper.requires:
-            lock = min(held, key=lambda h: (h.kind != "ptl", h.kind in ("rcu", "pte_map"), -h.line, h.kind))
+            lock = min(held, key=lambda h: (h.kind != "ptl", h.kind in _SECTIONS, -h.line, h.kind))
             return AtomicSleep(node, call, sleeper, lock.key, lock.kind, lock.line, lock.name)
     return None
 

@@ -26,8 +26,9 @@ if (!pte || !pte_same(ptep_get(pte), orig)) ...
 ## Limits
 A mask that is not known, or that differs by path, is not reported. Helpers that take the lock only after allocating
 (`pte_alloc_map_lock`) are known as such. A sleep that only large folios reach is reported at medium confidence, one
-that depends on what the caller passes in and that cannot be told from the call as info. In hunks without a tree,
-functions that the kernel always calls under a page-table lock are known by name.
+that depends on what the caller passes in and that cannot be told from the call as info, and so is one that only the last
+reference reaches (unless the code says `might_sleep`). Disabled interrupts or preemption alone make a warning. In hunks
+without a tree, functions that the kernel always calls under a page-table lock are known by name.
 
 ## Sources
 digest of the fork/COW thread of August 2020, L5990 and L6247-6281; Documentation/mm/split_page_table_lock.rst;
@@ -54,6 +55,8 @@ _CONTEXT = {
     "irq": "disabled interrupts",
     "lazy_mmu": "lazy MMU mode",
 }
+_NO_LOCK = frozenset({"irq", "preempt"})
+"""Sections that callees and callers open and close for each other: which of them a call is in is known less surely."""
 _MAX_HITS = 8
 
 
@@ -65,7 +68,7 @@ def check(function: Function) -> Iterator[Hit]:
         enters = "is called inside" if found.context == CALLERS else "enters"
         steps = (function.step(found.lock_line, f"`{found.lock_name}` {enters} {_context(found)}"), *sleeper.steps)
         origin = f" (from `{found.lock_name}`, line {found.lock_line})"
-        severity = Severity.INFO if sleeper.requires else None
+        severity = Severity.INFO if sleeper.requires else Severity.WARNING if found.kind in _NO_LOCK else None
         confidence = Confidence.MEDIUM if sleeper.large or sleeper.requires or len(sleeper.steps) > 2 else None
         yield function.hit(
             found.call,
