@@ -26,9 +26,9 @@ if (!pte || !pte_same(ptep_get(pte), orig)) ...
 ## Limits
 A mask that is not known, or that differs by path, is not reported. Helpers that take the lock only after allocating
 (`pte_alloc_map_lock`) are known as such. A sleep that only large folios reach is reported at medium confidence, one
-that depends on what the caller passes in and that cannot be told from the call as info, and so is one that only the last
-reference reaches (unless the code says `might_sleep`). Disabled interrupts or preemption alone make a warning. In hunks
-without a tree, functions that the kernel always calls under a page-table lock are known by name.
+that depends on what the caller passes in and that cannot be told from the call as info, and so is one that only the
+last reference reaches (unless the code says `might_sleep`). Disabled interrupts or preemption alone make a warning. In
+hunks without a tree, functions that the kernel always calls under a page-table lock are known by name.
 
 ## Sources
 digest of the fork/COW thread of August 2020, L5990 and L6247-6281; Documentation/mm/split_page_table_lock.rst;
