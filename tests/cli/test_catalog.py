@@ -167,6 +167,13 @@ def test_steps_of_a_function_and_of_a_patch(run: Run) -> None:
     assert empty.stderr.count("\n") == 1
 
 
+def test_scenarios_of_a_rule_and_no_scenario_at_all(run: Run) -> None:
+    assert run("sims", "--rule", "ptl101").stdout.startswith("S12  ")
+    for words in (("sims", "--rule", "PTL999"), ("sim",), ("sim", "S12", "--all")):
+        wrong = run(*words)
+        assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
+
+
 def test_facts_of_a_function(run: Run) -> None:
     result = run("facts", "mm/bad.c:grab")
     assert result.exit_code == 0

@@ -165,30 +165,44 @@ def doctor(tree: Annotated[str, typer.Argument(metavar="TREE", help="A kernel tr
 
 def sims(
     matrix: Annotated[bool, typer.Option("--matrix", help="Which scenario breaks on which kernel variant.")] = False,
+    rule: Annotated[str | None, typer.Option(metavar="CODE", help="Only what stands behind this rule.")] = None,
 ) -> None:
     """List the simulator's scenarios."""
-    from mmlint.rule import load
+    from mmlint.rule import find, load
     from mmlint.sim import commands
 
-    emit(commands.matrix() if matrix else commands.listing({rule.code: [rule.scenario.id] for rule in load()}))
+    if rule is not None:
+        known = find(rule.upper()) or find(rule.lower())
+        if known is None:
+            fail(f"sims --rule {rule}: no such rule{nearest(rule.upper(), [each.code for each in load()])}")
+        scenario = known.scenario
+        emit(f"{scenario.id}  {scenario.name}  {scenario.summary}\n")
+        return
+    emit(commands.matrix() if matrix else commands.listing({each.code: [each.scenario.id] for each in load()}))
 
 
 def sim(
     name: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="A scenario's id or name, a rule's code or name, or a Python file with one.",
             autocompletion=complete.scenarios,
         ),
-    ],
+    ] = None,
     schedule: Annotated[str | None, typer.Option(metavar="STEPS", help="Replay this interleaving.")] = None,
     variant: Annotated[str | None, typer.Option(metavar="bad|good|NAME", help="The kernel variant.")] = None,
     form: Annotated[str, typer.Option("--format", metavar="text|json|svg|html", help="How to show it.")] = "text",
+    every: Annotated[bool, typer.Option("--all", help="Explore all of them: the matrix of outcomes.")] = False,
 ) -> None:
     """Replay a scenario's recorded interleaving, one column for each CPU."""
     from mmlint.rule import find
     from mmlint.sim import commands
 
+    if every or name is None:
+        if name is not None or not every:
+            fail("sim: name one scenario, or give --all for the matrix of outcomes; `mmlint sims` lists them")
+        emit(commands.matrix())
+        return
     known = find(name.upper()) or find(name.lower())
     word = known.scenario.id if known is not None else name
     try:
