@@ -10,7 +10,7 @@ from mmlint.facts.flow import Outcome, solve
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.gup import GupSite, gup_calls
 from mmlint.facts.ir import Expr
-from mmlint.facts.things import plain
+from mmlint.facts.things import argument, plain
 from mmlint.facts.values import Facts
 
 _CLOSED, _FRESH, _SHORT = "closed", "fresh", "short"
@@ -55,21 +55,16 @@ def _releases(function: Function, array: str, asked: Expr) -> Iterator[tuple[Nod
     for name, rows in function.tables.gives_resource.items():
         for node, call in function.calls.get(name, ()):
             for row in rows:
-                holder = _index(call, row.holder)
+                holder = argument(call, row.holder)
                 if holder is None or plain(holder) != array:
                     continue
                 if row.nr and row.holder.startswith("*"):
-                    counted = _index(call, row.nr)
+                    counted = argument(call, row.nr)
                     whole = counted is not None and counted.key == asked.key
                 else:
                     whole = holder.kind == "index" and _bounded(node, holder.args[1], asked)
                 if whole:
                     yield node, call
-
-
-def _index(call: Expr, holder: str) -> Expr | None:
-    index = holder.rpartition("arg:")[2]
-    return call.args[int(index)] if index.isdigit() and int(index) < len(call.args) else None
 
 
 def _bounded(node: Node, index: Expr, asked: Expr) -> bool:

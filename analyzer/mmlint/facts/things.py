@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
-from mmlint.facts.holders import canon
+from mmlint.facts.holders import canon, held_at
 from mmlint.facts.ir import Expr
 from mmlint.kernel.rows import Taking
 
@@ -59,8 +59,7 @@ def things(function: Function) -> dict[Thing, list[tuple[Node, Expr]]]:
 def holder_of(function: Function, call: Expr, row: Taking) -> str:
     """Where what a call takes is kept: the lvalue, or nothing."""
     if row.holder == "result":
-        target = call_targets(function).get(id(call))
-        return canon(target) if target is not None else ""
+        return held_at(call, row.holder, call_targets(function).get(id(call)))
     return _argument(call, row.holder)
 
 
@@ -84,14 +83,22 @@ def given(function: Function, name: str, call: Expr) -> set[Thing]:
     return {Thing(key, name)} if key else set()
 
 
+def argument(call: Expr, holder: str) -> Expr | None:
+    """The argument that a holder of the tables names (`arg:N`, `*arg:N`), or None."""
+    index = holder.rpartition("arg:")[2].partition("->")[0]
+    return call.args[int(index)] if index.isdigit() and int(index) < len(call.args) else None
+
+
 def _argument(call: Expr, holder: str) -> str:
-    index = holder.rpartition("arg:")[2]
-    return plain(call.args[int(index)]) if index.isdigit() and int(index) < len(call.args) else ""
+    return _lvalue(held_at(call, holder, None)) if argument(call, holder) is not None else ""
 
 
 def plain(expr: Expr) -> str:
     """The lvalue behind an argument, elements of an array as the array; empty for what has no name."""
-    key = canon(expr)
+    return _lvalue(canon(expr))
+
+
+def _lvalue(key: str) -> str:
     key = key.removeprefix("&").split(" + ")[0].split("[")[0]
     return key if PATH.match(key) and key not in ("NULL", "0", "1") else ""
 
