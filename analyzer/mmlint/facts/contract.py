@@ -6,10 +6,10 @@ import re
 from typing import Literal
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, Prop, family, local_names, match, root_of, translate
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import lock_effects, locks, may_change_locks
+from mmlint.facts.locks import lock_effects, locks, may_change_locks, page_table_locks
 from mmlint.facts.values import is_negative, is_zero
 
 Outcome = Literal["good", "bad", "unknown"]
@@ -89,25 +89,7 @@ def nameless(function: Function, held: Held) -> bool:
     """Whether the lock is known by a local variable of this function only (`ptl`, `&range`)."""
     if held.kind in ("ptl", "walk", "notifier"):
         return held.key.removeprefix("&") in local_names(function)
-    return held.kind == "spin" and held.key in _lock_pointers(function)
-
-
-@fact
-def _lock_pointers(function: Function) -> frozenset[str]:
-    """Local variables that hold the address of a page-table lock."""
-    found: set[str] = set()
-    rows = function.tables.lock_pointers
-    for name, calls in function.calls.items():
-        row = rows.get(name)
-        if row is None:
-            continue
-        for _, call in calls:
-            target = call_targets(function).get(id(call))
-            if row.out is None and target is not None:
-                found.add(target.key)
-            elif row.out is not None and row.out < len(call.args):
-                found.add(call.args[row.out].root)
-    return frozenset(found) & local_names(function)
+    return held.kind == "spin" and held.key in page_table_locks(function) & local_names(function)
 
 
 @fact
