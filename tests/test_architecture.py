@@ -168,17 +168,6 @@ def test_functions_stay_small() -> None:
 # ----------------------------------------------------------------- messages
 
 
-BREACHES: dict[str, str] = {}
-"""Rules whose messages break the convention today; a mended one fails here until it is taken out."""
-
-
-def checked_rules() -> Iterator[object]:
-    for rule in load():
-        broken = BREACHES.get(rule.code)
-        marks = [pytest.mark.xfail(reason=broken, strict=True, raises=AssertionError)] if broken else []
-        yield pytest.param(rule, id=rule.code, marks=marks)
-
-
 def fixture_findings(rule: Rule) -> list[Finding]:
     folder = fixture_folder(ROOT / "fixtures", rule)
     if rule.check is not None:
@@ -189,7 +178,7 @@ def fixture_findings(rule: Rule) -> list[Finding]:
     return findings_between(before, after, rule, body=body)
 
 
-@pytest.mark.parametrize("rule", list(checked_rules()))
+@pytest.mark.parametrize("rule", load(), ids=lambda rule: rule.code)
 def test_messages_follow_the_convention(rule: Rule) -> None:
     findings = fixture_findings(rule)
     assert findings
