@@ -227,3 +227,13 @@ def test_the_demo_finds_every_bug_mail() -> None:
         assert f"patch fixtures/patches/{mail.name} --tree fixtures/trees/mini" in done.stdout
     for name in HEART:
         assert done.stdout.count(f"[{name.upper()}]") >= 2
+
+
+def test_a_copy_to_what_is_no_address_stops_nothing(tmp_path: Path) -> None:
+    text = (PATCHES / "bug-ref101.mbox").read_text(encoding="utf-8")
+    mail = tmp_path / "one.mbox"
+    mail.write_text(
+        text.replace("\nSubject:", "\nCc: B <b@mini.example>, J\u00e9r\u00f4me\nSubject:", 1), encoding="utf-8"
+    )
+    code, found = report("patch", str(mail), "--tree", str(MINI))
+    assert (code, len(found["findings"]), found["errors"]) == (1, 1, [])

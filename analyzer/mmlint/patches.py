@@ -144,9 +144,10 @@ def _mail(patch: Patch) -> Mail:
 
 
 def _addresses(header: str) -> tuple[str, ...]:
+    """The addresses of a header; what is none (a name alone, letters beyond ASCII) cannot be replied to."""
     from email.utils import formataddr, getaddresses
 
-    return tuple(formataddr(pair) for pair in getaddresses([header]) if pair[1])
+    return tuple(formataddr(pair) for pair in getaddresses([header]) if pair[1] and pair[1].isascii())
 
 
 def _diff(change: FileChange) -> str:

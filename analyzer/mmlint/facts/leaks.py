@@ -90,8 +90,11 @@ def afters(function: Function) -> tuple[After, ...]:
             kept = {name for o in prop if o.state != GIVEN for name in o.names}
             for own in prop:
                 names = own.names - kept
-                if own.state == GIVEN and names and _last(function, owned.take(own)[2]):
-                    for at, again in _touches(function, node.expr, own, names):
+                if own.state != GIVEN or not names:
+                    continue
+                last = _last(function, owned.take(own)[2])
+                for at, again in _touches(function, node.expr, own, names):
+                    if last or (again and own.resource == "pagemap reference"):
                         found.setdefault(id(at), After(node, at, own, owned.take(own)[1], again))
     return tuple(sorted(found.values(), key=lambda a: (a.at.line, a.at.column)))
 
@@ -113,6 +116,8 @@ def _touches(function: Function, expr: Expr, own: Own, names: frozenset[str]) ->
             yield each, False
         elif each.kind == "call" and each.value not in _POINTER_ONLY:
             rows = function.tables.gives_resource.get(each.value, ())
+            if any(r.resource == own.resource for r in function.tables.takes_resource.get(each.value, ())):
+                continue
             if any(r.resource == own.resource and held_at(each, r.holder, None) in names for r in rows):
                 yield each, True
             elif any(canon(arg) in names for arg in each.args) and each.value in _readers(function):

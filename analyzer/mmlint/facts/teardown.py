@@ -10,6 +10,7 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 
 _COMPLAINS = re.compile(r"(dev_)?WARN\w*$|(VM_)?(BUG|WARN)_ON\w*$|dev_(err|warn)\w*$|pr_(err|warn)\w*$")
+_BY_NUMBER = frozenset({"pfn_to_page", "pfn_folio"})
 _MAX_DEPTH = 2
 
 Pair = tuple[Expr, Expr]
@@ -17,8 +18,11 @@ Pair = tuple[Expr, Expr]
 
 @fact
 def unwaited(function: Function) -> tuple[Pair, ...]:
-    """(kill, removal): the struct pages go away after new users are refused, with no wait for the old ones between."""
-    return tuple(_ways(function, list(_calls(function, "kill"))))
+    """(end, removal): the struct pages go away after new users are refused, with no wait for the old ones between.
+
+    Users are refused by a kill, or by the driver's own references that are put page by page.
+    """
+    return tuple(_ways(function, [*_calls(function, "kill"), *_own_puts(function)]))
 
 
 @fact
@@ -42,6 +46,15 @@ def _ways(function: Function, starts: list[tuple[Node, Expr]]) -> Iterator[Pair]
                 yield call, removal
 
 
+def _own_puts(function: Function) -> Iterator[tuple[Node, Expr]]:
+    """The puts of pages that are reached by their number: `put_page(pfn_to_page(pfn))`."""
+    for name, rows in function.tables.gives_resource.items():
+        if any(row.resource == "folio reference" and row.holder == "arg:0" for row in rows):
+            for node, call in function.calls.get(name, ()):
+                if call.args and any(inner.value in _BY_NUMBER for inner in call.args[0].calls()):
+                    yield node, call
+
+
 def _calls(function: Function, what: str) -> Iterator[tuple[Node, Expr]]:
     """The calls that make a step, by the tables or as a helper of the file that does."""
     for name, calls in function.calls.items():
@@ -63,7 +76,7 @@ def _complains(node: Node) -> bool:
     """Whether what a call says goes into a warning: as its condition, or as the branch before one."""
     if node.expr is not None and any(_COMPLAINS.match(call.value) for call in node.expr.calls()):
         return True
-    inside = [target for target, label in node.succ if node.kind == "branch" and label]
+    inside = [target for target, _ in node.succ] if node.kind == "branch" else []
     return any(t.expr is not None and any(_COMPLAINS.match(c.value) for c in t.expr.calls()) for t in inside)
 
 

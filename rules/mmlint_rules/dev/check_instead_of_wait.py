@@ -1,7 +1,7 @@
 """DEV103 check-instead-of-wait: users of device pages are complained about, and the pages are freed all the same.
 
 ## What it does
-Reports a question about users (`page_count`, `percpu_ref_tryget_live`) that goes into a warning and is followed by the
+Reports a question about users (`page_count`, `percpu_ref_is_zero`) that goes into a warning and is followed by the
 removal of the memory map with no wait in between.
 
 ## Why it matters
@@ -53,6 +53,7 @@ RULE = Rule(
     since="0.1",
     needs=(only_asked,),
     check=check,
+    partial=True,
     status="preview",
     scenario=ZD4,
 )

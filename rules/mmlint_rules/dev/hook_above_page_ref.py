@@ -56,6 +56,7 @@ RULE = Rule(
     since="0.1",
     needs=(hooks,),
     check=check,
+    partial=True,
     status="preview",
     scenario=ZD1,
 )

@@ -60,6 +60,7 @@ RULE = Rule(
     since="0.1",
     needs=(missed_leaves,),
     check=check,
+    partial=True,
     tokens=("pmd_trans_huge", "pmd_huge", "pud_trans_huge", "pud_huge"),
     status="preview",
     scenario=FG1,

@@ -2,7 +2,8 @@
 
 ## What it does
 Reports a removal of the memory map (`arch_remove_memory`, `__remove_pages`, or a helper of the file that does it) that
-is reached after `percpu_ref_kill` without a wait in between.
+is reached after `percpu_ref_kill`, or after the driver's own references were put page by page, without a wait in
+between.
 
 ## Why it matters
 Killing the reference only refuses new users. Who still holds a page, a direct I/O for one, then works on a struct page
@@ -43,7 +44,7 @@ from mmlint.sim.scenarios import ZD6
 def check(function: Function) -> Iterator[Hit]:
     """Report each removal that no wait precedes."""
     for kill, removal in unwaited(function):
-        step = function.step(kill.line, f"`{kill.value}` refuses new users and waits for nobody")
+        step = function.step(kill.line, f"`{kill.value}` ends the driver's own use and waits for nobody")
         yield function.hit(removal, f"`{removal.value}` frees struct pages that may still be in use", steps=(step,))
 
 
@@ -56,6 +57,7 @@ RULE = Rule(
     since="0.1",
     needs=(unwaited,),
     check=check,
+    partial=True,
     status="preview",
     scenario=ZD6,
 )

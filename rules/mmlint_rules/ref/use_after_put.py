@@ -2,7 +2,8 @@
 
 ## What it does
 Where a function took the reference itself, by a look-up or an allocation, and gave it back, reports a member access, a
-flag test or a second put on the same path.
+flag test or a second put on the same path. Helpers of a page and perhaps a number that lower its count and then ask
+whether it is device memory are reported, too: they have nothing but what they gave up.
 
 ## Why it matters
 The put may have been the last one: the page is freed, and may already be somebody else's.
@@ -31,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.dropped import read_after_drop
 from mmlint.facts.function import Function
 from mmlint.facts.leaks import After, afters
 from mmlint.facts.loops import in_loop
@@ -46,6 +48,10 @@ def check(function: Function) -> Iterator[Hit]:
             continue
         taken = function.step(after.take.line, f"`{after.take.value}` takes the reference")
         yield function.hit(after.at, _says(after), steps=(taken,))
+    for use, drop in read_after_drop(function):
+        dropped = function.step(drop.line, f"`{drop.value}` lowers the count")
+        message = f"`{use.key}` asks about a page after its reference was given back"
+        yield function.hit(use, message, severity=Severity.WARNING, steps=(dropped,))
 
 
 def _says(after: After) -> str:
@@ -61,7 +67,7 @@ RULE = Rule(
     severity=Severity.ERROR,
     confidence=Confidence.MEDIUM,
     since="0.1",
-    needs=(afters,),
+    needs=(afters, read_after_drop),
     check=check,
     partial=True,
     scenario=UAF1,
