@@ -6,8 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,13 +14,16 @@ from typing import TYPE_CHECKING, Protocol
 from mmlint.engine import check_file
 from mmlint.facts.program import Program
 from mmlint.finding import Finding, InputError, Origin, Report, Stats
-from mmlint.patches import SOURCES, PatchRun, check_git, check_input, open_tree
+from mmlint.patches import PatchRun, check_git, check_input, open_tree
+from mmlint.places import Shown, base_of, collect, display
 from mmlint.policy import inline
 from mmlint.policy.apply import apply_policy
-from mmlint.rule import Rule, load
+from mmlint.rule import Rule, known, load
 from mmlint.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
     from mmlint.facts.change import PatchView
     from mmlint.kernel.tables import Tables
 
@@ -44,7 +46,7 @@ class Progress(Protocol):
 
 def selected(settings: Settings) -> list[Rule]:
     """The rules that the settings let run."""
-    return [rule for rule in load() if settings.selects(rule)]
+    return [rule for rule in known() if settings.selects(rule)]
 
 
 def own_tables(files: tuple[str, ...]) -> Tables | None:
@@ -79,12 +81,12 @@ def check_paths(
     """
     started = time.monotonic()
     report = Report()
-    files = list(_collect([path for path in paths if path != "-"], report))
+    files = list(collect([path for path in paths if path != "-"], report))
     if "-" in paths:
         _check_text(sys.stdin.buffer.read(), stdin_name, settings, root, report)
-    base = _base(root, files, report)
+    base = base_of(root, files, report)
     inside = [(file, os.path.relpath(file, base).replace(os.sep, "/")) for file in files]
-    shown = _Shown(base, {name: _display(file) for file, name in inside})
+    shown = Shown(base, {name: display(file) for file, name in inside})
     names = [name for _, name in inside]
     if progress is not None:
         progress.start(len(names), "files", report)
@@ -112,78 +114,11 @@ def check_text(text: bytes, name: str, settings: Settings, *, root: str | None =
 def _check_text(text: bytes, name: str, settings: Settings, root: str | None, report: Report) -> None:
     from mmlint.inputs.tree import FolderTree, OverlayTree
 
-    base = _base(root, [Path(name)], report)
+    base = base_of(root, [Path(name)], report)
     inside = os.path.relpath(name, base).replace(os.sep, "/")
     tree = OverlayTree(FolderTree(base), {inside: text})
     for part in _check_names(Program(tree, table=own_tables(settings.tables)), [inside], settings, None):
-        _merge(report, part, _Shown(base, {inside: _display(Path(name))}))
-
-
-def _collect(paths: Sequence[str], report: Report) -> Iterator[Path]:
-    seen: set[Path] = set()
-    for name in paths:
-        path = Path(name)
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix in SOURCES and p.is_file() and ".git" not in p.parts)
-            if not found:
-                report.errors.append(
-                    InputError(name, "no C files in this folder; name a folder that holds .c or .h files")
-                )
-        elif path.is_file() and path.stat().st_size == 0:
-            report.errors.append(InputError(name, "is empty; nothing to check"))
-            continue
-        elif path.is_file() and path.suffix not in SOURCES and _is_patch(path):
-            remedy = f"check what it brings in with `mmlint patch {name} --tree DIR`"
-            report.errors.append(InputError(name, f"is a patch, not C source; {remedy}"))
-            continue
-        elif path.is_file():
-            found = [path]
-        else:
-            report.errors.append(InputError(name, "no such file or folder; check the path"))
-            continue
-        for each in found:
-            if each not in seen:
-                seen.add(each)
-                yield each
-
-
-def _is_patch(path: Path) -> bool:
-    from mmlint.inputs.read import read_patches
-
-    try:
-        return bool(read_patches(path.read_bytes(), path.name).patches)
-    except OSError:
-        return False
-
-
-def _base(root: str | None, files: Sequence[Path], report: Report) -> Path:
-    """The tree the files are looked at in: the one named if there is such a folder, else the one they stand in."""
-    if root is not None and not Path(root).is_dir():
-        report.errors.append(InputError(root, "no such folder; --root names the kernel tree that the paths belong to"))
-        root = None
-    return Path(root) if root is not None else _root_of(files)
-
-
-def _root_of(files: Sequence[Path]) -> Path:
-    """The kernel tree that the files stand in (a Makefile beside `mm` and `include`), else the working folder.
-
-    It is the outermost such folder: `arch/arm` has all three as well.
-    """
-    for file in files[:1]:
-        for folder in reversed(file.resolve().parents):
-            if (folder / "Makefile").is_file() and (folder / "mm").is_dir() and (folder / "include").is_dir():
-                return folder
-    cwd = Path.cwd()
-    outside = [f for f in files if not f.resolve().is_relative_to(cwd)]
-    return outside[0].resolve().parent if outside else cwd
-
-
-def _display(file: Path) -> str:
-    resolved = file.resolve() if not file.is_absolute() else file
-    try:
-        return resolved.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return file.as_posix()
+        _merge(report, part, Shown(base, {inside: display(Path(name))}))
 
 
 def _run_files(root: str, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
@@ -193,8 +128,9 @@ def _run_files(root: str, names: list[str], settings: Settings, progress: Progre
         return
     ordered = sorted(names, key=lambda n: (-_size(root, n), n))
     chunks = [ordered[i : i + _CHUNK] for i in range(0, len(ordered), _CHUNK)]
-    from concurrent.futures.process import BrokenProcessPool
+    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 
+    load()  # once, for all workers to share
     with ProcessPoolExecutor(min(jobs, len(chunks)), initializer=end_with_parent) as pool:
         try:
             yield from run_chunks(pool, root, chunks, settings, progress)
@@ -306,19 +242,7 @@ def _add_sources(report: Report, program: Program) -> None:
             report.sources[path] = file.text.decode("utf-8", "replace").splitlines()
 
 
-class _Shown(dict[str, str]):
-    """Paths of a tree as the user sees them: as named for the files checked, else from the working folder."""
-
-    def __init__(self, base: Path, named: Mapping[str, str]) -> None:
-        super().__init__(named)
-        self._base = base
-
-    def __missing__(self, path: str) -> str:
-        self[path] = _display(self._base / path)
-        return self[path]
-
-
-def _merge(report: Report, part: Report, shown: _Shown) -> None:
+def _merge(report: Report, part: Report, shown: Shown) -> None:
     from dataclasses import replace
 
     def rename(finding: Finding) -> Finding:

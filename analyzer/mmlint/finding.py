@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from mmlint.frozen import dataclass
 
 if TYPE_CHECKING:
     from mmlint.sim.scenario import Scenario

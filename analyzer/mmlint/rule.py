@@ -1,4 +1,9 @@
-"""What a rule is, and how the rules are found: by walking `mmlint_rules` and the entry points `mmlint.rules`."""
+"""What a rule is, and how the rules are found: by walking `mmlint_rules` and the entry points `mmlint.rules`.
+
+Importing every rule takes as long as checking a small patch. `known` therefore gives this project's rules as they were
+kept by an earlier run, for as long as no file of the two packages has changed: all that selects a rule is there, and
+its module is imported when its check is called.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,15 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmlint.finding import Confidence, Hit, Severity
+from mmlint.frozen import dataclass
+from mmlint.kept import kept, stamp
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -31,6 +38,7 @@ FAMILIES = {
     "DEV": "ZONE_DEVICE and DAX",
     "PAT": "what a patch changes",
 }
+_OWN = "mmlint_rules"
 _GROUP = "mmlint.rules"
 _CODE = re.compile(rf"({'|'.join(FAMILIES)})[1-9]\d\d$")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+$")
@@ -81,7 +89,7 @@ class Rule:
     @property
     def doc(self) -> str:
         """The rule's page: the docstring of its module."""
-        return (sys.modules[self.module].__doc__ or "").strip()
+        return (importlib.import_module(self.module).__doc__ or "").strip()
 
 
 def validate(rules: list[Rule]) -> None:
@@ -93,7 +101,7 @@ def validate(rules: list[Rule]) -> None:
             raise RuleError(f"{where}: code must look like REF101 and name like raw-page-refcount")
         if sum(c is not None for c in (rule.check, rule.compare, rule.check_patch)) != 1:
             raise RuleError(f"{where}: set exactly one of check, compare and check_patch")
-        if not rule.doc:
+        if not isinstance(rule, _LateRule) and not rule.doc:
             raise RuleError(f"{where}: the module docstring is the rule's page and is missing")
         for key in (rule.code, rule.name):
             if key in seen:
@@ -127,11 +135,39 @@ def _packs() -> Iterable[EntryPoint]:
 
 @cache
 def load() -> tuple[Rule, ...]:
-    """Every rule installed, by code. Raises `RuleError` when one is malformed."""
-    rules = list(_walk(importlib.import_module("mmlint_rules")))
+    """Every rule installed, by code, with its module. Raises `RuleError` when one is malformed."""
+    return _checked([*_walk(importlib.import_module(_OWN)), *_others()])
+
+
+@cache
+def known() -> tuple[Rule, ...]:
+    """The rules of `load`; the module of one of this project's own may be imported only when its check is called.
+
+    `scenario` comes with the module, too, and `needs` is left empty. Raises `RuleError`.
+    """
+    package = importlib.import_module(_OWN).__path__[0]
+    try:
+        key = stamp(package, str(Path(__file__).parent), suffix=".py")
+    except OSError:  # not installed as files
+        return load()
+    rows = kept("rules", package, key, lambda: [_row(r) for r in _own()])
+    others = list(_others())
+    late = [_late(row) for row in rows]
+    return _checked([*late, *others]) if others else tuple(late)
+
+
+def _own() -> tuple[Rule, ...]:
+    return _checked(list(_walk(importlib.import_module(_OWN))))
+
+
+def _others() -> Iterator[Rule]:
+    """The rules of other packs."""
     for entry in _packs() if _any_pack() else ():
         target = entry.load()
-        rules += [target] if isinstance(target, Rule) else list(_walk(target))
+        yield from [target] if isinstance(target, Rule) else _walk(target)
+
+
+def _checked(rules: list[Rule]) -> tuple[Rule, ...]:
     rules.sort(key=lambda rule: rule.code)
     validate(rules)
     return tuple(rules)
@@ -140,3 +176,54 @@ def load() -> tuple[Rule, ...]:
 def find(word: str) -> Rule | None:
     """The rule with this code or name, or None."""
     return next((rule for rule in load() if word in (rule.code, rule.name)), None)
+
+
+# ----------------------------------------------------------------- late rules
+
+_CHECKS = ("check", "compare", "check_patch")
+_PLAIN = ("code", "name", "summary", "since", "tokens", "partial", "instead_of", "status", "module")
+_Row = dict[str, Any]
+
+
+def _row(rule: Rule) -> _Row:
+    """What is kept of a rule."""
+    row: _Row = {name: getattr(rule, name) for name in _PLAIN}
+    row |= {"severity": rule.severity.value, "confidence": rule.confidence.value}
+    return row | {"calls": next(name for name in _CHECKS if getattr(rule, name) is not None)}
+
+
+def _late(row: _Row) -> Rule:
+    """A rule made of what was kept of it."""
+    rule = object.__new__(_LateRule)
+    values = {name: row[name] for name in _PLAIN}
+    values |= {"severity": Severity(row["severity"]), "confidence": Confidence(row["confidence"])}
+    vars(rule).update(values, **{row["calls"]: _LateCheck(row["module"], row["calls"])})
+    return rule
+
+
+@dataclass(frozen=True)
+class _LateCheck:
+    """A check of a rule, by the name of its field, in a module that is imported when it is called."""
+
+    module: str
+    name: str
+
+    def __call__(self, subject: Any) -> Iterator[Hit]:
+        found: Iterator[Hit] = getattr(_rule_of(self.module), self.name)(subject)
+        return found
+
+
+class _LateRule(Rule):
+    """A rule of which everything but the scenario is there."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "scenario":
+            raise AttributeError(name)
+        object.__setattr__(self, name, _rule_of(self.module).scenario)
+        return self.scenario
+
+
+@cache
+def _rule_of(module: str) -> Rule:
+    rule: Rule = importlib.import_module(module).RULE
+    return rule

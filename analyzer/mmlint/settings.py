@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
 from functools import lru_cache
 from typing import Any, Protocol
 
 from mmlint.finding import Confidence, Severity
+from mmlint.frozen import dataclass
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -68,10 +69,10 @@ class Settings:
     severity: tuple[Level, ...] = _key(
         (), "levels", "severity by selector, or by selector in a table named by a path glob"
     )
-    min_confidence: Confidence = _key(  # noqa: RUF009
+    min_confidence: Confidence = _key(
         Confidence.LOW, "choice", "leave out findings below this confidence", choices=tuple(Confidence)
     )
-    fail_on: Severity = _key(  # noqa: RUF009
+    fail_on: Severity = _key(
         Severity.ERROR, "choice", "the lowest severity that makes the exit status 1", choices=tuple(Severity)
     )
     exit_zero: bool = _key(False, "bool", "exit 0 whatever is found; input that cannot be read still exits 2")

@@ -8,13 +8,13 @@ as it is no longer true, so that it gets moved.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmlint.engine import check_file, check_patch
 from mmlint.facts.change import FileText, PatchView, pair_functions
 from mmlint.facts.program import Program
 from mmlint.finding import Finding
+from mmlint.frozen import dataclass
 from mmlint.inputs.tree import EmptyTree, OverlayTree
 from mmlint.patches import changed_lines
 from mmlint.rule import Rule

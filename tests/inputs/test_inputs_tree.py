@@ -34,6 +34,8 @@ def test_a_folder_reads_plain_files_and_follows_links_inside(tmp_path: Path) -> 
     assert tree.names("mm") == ("link.c",)
     assert [tree.read(path) for path in ("../real.c", "/etc/passwd", "mm/pipe", "mm/sub", "mm/none.c")] == [None] * 5
     before = tree.stamp("mm/link.c")
+    assert tree.stamps("mm") == {"link.c": before}
+    assert (tree.stamps("none"), tree.stamps("../tree/mm")) == ({}, {})
     (tmp_path / "real.c").write_text("int xx;\n")
     assert None not in (before, tree.stamp("mm/link.c"))
     assert before != tree.stamp("mm/link.c")
@@ -44,6 +46,7 @@ def test_a_revision_is_read_without_a_checkout(repo: Path) -> None:
     assert tree.read("mm/demo.c") == NEW.encode()
     assert (tree.names("mm"), tree.names(""), tree.names("none")) == (("demo.c",), (), ())
     assert tree.stamp("mm/demo.c") == git(repo, "rev-parse", "HEAD~1:mm/demo.c")
+    assert tree.stamps("mm") == {"demo.c": tree.stamp("mm/demo.c")}
     assert [tree.read(path) for path in ("mm", "none", "../x", "a\nb")] == [None] * 4
     assert tree.identity != GitTree(repo, "HEAD").identity
     for revision in ("nowhere", "--all", "HEAD:mm/demo.c"):
@@ -58,6 +61,8 @@ def test_an_overlay_replaces_adds_and_removes(repo: Path) -> None:
     assert tree.stamp("mm/new.c") != OverlayTree(base, {"mm/new.c": b"y"}).stamp("mm/new.c")
     assert tree.identity != base.identity
     assert OverlayTree(base, {}).stamp("mm/demo.c") == base.stamp("mm/demo.c")
+    assert tree.stamps("mm") == {"new.c": tree.stamp("mm/new.c")}
+    assert list(OverlayTree(base, {"mm/a.c": b"x", "mm/sub/b.c": b"x"}).stamps("mm")) == ["a.c", "demo.c"]
 
 
 def test_every_commit_of_a_range_comes_with_its_trees(repo: Path) -> None:

@@ -12,7 +12,6 @@ import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmlint import __version__
@@ -23,6 +22,7 @@ from mmlint.audit.scan import digest, headers, scan
 from mmlint.audit.store import Seen, Store
 from mmlint.audit.workers import analyse
 from mmlint.finding import InputError, Report
+from mmlint.frozen import dataclass
 from mmlint.inputs.tree import FolderTree, TreeError
 from mmlint.policy.apply import apply_policy
 from mmlint.rule import Rule

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from mmlint import api
 from mmlint.bot.config import TreeConfig
 from mmlint.bot.reading import mark
 from mmlint.finding import Confidence, Finding, Mail, Origin, Report, Severity
+from mmlint.frozen import dataclass
 from mmlint.inputs import mail
 from mmlint.inputs.apply import place_series
 from mmlint.inputs.gitsource import base_tree

@@ -14,10 +14,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
+
+from mmlint.frozen import dataclass
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext

@@ -1,16 +1,16 @@
 """The bot's TOML file: sources, trees, filter, policy, replies. One frozen value, every key documented here."""
 
-# ruff: noqa: RUF009 (declaring a key makes a frozen field, nothing that is shared)
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mmlint.finding import Confidence, Severity
+from mmlint.frozen import dataclass
 from mmlint.settings import SettingsError, nearest
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}

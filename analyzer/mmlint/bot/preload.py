@@ -8,8 +8,9 @@ import mmlint.bot.reading
 import mmlint.inputs.fragments
 import mmlint.output.mail
 import mmlint.output.markdown
-from mmlint.rule import load
+from mmlint.rule import known, load
 
 __all__ = ["mmlint"]
 
 load()
+known()

@@ -6,11 +6,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from email.utils import getaddresses, parseaddr, parsedate_to_datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+from mmlint.frozen import dataclass
 from mmlint.inputs import mail, mime, subject
 from mmlint.inputs.model import Patch
 from mmlint.output.text import plain

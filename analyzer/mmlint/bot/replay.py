@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from itertools import groupby
 from pathlib import Path
@@ -17,6 +17,7 @@ from mmlint.bot.sources import Batch
 from mmlint.bot.sources.inbox import Inbox
 from mmlint.bot.state import State
 from mmlint.bot.summary import text
+from mmlint.frozen import dataclass
 from mmlint.inputs import mbox, mime, read
 from mmlint.settings import SettingsError
 

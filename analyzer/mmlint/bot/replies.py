@@ -6,7 +6,7 @@ import hashlib
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from email.header import Header
 from email.utils import format_datetime, getaddresses, parseaddr
 
@@ -14,6 +14,7 @@ from mmlint import __version__
 from mmlint.bot.analyse import Remark, Result
 from mmlint.bot.config import RepliesConfig
 from mmlint.bot.reading import MAX_ID, ROBOTS, Letter, allowed
+from mmlint.frozen import dataclass
 from mmlint.inputs import mime
 from mmlint.output.text import plain, plural
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from mmlint.bot.state import State, counters, outbox, series
+from mmlint.frozen import dataclass
 
 _SAMPLE = 1000
 

@@ -1,13 +1,12 @@
 """`check` and `patch`: what is there, what is new."""
 
-# ruff: noqa: RUF009 (declaring an option makes a frozen field, nothing that is shared)
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 
 from mmlint.commands.options import Options, argument, flag
 from mmlint.commands.run import fail, run
+from mmlint.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

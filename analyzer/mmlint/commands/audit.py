@@ -1,15 +1,14 @@
 """`audit`: all of a kernel tree."""
 
-# ruff: noqa: RUF009 (declaring an option makes a frozen field, nothing that is shared)
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmlint.commands.options import Options, argument, flag
 from mmlint.commands.run import complain, fail, run
 from mmlint.finding import Report
+from mmlint.frozen import dataclass
 from mmlint.output import WRITERS, Context, Writer
 
 if TYPE_CHECKING:
@@ -64,13 +63,13 @@ def audit(options: Audit) -> None:
     machine = any(writer.machine and not file for writer, file in _outputs(options))
 
     def analysis(settings: Settings, bar: api.Progress | None) -> Report:
+        from mmlint import kept
         from mmlint.api import own_tables
         from mmlint.audit.run import audit as whole
-        from mmlint.facts.index import cache_folder
         from mmlint.kernel.tables import tables
 
         names = own_tables(settings.tables) or tables()
-        folder = None if options.no_cache else cache_folder()
+        folder = None if options.no_cache else Path(kept.folder())
         done = whole(tree, settings, names, folder=folder, progress=bar)
         if not machine and not options.quiet and not done.report.errors:
             complain(f"{done.analysed} files analysed, {done.passed - done.analysed} as known from earlier runs")

@@ -1,10 +1,9 @@
 """`mmlint baseline write|update|diff`: known findings that do not count."""
 
-# ruff: noqa: RUF009 (declaring an option makes a frozen field, nothing that is shared)
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from mmlint.commands.binding import bind
 from mmlint.commands.options import Options, argument, flag
 from mmlint.commands.run import FOUND, complain, emit, fail
 from mmlint.finding import Report
+from mmlint.frozen import dataclass
 from mmlint.output.text import plain, plural
 from mmlint.policy import baseline
 from mmlint.settings import SettingsError

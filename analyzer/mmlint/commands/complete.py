@@ -14,12 +14,12 @@ Complete = Callable[[str], list[tuple[str, str]]]
 def rules(incomplete: str) -> list[tuple[str, str]]:
     """Codes, and names once one is begun, with their summaries."""
     from mmlint.policy.codes import POLICY_RULES
-    from mmlint.rule import load
+    from mmlint.rule import known
 
-    known = [(rule.code, rule.name, rule.summary) for rule in load()]
-    known += [(rule.code, rule.name, rule.summary) for rule in POLICY_RULES]
-    found = [(code, summary) for code, _, summary in known if code.startswith(incomplete)]
-    return found or [(name, summary) for _, name, summary in known if name.startswith(incomplete)]
+    rules = [(rule.code, rule.name, rule.summary) for rule in known()]
+    rules += [(rule.code, rule.name, rule.summary) for rule in POLICY_RULES]
+    found = [(code, summary) for code, _, summary in rules if code.startswith(incomplete)]
+    return found or [(name, summary) for _, name, summary in rules if name.startswith(incomplete)]
 
 
 def scenarios(incomplete: str) -> list[tuple[str, str]]:

@@ -1,11 +1,9 @@
 """`mmlint hook ...`: what other tools call."""
 
-# ruff: noqa: RUF009 (declaring an option makes a frozen field, nothing that is shared)
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +13,7 @@ from mmlint.commands.binding import bind
 from mmlint.commands.options import Options, argument, flag
 from mmlint.commands.run import CLEAN, UNUSABLE, complain, fail, run
 from mmlint.finding import Report
+from mmlint.frozen import dataclass
 from mmlint.policy.apply import check_selectors
 
 if TYPE_CHECKING:

@@ -33,7 +33,8 @@ _FILES = (
 _ENVIRONMENT = (
     ("MMLINT_CONFIG", "the settings file to use"),
     ("NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE", "colours, where --color says nothing"),
-    ("XDG_CONFIG_HOME, XDG_CACHE_HOME", "where the user's settings and the results kept between audits are"),
+    ("XDG_CONFIG_HOME, XDG_CACHE_HOME", "where the user's settings and what is kept between runs are"),
+    ("MMLINT_CACHE_DIR", "the folder for what is kept between runs, instead of mmlint below XDG_CACHE_HOME"),
 )
 _EXAMPLES = (
     ("mmlint check mm/memory.c", "Check a file."),

@@ -4,14 +4,14 @@ They are plain data: `mmlint.commands.binding` makes a typer command of them, `m
 case without loading typer.
 """
 
-# ruff: noqa: RUF009 (declaring an option makes a frozen field, nothing that is shared)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mmlint.finding import Confidence, Severity
+from mmlint.frozen import dataclass
 from mmlint.output import ALIASES, WRITERS, Writer
 from mmlint.policy.discovery import load
 from mmlint.settings import PRESETS, Settings, SettingsError, nearest, parse

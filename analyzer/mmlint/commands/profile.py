@@ -8,10 +8,11 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mmlint.frozen import dataclass
 from mmlint.output.text import plural
 from mmlint.rule import load
 

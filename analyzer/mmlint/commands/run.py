@@ -88,13 +88,13 @@ def _profiled(analysis: Analysis, settings: Settings) -> Report:
 
 def _tell(settings: Settings) -> None:
     from mmlint.api import selected
-    from mmlint.rule import load
+    from mmlint.rule import known
 
     complain(f"configuration: {', '.join(settings.sources) or 'none'}")
     for name in ("baseline", "suppressions"):
         if getattr(settings, name):
             complain(f"{name}: {getattr(settings, name)}")
-    complain(f"{len(selected(settings))} of {len(load())} rules run")
+    complain(f"{len(selected(settings))} of {len(known())} rules run")
 
 
 def _tell_result(report: Report) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
+from mmlint.frozen import dataclass
 
 _NOTHING = re.compile(r"(0|NULL|false|\w*_NONE)$")
 _GATHERS = frozenset({"+=", "|=", "-=", "&="})

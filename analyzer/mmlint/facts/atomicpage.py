@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flags import flags_at
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
+from mmlint.frozen import dataclass
 
 _ATOMIC = frozenset({"GFP_ATOMIC"})
 _PAGE, _CHARGE = "folio reference", "memcg charge"

@@ -6,8 +6,6 @@ no reason that a caller could see, releases of what is not held, and locks taken
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mmlint.facts import contract, graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.contract import Site
@@ -15,6 +13,7 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held
 from mmlint.facts.locks import LockFacts, locks, may_change_locks
 from mmlint.facts.values import is_zero
+from mmlint.frozen import dataclass
 
 _ORDER = ("ptl", "walk", "notifier", "spin", "raw_spin", "pte_map", "lazy_mmu", "rcu")
 _OURS = frozenset({"ptl", "walk", "pte_map", "lazy_mmu", "notifier", "mmap_lock", "i_mmap", "anon_vma", "vma_lock"})

@@ -7,7 +7,6 @@ may be said here: the code before the patch took care to make this very call wit
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
@@ -18,6 +17,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
 from mmlint.facts.pointed import pointed_sleeper
 from mmlint.facts.sleep import GUESS, USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
+from mmlint.frozen import dataclass
 
 _OWN_RANK = {"ptl": 0, "spin": 1, "raw_spin": 1, "rwlock": 1}
 

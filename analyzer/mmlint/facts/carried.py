@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
+from mmlint.frozen import dataclass
 
 _TO_SWAP = re.compile(r"swp_entry_to_p(te|md)$")
 _TO_PRESENT = re.compile(r"(folio_)?mk_p(te|md)$")

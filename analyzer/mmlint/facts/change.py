@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mmlint.facts.function import Function
 from mmlint.facts.program import Program
+from mmlint.frozen import dataclass
 
 if TYPE_CHECKING:
     from mmlint.kernel.tables import Tables

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.function import Function
 from mmlint.facts.steps import Act, acts
+from mmlint.frozen import dataclass
 
 _Key = Callable[[Act], Hashable]
 

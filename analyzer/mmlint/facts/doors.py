@@ -7,11 +7,11 @@ read off every assignment of a function, without order; a field is the same fiel
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.gup import gup_calls
 from mmlint.facts.ir import Expr
+from mmlint.frozen import dataclass
 
 PIN, GET, EXTRACT, OTHER = "pin", "get", "extract", "other"
 _SAME = frozenset({"page_folio", "compound_head", "folio_page", "nth_page", "page_pool_page", "virt_to_head_page"})

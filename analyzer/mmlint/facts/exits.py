@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mmlint.facts.brought import lent
 from mmlint.facts.cfg import Node
@@ -16,6 +15,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.function import Function
 from mmlint.facts.held import Held, family, result_class, visible_to_callers
 from mmlint.facts.locks import locks
+from mmlint.frozen import dataclass
 
 _Name = tuple[str, str]
 _Ways = dict[str | None, list[tuple[Node, bool]]]

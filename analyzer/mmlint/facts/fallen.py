@@ -6,7 +6,6 @@ Only pages whose reference the function did not take itself: for those it did, `
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
@@ -17,6 +16,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.outcome import failing
 from mmlint.facts.reach import reach
 from mmlint.facts.values import Facts
+from mmlint.frozen import dataclass
 
 _REFERENCE = "folio reference"
 _REFERENCES = frozenset({_REFERENCE, "isolated folio", "page pin"})

@@ -7,11 +7,12 @@ something unknown is. Unknown stays unknown: a caller must not read it as absent
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
+from mmlint.frozen import dataclass
 
 _FLAG = re.compile(r"(__)?GFP_[A-Z0-9_]+$|FOLL_[A-Z_]+$")
 _PASS_THROUGH = {"current_gfp_context": 0, "mapping_gfp_constraint": 1, "READ_ONCE": 0, "limit_gfp_mask": 0}

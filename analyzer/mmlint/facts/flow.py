@@ -10,12 +10,13 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Generic, Protocol, TypeVar
 
 from mmlint.facts.cfg import Cfg, Node
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import EMPTY, Facts, assign, evaluate, is_zero, join, refine, touch, with_fact, without
+from mmlint.frozen import dataclass
 
 P = TypeVar("P", bound=Hashable)
 MAX_STATES = 48

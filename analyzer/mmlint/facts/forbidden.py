@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
@@ -18,6 +17,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
 from mmlint.facts.sleep import GUESS, USER_COPIES, Sleeper, no_fault, sleeps_at
 from mmlint.finding import Step
+from mmlint.frozen import dataclass
 
 _LEVELS = 2
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
@@ -18,6 +17,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
 from mmlint.facts.values import Facts
 from mmlint.finding import Step
+from mmlint.frozen import dataclass
 
 _COPY = re.compile(r"_*(copy|dup)_\w*(range|pte|ptes|pmd|pud|p4d|pgd|page|present|one|huge|hugetlb)\w*$")
 _SOURCE = re.compile(r"\b(src|source|old|parent|from)")

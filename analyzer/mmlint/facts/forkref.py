@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
@@ -12,6 +11,7 @@ from mmlint.facts.fork import is_fork_copy, pin_checks
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts
+from mmlint.frozen import dataclass
 
 _REFERENCE = "folio reference"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts, is_error, is_negative, is_zero
+from mmlint.frozen import dataclass
 
 RESOURCES = {"pin": "page pin", "get": "GUP page reference", "extract": "page pin"}
 """The resource of the tables for each kind of GUP entry point."""

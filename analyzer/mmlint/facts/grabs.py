@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
@@ -18,6 +17,7 @@ from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
 from mmlint.facts.values import Facts
+from mmlint.frozen import dataclass
 
 _ENTRY_PAGE = re.compile(r"(pte|pmd|pud|p4d|pgd)_page$")
 _LOCKLESS = re.compile(r"(p(te|md|ud|4d|gd)p_get_lockless|gup_get_p\w+|READ_ONCE|ACCESS_ONCE)$")

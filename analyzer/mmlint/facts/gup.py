@@ -6,12 +6,13 @@ parameter, result) makes its own callers sites as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flags import UNKNOWN, FlagSet, flags_at
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
+from mmlint.frozen import dataclass
 from mmlint.kernel.rows import GupEntry
 
 LONGTERM = "FOLL_LONGTERM"

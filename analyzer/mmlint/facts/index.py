@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import re
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+from mmlint.kept import recall, remember
 from mmlint.kernel.tables import tables
 from mmlint.source.outline import outline
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 
     from mmlint.inputs.tree import Tree
 
-_FORMAT = 6
+_FORMAT = 7
 _STATIC, _LOCKS, _PAGES = 1, 2, 4
 _NONE: frozenset[str] = frozenset()
 Where = dict[str, list[tuple[str, int]]]
@@ -35,12 +33,6 @@ class Place(NamedTuple):
     static: bool
     locks: bool
     pages: bool = False
-
-
-def cache_folder() -> Path:
-    """Where kept results live: `MMLINT_CACHE_DIR`, or `mmlint` below the user's cache folder."""
-    named = os.environ.get("MMLINT_CACHE_DIR")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmlint"
 
 
 @runtime_checkable
@@ -105,9 +97,8 @@ def _add(where: Where, name: str, content: bytes | None) -> None:
 def _unpatched(tree: Tree, folder: str) -> FolderIndex:
     """The index of a tree as it lies in store; every state of a series that is laid over it shares the answer."""
     kept, where = _load(tree, folder)
-    sources = (name for name in tree.names(folder) if name.endswith((".c", ".h")))
-    stamps = {name: tree.stamp(f"{folder}/{name}" if folder else name) or "" for name in sources}
-    stale = {name for name in stamps.keys() | kept.keys() if not stamps.get(name) or stamps[name] != kept.get(name)}
+    stamps = {name: stamp for name, stamp in tree.stamps(folder).items() if name.endswith((".c", ".h"))}
+    stale = {name for name in stamps.keys() | kept.keys() if stamps.get(name) != kept.get(name)}
     if stale:
         rest = ((function, [entry for entry in found if entry[0] not in stale]) for function, found in where.items())
         where = {function: found for function, found in rest if found}
@@ -135,29 +126,14 @@ def _entries(text: bytes, name: str) -> list[tuple[str, int]]:
     return sorted(found.items())
 
 
-def _file(tree: Tree, folder: str) -> Path:
+def _name(tree: Tree, folder: str) -> str:
     key = hashlib.sha256(f"{_FORMAT}\0{tree.identity}\0{folder}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return cache_folder() / "index" / f"{key}.json"
+    return f"index/{key}"
 
 
 def _load(tree: Tree, folder: str) -> tuple[dict[str, str], Where]:
-    try:
-        stamps, where = json.loads(_file(tree, folder).read_bytes())
-        if all(isinstance(found, list) for found in where.values()) and all(
-            isinstance(s, str) for s in stamps.values()
-        ):
-            return stamps, where
-    except (OSError, ValueError, TypeError, AttributeError):
-        pass
-    return {}, {}
+    return recall(_name(tree, folder)) or ({}, {})
 
 
 def _store(tree: Tree, folder: str, stamps: dict[str, str], where: Where) -> None:
-    target = _file(tree, folder)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = target.with_suffix(f".{os.getpid()}.tmp")
-        scratch.write_text(json.dumps([stamps, where], separators=(",", ":")))
-        scratch.replace(target)
-    except OSError:
-        return
+    remember(_name(tree, folder), (stamps, where))

@@ -7,7 +7,6 @@ from and whether, on this way, it was never tried, refused, or put back already;
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
@@ -16,6 +15,7 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts
+from mmlint.frozen import dataclass
 
 UNTRIED, REFUSED, BACK = "untried", "refused", "back"
 _ISOLATED = "isolated folio"

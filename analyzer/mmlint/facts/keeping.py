@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import reduce
 
 from mmlint.facts.cfg import Node
@@ -14,6 +13,7 @@ from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import loops_with
 from mmlint.facts.values import Facts, join_value
+from mmlint.frozen import dataclass
 
 _FAILED = {"ok": "bad", "!0": "0", ">0": "<0", ">=0": "<0", "0": "<0"}
 

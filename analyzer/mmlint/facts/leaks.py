@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
@@ -12,6 +11,7 @@ from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, canon, held_at, mentio
 from mmlint.facts.ir import Expr
 from mmlint.facts.resources import acquirers, ownership
 from mmlint.facts.values import Facts, is_error, is_zero
+from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
 
 _POINTER_ONLY = frozenset(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
@@ -12,6 +11,7 @@ from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.lifetimes import HELD, TWICE, Life, life
 from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, things
+from mmlint.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

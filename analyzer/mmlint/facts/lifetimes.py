@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from mmlint.facts.acquired import REFUSED, TAKEN
@@ -20,6 +20,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.resources import asks_for_one, harmless, keeps, loop_gives
 from mmlint.facts.things import COUNTED, PATH, WALK, Thing, counts, holder_of, kind_of, things
 from mmlint.facts.values import Facts, is_error, is_zero
+from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
 
 _FREES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)")

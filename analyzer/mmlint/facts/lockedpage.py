@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
@@ -19,6 +18,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.locks import lock_effects, locks
 from mmlint.facts.resources import harmless, keeps
 from mmlint.facts.values import Facts
+from mmlint.frozen import dataclass
 
 _FROM_ENTRY = re.compile(r"(vm_normal_(page|folio)(_pmd)?|p(te|md|ud)_(page|folio)|folio_walk_start)$")
 _CONVERTS = re.compile(r"(page_folio|compound_head|folio_page|trace_\w+)$")

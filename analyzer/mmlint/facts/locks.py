@@ -8,7 +8,7 @@ that this function did not take is recorded as such: the caller's lock is gone f
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Flow, Outcome, solve
@@ -33,6 +33,7 @@ from mmlint.facts.held import (
 )
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts, is_zero
+from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Drop, Take
 from mmlint.kernel.tables import Tables
 

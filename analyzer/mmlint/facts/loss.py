@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mmlint.facts.steps import Act
+from mmlint.frozen import dataclass
 from mmlint.kernel.entries import Step
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import lock_tokens, locks
+from mmlint.frozen import dataclass
 
 _KINDS = frozenset({"ptl", "pte_map", "walk"})
 _READS = re.compile(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
@@ -16,6 +15,7 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.held import family
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import lock_tokens, locks
+from mmlint.frozen import dataclass
 
 _LESS = frozenset({"<", ">", "<=", ">="})
 _NAME = re.compile(r"[A-Za-z_]\w*")

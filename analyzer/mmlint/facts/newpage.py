@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
+from mmlint.frozen import dataclass
 
 _COPIES = re.compile(r"(^|_)copy_(mc_)?(user|highpage|huge_page)")
 _NEW_RMAP = re.compile(r"(page|folio)_add_new_anon_rmap$")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mmlint.facts import contract
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.held import Held
@@ -11,6 +9,7 @@ from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import lock_tokens, locks
 from mmlint.facts.reuse import assigned_values
+from mmlint.frozen import dataclass
 
 _HUGETLB = "huge"
 

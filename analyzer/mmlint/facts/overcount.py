@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
@@ -12,6 +11,7 @@ from mmlint.facts.gup import GupSite, gup_calls
 from mmlint.facts.ir import Expr
 from mmlint.facts.things import argument, plain
 from mmlint.facts.values import Facts
+from mmlint.frozen import dataclass
 
 _CLOSED, _FRESH, _SHORT = "closed", "fresh", "short"
 _LESS = {"<": True, "!=": True, "==": False, ">=": False}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from mmlint.facts.flow import is_pure
@@ -19,6 +19,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.keeping import Kept, live_at_success
 from mmlint.facts.scopes import in_scope, leading_to
 from mmlint.finding import Step
+from mmlint.frozen import dataclass
 
 _MAX_DEPTH = 4
 _MAX_CALLERS = 12

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
@@ -17,6 +16,7 @@ from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts
+from mmlint.frozen import dataclass
 
 _PAGE = re.compile(r"struct (page|folio)\b")
 _ALLOCATES = re.compile(r"alloc")

@@ -150,13 +150,14 @@ class Program:
                     for n in self.tree.names(folder)
                     if n.endswith((".c", ".h")) and f"{folder}/{n}" != path
                 ]
-        needle = re.compile(rb"\b" + re.escape(name.encode()) + rb"\s*\(")
+        word = name.encode()
+        needle = re.compile(rb"\b" + re.escape(word) + rb"\s*\(")
         found: list[Function] = []
         for each in paths:
             text = self._text(each)
-            if text is None or needle.search(text) is None:
+            if text is None or word not in text or needle.search(text) is None:
                 continue
-            found += [f for f in self.functions(each) if f.name != name and needle.search(f.text)]
+            found += [f for f in self.functions(each) if word in f.text and f.name != name and needle.search(f.text)]
         return found
 
     def initialisers(self, folder: str) -> Mapping[str, list[tuple[str, str]]]:

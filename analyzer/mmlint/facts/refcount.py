@@ -8,13 +8,13 @@ key, a prefetch, an assertion).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.finding import Step
+from mmlint.frozen import dataclass
 from mmlint.source.file import SourceFile
 
 FIELDS = frozenset({"_refcount", "__page_refcount", "_mapcount"})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mmlint.facts import contract, graph
 from mmlint.facts.balance import bypasses, sites, takers
 from mmlint.facts.cfg import Node
@@ -11,6 +9,7 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, local_names, match
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import LockFacts, lock_effects, lock_tokens, locks
+from mmlint.frozen import dataclass
 
 _FIRM = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "lru_lock", "bit_spin"})
 

@@ -8,7 +8,7 @@ too (`given`). What is handed to a function that is not known counts as moved: u
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mmlint.facts.acquired import REFUSED, TAKEN, candidates, handed_out, may_hand_out
 from mmlint.facts.cfg import Node
@@ -19,6 +19,7 @@ from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, Prop, canon, held_at, 
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import loops_with
 from mmlint.facts.values import Facts
+from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Giving, Moving, Taking, Transfer
 from mmlint.kernel.tables import PINNED
 

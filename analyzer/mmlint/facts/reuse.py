@@ -8,13 +8,13 @@ which its callers decide the same.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
 from mmlint.facts.reach import reach
+from mmlint.frozen import dataclass
 
 _STEPS = ("exclusive-before-reuse", "ksm-before-reuse")
 _EQUAL = {"==": True, "!=": False, "<=": True, ">": False}

@@ -7,7 +7,7 @@ must hold of the callee's parameters for control to get there.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
@@ -19,6 +19,7 @@ from mmlint.facts.locks import atomic, locks, may_change_locks
 from mmlint.facts.reach import reach
 from mmlint.facts.values import Facts, evaluate, is_negative, is_zero
 from mmlint.finding import Step
+from mmlint.frozen import dataclass
 
 _MAX_SITES = 6
 USER_COPIES = frozenset(

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
+from mmlint.frozen import dataclass
 
 _COMPARED = frozenset({"==", "!="})
 _FIELDS = frozenset({"mapping", "swap"})

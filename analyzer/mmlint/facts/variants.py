@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.held import match
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import lock_tokens, locks
+from mmlint.frozen import dataclass
 
 _SPINS = frozenset({"spin", "raw_spin", "ptl"})
 _MODES = frozenset({"irq", "irqsave", "bh", ""})

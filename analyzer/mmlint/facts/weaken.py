@@ -7,7 +7,6 @@ thing, and the stronger call is not made elsewhere instead.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
@@ -17,6 +16,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
+from mmlint.frozen import dataclass
 from mmlint.kernel.entries import Stronger
 
 _NOT_PRESENT = {("swap_kind", True), ("present", False)}

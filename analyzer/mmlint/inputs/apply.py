@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from mmlint.finding import InputError
+from mmlint.frozen import dataclass
 from mmlint.inputs.model import FileChange, Hunk, Kind, Patch, Tag
 from mmlint.inputs.tree import OverlayTree, Tree
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mmlint.frozen import dataclass
 from mmlint.inputs.clex import TOKEN, function_name, indent
 
 HIDDEN = b"mmlint_hidden"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from mmlint.frozen import dataclass
 from mmlint.source.mask import mask
 
 TOKEN = re.compile(

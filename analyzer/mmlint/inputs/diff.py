@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from mmlint.finding import InputError
+from mmlint.frozen import dataclass
 from mmlint.inputs import limits, paths
 from mmlint.inputs.model import FileChange, Hunk, Kind, Tag
 from mmlint.inputs.scan import Section, scan

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 
+from mmlint.frozen import dataclass
 from mmlint.inputs.blocks import GAP, HIDDEN, Block, Walk, walk
 from mmlint.inputs.clex import Masked, function_name, masked
 from mmlint.inputs.model import FileChange, Hunk

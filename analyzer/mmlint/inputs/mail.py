@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mmlint.finding import InputError
+from mmlint.frozen import dataclass
 from mmlint.inputs import diff, limits, mime, subject
 from mmlint.inputs.model import Patch, Where
 

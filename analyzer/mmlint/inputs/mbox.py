@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
+from mmlint.frozen import dataclass
 from mmlint.inputs import limits
 
 _SEPARATOR = re.compile(rb"From \S+ .*\d:\d\d.*\b(\d{4})\b")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from mmlint.finding import InputError, PatchRef
+from mmlint.frozen import dataclass
 
 Kind = Literal["modified", "added", "deleted", "renamed", "copied", "mode", "binary"]
 Tag = Literal[" ", "+", "-"]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from mmlint.frozen import dataclass
 from mmlint.inputs import diff, mail, mime
 from mmlint.inputs.model import FileChange, Patch, PatchSet
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from mmlint.frozen import dataclass
 
 _REPLY = re.compile(r"\s*(?:re|aw|sv|antw|fw|fwd|回复|答复)\s*(?:\[\d+\])?\s*[:：]\s*", re.IGNORECASE)
 _BRACKET = re.compile(r"\s*\[([^\]]*)\]")

@@ -44,6 +44,10 @@ class Tree(Protocol):
         """Changes when the content of the file does."""
         ...
 
+    def stamps(self, folder: str) -> dict[str, str]:
+        """The stamps of the files directly in a folder by name, in order of the names."""
+        ...
+
     def __hash__(self) -> int: ...
 
 
@@ -80,6 +84,10 @@ class EmptyTree:
         """Always None."""
         return None
 
+    def stamps(self, folder: str) -> dict[str, str]:
+        """Always nothing."""
+        return {}
+
 
 class FolderTree:
     """A checkout or any folder. Links inside are followed; names that climb out (`..`, absolute) give None."""
@@ -112,7 +120,18 @@ class FolderTree:
     def stamp(self, path: str) -> str | None:
         """Modification time in ns and size."""
         status = self._stat(path)
-        return f"{status.st_mtime_ns}:{status.st_size}" if status else None
+        return _stamp(status) if status else None
+
+    def stamps(self, folder: str) -> dict[str, str]:
+        """Modification times in ns and sizes, without those of files beyond `limits.MAX_FILE`."""
+        if folder and not _safe(folder):
+            return {}
+        try:
+            with os.scandir(self.root / folder) as entries:
+                found = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
+        except OSError:
+            return {}
+        return {name: _stamp(status) for name, status in sorted(found) if status.st_size <= limits.MAX_FILE}
 
     def _stat(self, path: str) -> os.stat_result | None:
         if not _safe(path):
@@ -122,6 +141,10 @@ class FolderTree:
         except (OSError, ValueError):
             return None
         return status if stat.S_ISREG(status.st_mode) and status.st_size <= limits.MAX_FILE else None
+
+
+def _stamp(status: os.stat_result) -> str:
+    return f"{status.st_mtime_ns}:{status.st_size}"
 
 
 class OverlayTree:
@@ -156,6 +179,16 @@ class OverlayTree:
             return self.base.stamp(path)
         content = self.changes[path]
         return None if content is None else hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+    def stamps(self, folder: str) -> dict[str, str]:
+        """The base's stamps, with those of replaced texts in their places."""
+        found = self.base.stamps(folder)
+        for path in self.changes:
+            inside, _, name = path.rpartition("/")
+            if inside == folder:
+                stamp = self.stamp(path)
+                found = {key: value for key, value in found.items() if key != name} | ({name: stamp} if stamp else {})
+        return dict(sorted(found.items()))
 
     def blob(self, name: str) -> bytes | None:
         """A blob of the store below, None where there is no store."""
@@ -259,15 +292,19 @@ class GitTree:
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Names of the blobs directly in `folder`."""
-        found = self.store.get(f"{self.commit}:{folder}") if not folder or _safe(folder) else None
-        if found is None or found[1] != "tree":
-            return ()
-        return tuple(sorted(_blob_names(found[2], len(found[0]) // 2)))
+        return tuple(self.stamps(folder))
 
     def stamp(self, path: str) -> str | None:
         """The blob's object id."""
         found = self.store.get(f"{self.commit}:{path}") if _safe(path) else None
         return found[0] if found and found[1] == "blob" else None
+
+    def stamps(self, folder: str) -> dict[str, str]:
+        """The blobs' object ids, which the folder's tree object has."""
+        found = self.store.get(f"{self.commit}:{folder}") if not folder or _safe(folder) else None
+        if found is None or found[1] != "tree":
+            return {}
+        return dict(sorted(_blobs(found[2], len(found[0]) // 2)))
 
     def blob(self, name: str) -> bytes | None:
         """A blob by its (abbreviated) object id, for three-way applying."""
@@ -275,13 +312,13 @@ class GitTree:
         return found[2] if found and found[1] == "blob" else None
 
 
-def _blob_names(content: bytes, size: int) -> list[str]:
-    """The file entries of a raw tree object whose object ids have `size` bytes."""
-    names, at = [], 0
+def _blobs(content: bytes, size: int) -> list[tuple[str, str]]:
+    """The file entries of a raw tree object whose object ids have `size` bytes: name and id."""
+    blobs, at = [], 0
     while at < len(content):
         end = content.index(b"\0", at)
         mode, _, name = content[at:end].partition(b" ")
         if mode.startswith(b"100"):
-            names.append(name.decode("utf-8", "surrogateescape"))
+            blobs.append((name.decode("utf-8", "surrogateescape"), content[end + 1 : end + 1 + size].hex()))
         at = end + 1 + size
-    return names
+    return blobs

@@ -5,9 +5,9 @@ One snippet for each family whose API differs by release or is central. The text
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from string import Template
 
+from mmlint.frozen import dataclass
 from mmlint.kernel.reader import version
 
 _SNIPPETS = {

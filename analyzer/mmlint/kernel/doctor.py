@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from mmlint.frozen import dataclass
 from mmlint.kernel import rows as r
 from mmlint.kernel.canaries import canaries
 from mmlint.kernel.gfpmask import GfpError, GfpMasks

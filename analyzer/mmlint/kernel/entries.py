@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mmlint.frozen import dataclass
 from mmlint.kernel.row import Row
 
 

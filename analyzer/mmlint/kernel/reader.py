@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from mmlint.kept import kept
 from mmlint.kernel import entries as e
 from mmlint.kernel import rows as r
 from mmlint.kernel.row import Row
@@ -236,12 +236,33 @@ def visible(rows: Iterable[R], release: str) -> list[R]:
     return [row for row in found if not row.until or row.name not in lasting]
 
 
-def read_file(path: Path, into: dict[str, list[Row]]) -> None:
-    """Adds the rows of a file to `into` by section. Raises TableError with one line, OSError if it cannot be read."""
+def parsed(path: Path) -> dict[str, Any]:
+    """The content of a TOML file. Raises TableError with one line, OSError if it cannot be read."""
+    import tomllib
+
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise TableError(f"{path}: {problem}") from None
+
+
+def read_file(path: Path, into: dict[str, list[Row]]) -> None:
+    """Adds the rows of a file to `into` by section. Raises TableError with one line, OSError if it cannot be read."""
+    read_content(parsed(path), path, into)
+
+
+def read_shipped(*paths: Path) -> dict[str, list[Row]]:
+    """The rows of this package's own files by section; what parsing makes of the files is kept between runs."""
+    key = repr([(status.st_size, status.st_mtime_ns) for status in map(Path.stat, paths)])
+    contents = kept("tables", str(paths[0]), key, lambda: [parsed(path) for path in paths])
+    found: dict[str, list[Row]] = {}
+    for path, content in zip(paths, contents, strict=True):
+        read_content(content, path, found)
+    return found
+
+
+def read_content(content: dict[str, Any], path: Path, into: dict[str, list[Row]]) -> None:
+    """Adds the rows of a file that was parsed. Raises TableError with one line."""
     for section, groups in content.items():
         if section not in SECTIONS:
             raise TableError(f"{path}: unknown section {section!r}; known are {', '.join(SECTIONS)}")

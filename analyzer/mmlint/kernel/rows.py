@@ -8,8 +8,7 @@ argument), `*arg:N` (what an argument points to) or `-` (nowhere: one per task o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mmlint.frozen import dataclass
 from mmlint.kernel.row import Row
 
 

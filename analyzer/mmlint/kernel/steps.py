@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmlint.frozen import dataclass
 from mmlint.kernel import entries as e
-from mmlint.kernel.reader import TableError, read_file, visible
+from mmlint.kernel.reader import TableError, read_shipped, visible
 from mmlint.kernel.row import Row
 
 if TYPE_CHECKING:
@@ -65,9 +66,7 @@ class Steps:
 
 @cache
 def _shipped() -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    read_file(_FILE, found)
-    return found
+    return read_shipped(_FILE)
 
 
 @cache

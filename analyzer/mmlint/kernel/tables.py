@@ -13,14 +13,15 @@ differ: the release in which a name came or went in between is not always known.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from mmlint.frozen import dataclass
 from mmlint.kernel import entries as e
 from mmlint.kernel import rows as r
-from mmlint.kernel.reader import SECTIONS, Section, TableError, read_file, visible
+from mmlint.kernel.reader import SECTIONS, Section, TableError, read_file, read_shipped, visible
 from mmlint.kernel.row import Row
 
 if TYPE_CHECKING:
@@ -202,9 +203,7 @@ def _page_takers(known: Tables) -> frozenset[str]:
 
 @cache
 def _sections() -> Mapping[str, tuple[Row, ...]]:
-    found: dict[str, list[Row]] = {}
-    for name in FILES:
-        read_file(HERE / f"{name}.toml", found)
+    found = read_shipped(*(HERE / f"{name}.toml" for name in FILES))
     return {section: tuple(rows) for section, rows in found.items()}
 
 

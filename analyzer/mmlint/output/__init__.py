@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 
 from mmlint.finding import Finding, Report, Severity
+from mmlint.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

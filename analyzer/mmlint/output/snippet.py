@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mmlint.finding import Finding
+from mmlint.frozen import dataclass
 from mmlint.output.text import Style, plain
 
 TAB = 8

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 from mmlint.finding import Simulation
+from mmlint.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

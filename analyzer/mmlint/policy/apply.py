@@ -42,9 +42,9 @@ def apply_policy(report: Report, settings: Settings, today: date | None = None) 
 
 def check_selectors(settings: Settings) -> None:
     """Raise `SettingsError` on a selector that names no rule, with the nearest one."""
-    from mmlint.rule import FAMILIES, load
+    from mmlint.rule import FAMILIES, known
 
-    rules = load()
+    rules = known()
     words = {word for rule in rules for word in (rule.code, rule.name)}
     words |= {word for rule in POLICY_RULES for word in (rule.code, rule.name)}
     words |= {
@@ -151,9 +151,10 @@ class _Silencer:
 
 def _ran(codes: Sequence[str], settings: Settings) -> bool:
     """Whether all the rules ran: an ignore of a rule left out is not useless. Unknown codes count as run."""
-    from mmlint.rule import find
+    from mmlint.rule import known
 
-    return all(rule is None or settings.selects(rule) for rule in map(find, codes))
+    named = (rule for rule in known() if rule.code in codes or rule.name in codes)
+    return all(map(settings.selects, named))
 
 
 def _place(ignore: Ignore) -> str:

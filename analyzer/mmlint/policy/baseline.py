@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from mmlint.finding import Finding
+from mmlint.frozen import dataclass
 from mmlint.settings import SettingsError
 
 DEFAULT = "mmlint-baseline.json"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One known finding. `path` and `message` are for people; only the fingerprint is matched."""
 
@@ -35,9 +36,13 @@ class Difference:
     kept: tuple[Entry, ...]
 
 
+def _sorted(rows: Iterable[Entry]) -> list[Entry]:
+    return sorted(rows, key=attrgetter(*Entry.__slots__))
+
+
 def entries(findings: Iterable[Finding]) -> list[Entry]:
     """The baseline entries of findings, sorted."""
-    return sorted(Entry(f.path, f.code, f.function, f.message, f.fingerprint) for f in findings)
+    return _sorted(Entry(f.path, f.code, f.function, f.message, f.fingerprint) for f in findings)
 
 
 def read(path: str) -> list[Entry]:
@@ -45,7 +50,7 @@ def read(path: str) -> list[Entry]:
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
         rows = data["findings"]
-        return sorted(Entry(**{name: _text(row, name) for name in Entry.__slots__}) for row in rows)
+        return _sorted(Entry(**{name: _text(row, name) for name in Entry.__slots__}) for row in rows)
     except OSError as error:
         remedy = "; `mmlint baseline write` makes one" if isinstance(error, FileNotFoundError) else ""
         raise SettingsError(f"{path}: cannot read the baseline: {error.strerror}{remedy}") from None
@@ -64,7 +69,7 @@ def _text(row: Any, name: str) -> str:
 
 def write(path: str, rows: Iterable[Entry]) -> None:
     """Write a baseline, one finding a line, so that it merges and reviews well."""
-    lines = [json.dumps({name: getattr(row, name) for name in Entry.__slots__}) for row in sorted(rows)]
+    lines = [json.dumps({name: getattr(row, name) for name in Entry.__slots__}) for row in _sorted(rows)]
     body = ",\n".join("    " + line for line in lines)
     text = f'{{\n  "schema_version": 1,\n  "findings": [\n{body}\n  ]\n}}\n' if lines else _EMPTY
     Path(path).write_text(text, encoding="utf-8")

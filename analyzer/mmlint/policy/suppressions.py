@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from mmlint.finding import Finding
+from mmlint.frozen import dataclass
 from mmlint.settings import SettingsError, nearest, path_matches
 
 _KEYS = ("code", "path", "function", "reason", "owner", "until")

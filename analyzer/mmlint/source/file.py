@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from mmlint.frozen import dataclass
 from mmlint.source import preproc
 from mmlint.source.function import FunctionSource
 from mmlint.source.macros import MacroSource, function_macros

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from mmlint.frozen import dataclass
 from mmlint.source.balance import PARENS, split_arguments
 from mmlint.source.mask import blank
 from mmlint.source.words import UNPREFIXED, without_annotations

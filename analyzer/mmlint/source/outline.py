@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from mmlint.frozen import dataclass
 from mmlint.source import preproc
 from mmlint.source.balance import PARENS
 from mmlint.source.header import Header, clean_header, read_header

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from mmlint.frozen import dataclass
 from mmlint.source import preproc
 from mmlint.source.normalise import normal_function
 

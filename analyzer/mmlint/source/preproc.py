@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mmlint.frozen import dataclass
 from mmlint.source.mask import blank
 
 DIRECTIVE = re.compile(rb"^[ \t]*+\#[ \t]*+([a-z]*+)((?>(?:[^\\\n]++|\\\n|\\)*))", re.M)

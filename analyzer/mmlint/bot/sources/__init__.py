@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 from mmlint.bot.config import Config, SourceConfig
+from mmlint.frozen import dataclass
 
 BATCH = 100
 """Mails of one batch."""

@@ -1,8 +1,9 @@
-"""The scenarios. `from mmlint.sim.scenarios import S12` imports the one module that holds S12."""
+"""The scenarios. `from mmlint.sim.scenarios import S12` loads the module of S12 when something asks for part of it."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 from mmlint.sim.scenario import Scenario
 
@@ -30,17 +31,36 @@ MODULES: dict[str, str] = {
 }
 
 
+class _Late(Scenario):
+    """A scenario of which the id is known; the rest is taken from its module when one part of it is asked for."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self.__dataclass_fields__:
+            raise AttributeError(name)
+        whole = _load(self.id)
+        for part in self.__dataclass_fields__:
+            object.__setattr__(self, part, getattr(whole, part))
+        return getattr(whole, name)
+
+
 def __getattr__(name: str) -> Scenario:
-    module = MODULES.get(name)
-    if module is None:
+    if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: Scenario = getattr(import_module(f"{__name__}.{module}"), name)
+    late = object.__new__(_Late)
+    object.__setattr__(late, "id", name)
+    return late
+
+
+def _load(name: str) -> Scenario:
+    found: Scenario = getattr(import_module(f"{__name__}.{MODULES[name]}"), name)
     return found
 
 
 def all_scenarios() -> tuple[Scenario, ...]:
     """Every scenario, in the order of the table."""
-    return tuple(__getattr__(name) for name in MODULES)
+    return tuple(_load(name) for name in MODULES)
 
 
 def find(word: str) -> Scenario | None:
