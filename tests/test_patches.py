@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from mmlint.inputs.apply import place
 from mmlint.inputs.read import read_patches
 from mmlint.inputs.tree import FolderTree
 from typer.testing import CliRunner, Result
+
+from tests.inputs.mails import make_diff, make_mail
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 MINI = FIXTURES / "trees/mini"
@@ -134,6 +137,61 @@ def test_a_finding_of_a_series_belongs_to_the_patch_that_brings_it() -> None:
     assert (code, finding["code"], finding["function"]) == (1, "PTL101", "follow_page_pte")
     assert (finding["patch"]["index"], finding["patch"]["total"]) == (2, 2)
     assert finding["patch"]["message_id"] == "series-2@mini.example"
+
+
+def split_mails(name: str, folder: Path) -> list[str]:
+    """The mails of a shipped series as files of their own, as format-patch writes them."""
+    mails = (PATCHES / f"{name}.mbox").read_bytes().split(b"\nFrom ")
+    files = [folder / f"{number:04}.patch" for number, _ in enumerate(mails)]
+    for number, (file, mail) in enumerate(zip(files, mails, strict=True)):
+        file.write_bytes(mail if number == 0 else b"From " + mail)
+    return [str(file) for file in files]
+
+
+def test_members_in_files_of_their_own_are_one_series(tmp_path: Path) -> None:
+    files = split_mails("series", tmp_path)
+    _, whole = check_mail("series")
+    _, found = report("patch", *reversed(files), "--tree", str(MINI))
+    assert len(files) > 1
+    assert found["findings"] == whole["findings"]
+    assert not any("missing" in note for note in found["notes"])
+
+
+def undone(mail: str) -> str:
+    """A mail whose hunks are taken back, as the second patch of two."""
+    head, diff = mail.split("\ndiff --git ", 1)
+    head = head.replace("Subject: [PATCH]", "Subject: [PATCH 2/2]").replace("Message-ID: <", "Message-ID: <undo-")
+    swap = {"+": "-", "-": "+"}
+    rows = [
+        row if row.startswith(("+++", "---")) else swap.get(row[:1], row[:1]) + row[1:]
+        for row in diff.split("\n-- \n")[0].split("\n")
+    ]
+    rows = [re.sub(r"^@@ -(\S+) \+(\S+) @@", r"@@ -\2 +\1 @@", row) for row in rows]
+    return head + "\ndiff --git " + "\n".join(rows) + "\n-- \n2.43.0\n\n"
+
+
+def flush_dropped() -> str:
+    """A mail that drops the TLB flush of a copied page: only a comparison sees that."""
+    old = (MINI / "mm/memory.c").read_text()
+    new = old.replace("\tptep_clear_flush(vma, addr, vmf->pte);\n", "\tptep_get_and_clear(mm, addr, vmf->pte);\n", 1)
+    assert new != old
+    return make_mail("[PATCH] mm/memory: simpler", make_diff(old, new, "mm/memory.c"), "drop@mini.example").decode()
+
+
+@pytest.mark.parametrize("code", ["PTL101", "PAT114"])
+def test_what_a_later_patch_of_the_series_restores_is_told_at_info(code: str, tmp_path: Path) -> None:
+    """Of findings on a state and of comparisons alike."""
+    mail = flush_dropped() if code == "PAT114" else (PATCHES / "bug-ptl101.mbox").read_text().partition("\n")[2]
+    first = mail.replace("Subject: [PATCH]", "Subject: [PATCH 1/2]")
+    both = "".join(
+        f"From x Thu Jan  1 00:00:00 1970\nReferences: <cover@mini.example>\n{one}" for one in (first, undone(mail))
+    )
+    (tmp_path / "two.mbox").write_text(both)
+    status, found = report("patch", str(tmp_path / "two.mbox"), "--tree", str(MINI))
+    assert (status, {finding["code"] for finding in found["findings"]}) == (0, {code})
+    for finding in found["findings"]:
+        assert (finding["severity"], finding["patch"]["index"]) == ("info", 1)
+        assert "patch 2/2 of the series takes it away again" in finding["notes"]
 
 
 @pytest.mark.parametrize("mail", sorted(PATCHES.glob("*.mbox")), ids=lambda mail: mail.stem)

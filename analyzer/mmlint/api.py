@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from mmlint.engine import check_file
 from mmlint.facts.program import Program
 from mmlint.finding import Finding, InputError, Origin, Report, Stats
-from mmlint.patches import PatchRun, check_git, check_input, open_tree
+from mmlint.patches import PatchRun, check_git, check_inputs, open_tree
 from mmlint.places import Shown, base_of, collect, display
 from mmlint.policy import inline
 from mmlint.policy.apply import apply_policy
@@ -275,8 +275,7 @@ def check_patches(
     """Check what patches introduce: mails and diffs on a tree or by hunks alone, commits of a range, the index."""
     started = time.monotonic()
     report = Report()
-    rules = selected(settings)
-    run = PatchRun(rules, report, own_tables(settings.tables))
+    run = PatchRun(selected(settings), report, own_tables(settings.tables))
     try:
         if git is not None or staged:
             check_git(run, tree or ".", git, staged)
@@ -301,7 +300,7 @@ def patch_steps(patch: str, root: str) -> str:
 
     views: list[PatchView] = []
     report = Report()
-    check_input(PatchRun((), report, look=views.append), patch, FolderTree(root))
+    tuple(check_inputs(PatchRun((), report, look=views.append), [patch], FolderTree(root)))
     told = [render(change) for view in views for change in view.changes]
     if not told:
         raise LookupError(next((f"{e.path}: {e.message}" for e in report.errors), f"{patch}: changes no function"))
@@ -314,10 +313,11 @@ def _check_inputs(
     opened = open_tree(tree, base, run.report)
     if tree is not None and opened is None:
         return
+    steps = check_inputs(run, inputs, opened)
+    total = next(steps)
     if progress is not None:
-        progress.start(len(inputs), "inputs", run.report)
-    for name in inputs:
-        check_input(run, name, opened)
+        progress.start(total, "series", run.report)
+    for _ in steps:
         if progress is not None:
             progress.advance()
     if progress is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mmlint.engine import check_patch
 from mmlint.facts.change import FileText, PatchView, pair_functions
 from mmlint.facts.program import Program
-from mmlint.finding import Finding, InputError, Mail, Origin, Report, Severity
+from mmlint.finding import Finding, InputError, Mail, Origin, PatchRef, Report, Severity
 from mmlint.frozen import dataclass
 from mmlint.rule import Rule
 
@@ -41,16 +41,18 @@ class PatchRun:
         """Check the patches of a series, each on what the ones before it made of the tree (or on its hunks alone)."""
         from mmlint.inputs.apply import place_series
 
-        self.report.notes += [f"{missing} is missing from the series" for missing in series.missing]
-        self.report.mails += [_mail(patch) for patch in series.patches]
-        first = len(self.report.findings)
+        self.report.notes += [*series.missing, *series.notes]
+        self.report.mails += [_mail(patch) for patch in series.sent]
         if tree is None:
-            for patch in series.patches:
+            for patch in series.sent:
                 self.fragments(patch, "no tree")
-        else:
-            for patch, placed in zip(series.patches, place_series(series.patches, tree), strict=True):
+            return
+        first = len(self.report.findings)
+        lies = place_series(series.patches, tree)
+        for patch, placed in zip(series.patches, lies, strict=True):
+            if patch.index not in series.earlier:
                 self.placed(patch, placed)
-        self._mended_later(first, len(series.patches))
+        self.mended_later(first, [(one, at.before, at.after) for one, at in zip(series.patches, lies, strict=True)])
 
     def placed(self, patch: Patch, placed: Placed) -> None:
         """Check a patch where it lies on a tree; files it does not fit are read by their hunks alone."""
@@ -68,11 +70,17 @@ class PatchRun:
 
     def states(self, patch: Patch, before: Tree, after: Tree) -> None:
         """Check what a patch makes of a tree, given both states."""
+        self._view(self._between(patch, before, after), patch)
+
+    def _between(self, patch: Patch, before: Tree, after: Tree) -> PatchView:
         files = tuple(_file_texts(patch.changes, before, after))
         old = Program(before, table=self.table)
         changed = frozenset(path for f in files for path in (f.old_path, f.new_path) if path)
         new = Program(after, old, changed, table=self.table)
-        self._view(PatchView(patch.subject, patch.body, old, new, files), patch)
+        view = PatchView(patch.subject, patch.body, old, new, files)
+        for file in files:
+            view.changes.extend(pair_functions(file, view))
+        return view
 
     def fragments(self, patch: Patch, why: str) -> None:
         """Check what the hunks of a patch show, with no tree behind them; `why` says why there is none."""
@@ -93,11 +101,12 @@ class PatchRun:
         left = Program(OverlayTree(EmptyTree(), old), table=self.table, partial=True)
         right = Program(OverlayTree(EmptyTree(), new), table=self.table, partial=True)
         self.report.notes.append(f"{patch.subject}: {why}, so only the lines that its hunks show were analysed")
-        self._view(PatchView(patch.subject, patch.body, left, right, tuple(files), partial=True), patch)
+        view = PatchView(patch.subject, patch.body, left, right, tuple(files), partial=True)
+        for file in files:
+            view.changes.extend(pair_functions(file, view))
+        self._view(view, patch)
 
     def _view(self, view: PatchView, patch: Patch) -> None:
-        for file in view.files:
-            view.changes.extend(pair_functions(file, view))
         if self.look is not None:
             self.look(view)
         brought, kept, gone = check_patch(view, self.rules)
@@ -117,16 +126,41 @@ class PatchRun:
                 if file is not None:
                     self.report.sources[path] = file.text.decode("utf-8", "replace").splitlines()
 
-    def _mended_later(self, first: int, members: int) -> None:
-        """Lower what a later patch of the same series takes away again: it still stands in the way of a bisection."""
-        if members < 2:
+    def mended_later(self, first: int, states: Sequence[tuple[Patch, Tree, Tree]]) -> None:
+        """Lower what a later patch of the same series takes away again: it still stands in the way of a bisection.
+
+        Looks at the findings from `first` on; `states` are the patches with the trees on both sides of each.
+        """
+        if len(states) < 2:
             return
         gone = {f.fingerprint: f.patch for f in self.report.fixed if f.patch is not None}
         for at, finding in enumerate(self.report.findings[first:], first):
+            if finding.origin != Origin.NEW or finding.patch is None:
+                continue
             mender = gone.get(finding.fingerprint)
-            if finding.origin == Origin.NEW and mender and finding.patch and mender.index > finding.patch.index:
+            if mender is None or mender.index <= finding.patch.index:
+                mender = self._restored(finding, states)
+            if mender is not None:
                 note = f"patch {mender.index}/{mender.total} of the series takes it away again"
                 self.report.findings[at] = replace(finding, severity=Severity.INFO, notes=(*finding.notes, note))
+
+    def _restored(self, finding: Finding, states: Sequence[tuple[Patch, Tree, Tree]]) -> PatchRef | None:
+        """The later patch after which a comparison with the state before the finding's own patch finds nothing lost."""
+        rules = [rule for rule in self.rules if rule.code == finding.code and rule.compare is not None]
+        own = next((at for at, (patch, _, _) in enumerate(states) if patch.ref == finding.patch), None)
+        if not rules or own is None or finding.severity is Severity.INFO:
+            return None
+        patch, before, _ = states[own]
+        narrow = replace(patch, changes=tuple(change for change in patch.changes if change.path == finding.path))
+        for later, _, after in states[own + 1 :]:
+            if not any(change.path == finding.path for change in later.changes):
+                continue
+            view = self._between(narrow, before, after)
+            still = view.after.named(finding.path, finding.function)
+            if not still or any(f.fingerprint == finding.fingerprint for f in check_patch(view, rules)[0]):
+                continue
+            return later.ref
+        return None
 
 
 def _mail(patch: Patch) -> Mail:
@@ -162,22 +196,35 @@ def _diff(change: FileChange) -> str:
     return "\n".join(lines) + "\n"
 
 
-def check_input(run: PatchRun, name: str, tree: Tree | None) -> int:
-    """Check every series in one input ("-" is stdin); gives back how many patches there were."""
-    from mmlint.inputs.read import read_patches
+def check_inputs(run: PatchRun, names: Sequence[str], tree: Tree | None) -> Iterator[int]:
+    """Check every series in the inputs ("-" is stdin), whose members may stand in files of their own.
+
+    Yields how many series are still to be checked, first before the first of them and then after each.
+    """
+    from mmlint.inputs.series import assemble
 
     report = run.report
+    series = [one for name in names for one in _read(name, report)]
+    if len(names) > 1:
+        series = assemble([patch for one in series for patch in one.sent])
+    yield len(series)
+    for left, one in zip(range(len(series) - 1, -1, -1), series, strict=True):
+        run.series(one, _base(one, tree, report))
+        yield left
+
+
+def _read(name: str, report: Report) -> list[Series]:
+    from mmlint.inputs.read import read_patches
+
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         report.errors.append(InputError(name, f"cannot be read: {error.strerror}; check the path"))
-        return 0
+        return []
     found = read_patches(data, name)
     report.errors += found.errors
     report.notes += found.notes
-    for series in found.series:
-        run.series(series, _base(series, tree, report))
-    return len(found.patches)
+    return found.series
 
 
 def _base(series: Series, tree: Tree | None, report: Report) -> Tree | None:
@@ -201,8 +248,10 @@ def check_git(run: PatchRun, repo: str, revisions: str | None, staged: bool) -> 
 
     try:
         changes = [staged_change(repo)] if staged else range_patches(repo, revisions or "HEAD")
+        first = len(run.report.findings)
         for patch, before, after in changes:
             run.states(patch, before, after)
+        run.mended_later(first, changes)
     except TreeError as error:
         remedy = "--tree names the repository" + ("" if staged else ", --git a commit or A..B of it")
         run.report.errors.append(_tree_error(repo, error, remedy))

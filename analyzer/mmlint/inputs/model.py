@@ -134,13 +134,22 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Patches that belong together, in order. `missing` names members that are not among the mails."""
+    """Patches that belong together, in order. `missing` names members that are not among the mails.
+
+    `earlier` are the numbers of members that were not sent again and come from an earlier version.
+    """
 
     patches: tuple[Patch, ...]
     version: int = 1
     total: int = 1
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    earlier: tuple[int, ...] = ()
+
+    @property
+    def sent(self) -> tuple[Patch, ...]:
+        """The members that were sent with this version."""
+        return tuple(patch for patch in self.patches if patch.index not in self.earlier)
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ def read_patches(data: bytes, name: str) -> PatchSet:
     result = PatchSet()
     found = list(_patches(data, name, result))
     result.series = series.assemble(found)
-    result.patches = [patch for one in result.series for patch in one.patches]
+    result.patches = [patch for one in result.series for patch in one.sent]
     result.missing = [text for one in result.series for text in one.missing]
     result.notes += [text for one in result.series for text in one.notes]
     return result
