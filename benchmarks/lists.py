@@ -3,7 +3,8 @@
 An archive is an mbox, an mbox.gz or a public-inbox v2 repository. Every patch is put on the first tree that takes it
 (forward, or taken back first where the tree has it) and checked there, else on its hunks alone. With `--state FILE`
 each series is written down when it is done, and a later run goes on from there; the table at the end covers all of it.
-`--agree` compares applying with `git apply --check` on every mail, and prints each difference.
+`--agree` compares applying with `git apply --check` on every mail, `--b4` the patches, their order and their versions
+with those of b4 (`pip install mmlint[lists]`); each difference is printed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from mmlint.inputs import mail, mbox, read, series
 from mmlint.inputs.apply import Placed, apply_patch, place_series
 from mmlint.inputs.gitsource import base_tree
 from mmlint.inputs.model import Patch, Series
+from mmlint.inputs.subject import Subject
 from mmlint.inputs.tree import FolderTree, GitStore, Tree, TreeError
 from rich.console import Console
 from rich.progress import track
@@ -44,6 +46,7 @@ class Reading:
     refused: int = 0
     notes: Counter[str] = field(default_factory=Counter)
     patches: list[Patch] = field(default_factory=list)
+    covers: dict[str, Subject] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -71,6 +74,8 @@ def read_archives(archives: list[Path]) -> Reading:
             result.refused += bool(found.errors)
             result.notes.update(note.split(" skipped")[0] for note in found.notes)
             result.patches += found.patches
+            if found.cover is not None:
+                result.covers[found.message_id] = found.cover
     result.seconds = time.monotonic() - started
     return result
 
@@ -122,6 +127,8 @@ def check_series(index: int) -> Record:
     applying = time.monotonic() - started
     patches = []
     for at, patch in enumerate(one.patches):
+        if patch.index in one.earlier:
+            continue
         lies = placed[at] if placed else None
         patches.append(check_patch(patch, lies, where))
     return {
@@ -260,6 +267,18 @@ def git_applies(tree: Path, patch: Path) -> bool:
     return done.returncode == 0
 
 
+def beside_b4(archives: list[Path]) -> int:
+    """Compare assembling with b4's, archive by archive."""
+    import against_b4
+
+    open_questions = 0
+    for archive in archives:
+        counts, lines = against_b4.compare(raw_mails(archive))
+        print(archive.name, *lines, *(f"{what}: {count}" for what, count in sorted(counts.items())), sep="\n")
+        open_questions += counts["versions that differ: not explained"]
+    return int(open_questions > 0)
+
+
 # ------------------------------------------------------------------- the table
 
 
@@ -301,16 +320,19 @@ def main() -> int:
     parser.add_argument("--no-rules", action="store_true", help="read, assemble and apply only")
     parser.add_argument("--findings", action="store_true", help="list every new finding")
     parser.add_argument("--agree", action="store_true", help="compare applying with git, nothing else")
+    parser.add_argument("--b4", action="store_true", help="compare assembling with b4, nothing else")
     parser.add_argument("--paths", default="", help="only series that touch a file below this path (mm/)")
     given = parser.parse_args()
     try:
         if given.agree:
             return int(agree(given.archives, given.tree) > 0)
+        if given.b4:
+            return beside_b4(given.archives)
         reading = read_archives(given.archives)
     except (OSError, TreeError) as error:
         sys.exit(f"lists: {error}")
     started = time.monotonic()
-    whole = series.assemble(reading.patches)
+    whole = series.assemble(reading.patches, reading.covers)
     assembling = time.monotonic() - started
     chosen = [s for s in whole if any(c.path.startswith(given.paths) for p in s.patches for c in p.changes)]
     records = run(Work(chosen, given.tree, not given.no_rules), given.jobs, given.state)

@@ -82,3 +82,10 @@ def test_a_version_that_lacks_members_is_no_reroll_unless_it_answers_the_same_me
     found = read_patches(make_mbox(*mails(2), resent), "in")
     assert [patch.message_id for patch in found.series[-1].patches] == ["new@x"]
     assert "patch 1/3 v3 is missing (series of 'step 2')" in found.missing
+
+
+def test_a_version_that_only_the_cover_letter_names_is_that_of_its_patches() -> None:
+    cover = make_mail("[PATCHSET 0/3 v4] steps", diff="", message_id="cover@x")
+    other = make_mail("[PATCH 1/2] else", DIFFS[0], "else@x", reply_to="cover@x")
+    found = read_patches(make_mbox(*mails(), cover, other), "in").series
+    assert [(one.version, one.total, len(one.patches)) for one in found] == [(4, 3, 3), (1, 2, 1)]

@@ -8,6 +8,7 @@ from typing import Literal
 
 from mmlint.finding import InputError, PatchRef
 from mmlint.frozen import dataclass
+from mmlint.inputs.subject import Subject
 
 Kind = Literal["modified", "added", "deleted", "renamed", "copied", "mode", "binary"]
 Tag = Literal[" ", "+", "-"]
@@ -154,7 +155,10 @@ class Series:
 
 @dataclass(slots=True)
 class PatchSet:
-    """Everything found in one input. `patches` are those of `series`, in order; `mails` counts the mails looked at."""
+    """Everything found in one input. `patches` are those of `series`, in order; `mails` counts the mails looked at.
+
+    `covers` are the subjects of the cover letters, by message id.
+    """
 
     patches: list[Patch] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
@@ -162,3 +166,4 @@ class PatchSet:
     errors: list[InputError] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     mails: int = 0
+    covers: dict[str, Subject] = field(default_factory=dict)

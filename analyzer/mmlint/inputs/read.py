@@ -38,7 +38,7 @@ def read_patches(data: bytes, name: str) -> PatchSet:
         return PatchSet(errors=[InputError(name, "nothing to read: a mail, an mbox or a diff is wanted")])
     result = PatchSet()
     found = list(_patches(data, name, result))
-    result.series = series.assemble(found)
+    result.series = series.assemble(found, result.covers)
     result.patches = [patch for one in result.series for patch in one.sent]
     result.missing = [text for one in result.series for text in one.missing]
     result.notes += [text for one in result.series for text in one.notes]
@@ -82,6 +82,8 @@ def _patches(data: bytes, name: str, result: PatchSet) -> Iterator[Patch]:
             result.mails += 1
             result.notes += one.notes
             result.errors += one.errors
+            if one.cover is not None:
+                result.covers[one.message_id] = one.cover
             yield from one.patches
         return
     from mmlint.inputs import page

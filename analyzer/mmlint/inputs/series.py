@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from mmlint.inputs.model import Patch, Series
+from mmlint.inputs.subject import Subject
 
 _ADDRESS = re.compile(r"<([^<>\s]+@[^<>\s]+)>|(\S+@\S+)")
 _Group = dict[int, Patch]
 
 
-def assemble(patches: Iterable[Patch]) -> list[Series]:
+def assemble(patches: Iterable[Patch], covers: Mapping[str, Subject] | None = None) -> list[Series]:
     """Group patches by thread, version and count; sort each group by n/m.
 
     A patch that is not n of m, or that was found in a reply, is a series of its own. Where a thread has a member twice,
     it is divided by sender. Members that were mailed without threading are grouped by sender, version and count, those
     of several senders (the authors, in mails that git wrote) only when they make one whole series. The series stand in
     the order of their first mails. A new version of some members, each sent in reply to the member that it replaces,
-    takes the others from the version before, as b4 does.
+    takes the others from the version before, as b4 does. `covers` are the subjects of cover letters by message id: the
+    version that only the cover letter names is that of its patches.
     """
     order: dict[int, _Group] = {}
     threads: defaultdict[tuple[str, int, int], list[tuple[int, Patch]]] = defaultdict(list)
-    for place, patch in enumerate(patches):
+    for place, patch in enumerate(_versioned(patch, covers or {}) for patch in patches):
         if patch.numbered and 1 <= patch.index <= patch.total:
             threads[_root(patch), patch.version, patch.total].append((place, patch))
         else:
@@ -32,6 +35,11 @@ def assemble(patches: Iterable[Patch]) -> list[Series]:
         order.update(_divided(members))
     groups = _unthreaded([order[place] for place in sorted(order)])
     return _rerolled(groups, [_series(group) for group in groups])
+
+
+def _versioned(patch: Patch, covers: Mapping[str, Subject]) -> Patch:
+    cover = covers.get(patch.in_reply_to) if patch.version == 1 and patch.numbered else None
+    return replace(patch, version=cover.version) if cover is not None and cover.total == patch.total else patch
 
 
 def _divided(members: list[tuple[int, Patch]]) -> dict[int, _Group]:
