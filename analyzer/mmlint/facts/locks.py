@@ -350,10 +350,15 @@ def lock_effects(function: Function) -> tuple[Effect, ...]:
 
 
 def _one_effect(value: str | None, ways: set[tuple[frozenset[Held], frozenset[Held]]]) -> Effect:
-    """The effect behind one result: where it differs by path, what may be released counts as released."""
+    """The effect behind one result: where it differs by path, what may be released counts as released, and what is
+    taken on every path as taken (`double_lock`, which takes a second lock if it is another one).
+    """
     released = frozenset[Held]().union(*(r for _, r in ways))
     same = len({(frozenset(h._replace(line=0) for h in t), r) for t, r in ways}) == 1
-    return Effect(next(iter(ways))[0] if same else NOTHING, released, value, not same)
+    first = next(iter(ways))[0]
+    shared = frozenset.intersection(*(frozenset(h._replace(line=0) for h in taken) for taken, _ in ways))
+    always = {h for h in first if h._replace(line=0) in shared}
+    return Effect(first if same else NOTHING if released else frozenset(always), released, value, not same)
 
 
 def _apart(effects: list[Effect]) -> list[Effect]:
