@@ -12,11 +12,15 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function, fact
-from mmlint.facts.held import Held, Prop, family, visible_to_callers
+from mmlint.facts.held import Held, Prop, family, root_of, visible_to_callers
+from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
 from mmlint.facts.pointed import pointed_sleeper
+from mmlint.facts.reach import reach
+from mmlint.facts.reuse import assigned_values
 from mmlint.facts.sleep import GUESS, USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
+from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass
 
 _OWN_RANK = {"ptl": 0, "spin": 1, "raw_spin": 1, "rwlock": 1}
@@ -25,12 +29,13 @@ _OWN_RANK = {"ptl": 0, "spin": 1, "raw_spin": 1, "rwlock": 1}
 @dataclass(frozen=True, slots=True)
 class Brought:
     """A call that may sleep, under `held` after the patch and not before. `callers`: it is the callers' lock, which the
-    function gave up before the call. `moved`: the call was there before, without the lock.
+    function gave up before the call. `moved`: the call was there before, without the lock. No `sleeper`: what is called
+    is not known, but before the patch the lock was given up for this call and retaken behind it.
     """
 
     call: Expr
     held: Held
-    sleeper: Sleeper
+    sleeper: Sleeper | None
     callers: bool
     moved: bool
 
@@ -63,8 +68,8 @@ def _brought(compared: Comparison, owed: dict[tuple[str, str], Held]) -> Iterato
             counts[act.word] -= 1
             continue
         moved = old is not None
-        sleeper = _sleeper(after, act.node, act.expr, moved=moved)
-        if sleeper is not None:
+        sleeper = _sleeper(after, act.node, act.expr, inside, moved=moved)
+        if sleeper is not None or (old is not None and _unlocked_for(compared, old, inside)):
             yield Brought(act.expr, inside, sleeper, inside in owed.values(), moved)
 
 
@@ -89,9 +94,15 @@ def _inside(function: Function, call: Expr, states: object, owed: dict[tuple[str
     return None
 
 
-@fact
 def lent(function: Function) -> dict[tuple[str, str], Held]:
-    """The atomic locks that a function is entered with, since on some way it gives them up without having taken them.
+    """The atomic ones of the locks that a function is entered with."""
+    kinds = function.tables.kinds
+    return {key: held for key, held in owed_by(function).items() if kinds[held.kind].atomic}
+
+
+@fact
+def owed_by(function: Function) -> dict[tuple[str, str], Held]:
+    """The locks that a function is entered with, since on some way it gives them up without having taken them.
 
     Only what it releases itself and by name: contexts without one (RCU, interrupts) are too often conditional.
     """
@@ -102,19 +113,39 @@ def lent(function: Function) -> dict[tuple[str, str], Held]:
             for held in prop:
                 if not held.gone or held.name not in function.tables.drops or held.kind not in kinds:
                     continue
-                if visible_to_callers(function, held) and kinds[held.kind].atomic:
+                if visible_to_callers(function, held) or _in_an_argument(function, held):
                     found.setdefault((family(held.kind), held.key), held._replace(gone=False))
     return found
 
 
-def _sleeper(function: Function, node: Node, call: Expr, *, moved: bool) -> Sleeper | None:
+def _unlocked_for(compared: Comparison, old: Act, held: Held) -> bool:
+    """Whether a patch takes away the unlocking before and the locking behind a call by pointer, of which nothing else
+    is known.
+    """
+    if old.expr.kind != "call" or old.expr.value:
+        return False
+    drops, takes = compared.before.tables.drops, compared.before.tables.takes
+    order = reach(compared.before)
+    about = [a for a in compared.removed if held.key and held.key in {canon(arg) for arg in a.expr.args}]
+    return any(a.word in drops and order.before(a.node, old.node) for a in about) and any(
+        a.word in takes and order.before(old.node, a.node) for a in about
+    )
+
+
+def _in_an_argument(function: Function, held: Held) -> bool:
+    """Whether the lock lies in what a local variable was given from a parameter (`walk->private`)."""
+    values = assigned_values(function).get(root_of(held.key), ())
+    return bool(values) and all(value.kind != "call" and value.root in function.params for value in values)
+
+
+def _sleeper(function: Function, node: Node, call: Expr, inside: Held, *, moved: bool) -> Sleeper | None:
     """The likeliest way in which the call may sleep; for a call that is new only what needs no guess."""
     states = locks(function).at_call[id(call)]
     found = [
         sleeper
         for prop, facts in states.items()
         for sleeper in sleeps_at(function, node, call, facts)
-        if not (sleeper.name in USER_COPIES and no_fault(prop))
+        if not (sleeper.name in USER_COPIES and no_fault(prop)) and sleeper.forbidden_by(inside)
     ]
     if not moved:
         found = [s for s in found if s.gfp_param is None and GUESS not in s.requires and not s.large]

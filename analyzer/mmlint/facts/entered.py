@@ -31,7 +31,11 @@ def entered_sleeps(function: Function) -> tuple[AtomicSleep, ...]:
             for prop, facts in at_call.get(id(call), {}).items():
                 if any(held.gone or held.kind == kind for held in prop):
                     continue
-                own = [s for s in sleeps_at(function, node, call, facts) if not s.steps and s.gfp_param is None]
+                own = [
+                    s
+                    for s in sleeps_at(function, node, call, facts)
+                    if not s.steps and s.gfp_param is None and not s.unlocked
+                ]
                 if own:
                     found.append(AtomicSleep(node, call, own[0], CALLERS, kind, root.line, root.name))
                     break

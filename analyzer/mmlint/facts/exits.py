@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from mmlint.facts.brought import lent
+from mmlint.facts.brought import owed_by
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.function import Function
@@ -37,14 +37,14 @@ def changed_exits(change: FunctionChange) -> list[ChangedExit]:
     before, after = change.before, change.after
     if before is None or after is None or before.cfg.truncated or after.cfg.truncated:
         return []
-    owed = lent(before)
+    owed = owed_by(before)
     if not owed or locks(before).flow.overflow or locks(after).flow.overflow or _callers_change(change):
         return []
     return [found for name, held in sorted(owed.items()) for found in _changed(before, after, name, held)][:2]
 
 
 def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iterator[ChangedExit]:
-    if not visible_to_callers(after, held):
+    if name not in owed_by(after) and not visible_to_callers(after, held):
         return
     old, new = _ways(before, name), _ways(after, name)
     for value, ways in sorted(old.items(), key=lambda each: each[0] or ""):

@@ -103,6 +103,7 @@ def _summary(function: Function) -> Iterator[str]:
         yield f"    {' and '.join(change) or 'leaves the locks alone'}{result}"
     for sleeper in sleepers(function):
         mask = f", if `{function.params[sleeper.gfp_param]}` allows reclaim" if sleeper.gfp_param is not None else ""
-        yield f"    may sleep in `{sleeper.name}`{mask}"
+        after = ", after giving the caller's locks up" if sleeper.unlocked else ""
+        yield f"    may sleep in `{sleeper.name}`{mask}{after}"
     if not effects and not sleepers(function):
         yield "    neither a change of locks nor a sleep"

@@ -72,7 +72,7 @@ def _ways(function: Function, call: Expr) -> list[Sleeper]:
         for prop, facts in states.items()
         if node is not None and not any(h.gone and h.kind != "mmap_lock" for h in prop)
         for sleeper in sleeps_at(function, node, call, facts)
-        if sleeper.gfp_param is None and not sleeper.large and GUESS not in sleeper.requires
+        if sleeper.gfp_param is None and not sleeper.large and not sleeper.unlocked and GUESS not in sleeper.requires
         if not sleeper.requires or not sleeper.steps
         if not (sleeper.name in USER_COPIES and no_fault(prop))
     ]

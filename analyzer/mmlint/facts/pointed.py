@@ -51,13 +51,13 @@ def _started(function: Function, call: Expr) -> Iterator[Function]:
 def _in_body(function: Function, depth: int, seen: set[Function]) -> Sleeper | None:
     """The first sleeper of a function, then of what it calls by pointer, then of its callees."""
     seen.add(function)
-    known = sleepers(function)
+    known = [s for s in sleepers(function) if not s.unlocked]
     if known:
         return known[0]
     program, path = function.program, function.path
     for name in dict.fromkeys(_BY_POINTER.findall(function.text)):
         for target in field_targets(program, path, name.decode()):
-            found = sleepers(target)
+            found = [s for s in sleepers(target) if not s.unlocked]
             if found:
                 line = _line(function, name)
                 return _behind(found[0], Step(path, line, f"`->{name.decode()}()` may be `{target.name}`"))

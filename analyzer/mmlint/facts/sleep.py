@@ -49,6 +49,8 @@ _UNKNOWN = Need(_UNRESOLVED, "", "")
 """Something else than a parameter must hold, and a caller cannot tell."""
 _SECTIONS = frozenset({"rcu", "pte_map", "irq", "preempt"})
 """Contexts that a lock held as well says more about."""
+_UNLOCKING = frozenset({"rcu", "pte_map", "walk"})
+"""Who gives up one of these for the caller may have given up all that forbids to sleep."""
 _LAST = re.compile(r"(dec|sub)_and_test$|^kref_put")
 _ANNOTATED = frozenset({"might_sleep", "might_sleep_if"})
 """Who writes these says that the call may sleep whatever its reference."""
@@ -61,7 +63,8 @@ class Sleeper:
     """A way to sleep inside a call.
 
     `name` is the API call that sleeps, `gfp_param` the parameter whose mask decides it (None: it always may),
-    `requires` the parameter values needed to get there, `steps` the calls on the way, outermost first.
+    `requires` the parameter values needed to get there, `steps` the calls on the way, outermost first. `unlocked`: the
+    caller's locks are given up first, so that only an RCU section of his forbids it.
     """
 
     name: str
@@ -69,6 +72,11 @@ class Sleeper:
     requires: tuple[Need, ...] = ()
     steps: tuple[Step, ...] = ()
     large: bool = False
+    unlocked: bool = False
+
+    def forbidden_by(self, held: Held) -> bool:
+        """Whether a lock of the caller's is still held when it sleeps."""
+        return not self.unlocked or held.kind == "rcu"
 
 
 def sleeps_at(function: Function, node: Node, call: Expr, facts: Facts, level: int = LEVELS) -> list[Sleeper]:
@@ -237,14 +245,15 @@ def _sleepers(function: Function, level: int) -> tuple[Sleeper, ...]:
     if lock_facts.flow.overflow:
         return ()
     params = function.params
-    best: dict[tuple[int | None, tuple[Need, ...], bool], Sleeper] = {}
+    best: dict[tuple[int | None, tuple[Need, ...], bool, bool], Sleeper] = {}
     for calls in function.calls.values():
         for node, call in calls:
             states = lock_facts.at_call.get(id(call))
             if not states:
                 continue
             for prop, facts in states.items():
-                if any(h.gone and h.kind != "mmap_lock" for h in prop) or _gives_up(function, call):
+                gone = {h.kind for h in prop if h.gone} - {"mmap_lock"}
+                if _UNLOCKING & gone or _gives_up(function, call):
                     continue
                 requires = _needs(params, facts)
                 for found in sleeps_at(function, node, call, facts, level - 1):
@@ -259,11 +268,11 @@ def _sleepers(function: Function, level: int) -> tuple[Sleeper, ...]:
                         if found.steps
                         else replace(found, steps=(Step(function.path, call.line, _says(function, found)),))
                     )
-                    kept = replace(site, requires=merged)
-                    slot = (kept.gfp_param, merged, kept.large)
+                    kept = replace(site, requires=merged, unlocked=found.unlocked or bool(gone))
+                    slot = (kept.gfp_param, merged, kept.large, kept.unlocked)
                     if slot not in best or len(best[slot].steps) > len(kept.steps):
                         best[slot] = kept
-    ranked = sorted(best.values(), key=lambda s: (s.large, len(s.requires), len(s.steps), s.name))
+    ranked = sorted(best.values(), key=lambda s: (s.unlocked, s.large, len(s.requires), len(s.steps), s.name))
     return tuple(ranked[:_MAX_SITES])
 
 
@@ -323,8 +332,9 @@ def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts:
     for sleeper in sleeps_at(function, node, call, facts):
         if sleeper.name in USER_COPIES and no_fault(prop):
             continue
-        if sleeper.gfp_param is None and GUESS not in sleeper.requires:
-            lock = min(held, key=lambda h: (h.kind != "ptl", h.kind in _SECTIONS, -h.line, h.kind))
+        still = [h for h in held if sleeper.forbidden_by(h)]
+        if still and sleeper.gfp_param is None and GUESS not in sleeper.requires:
+            lock = min(still, key=lambda h: (h.kind != "ptl", h.kind in _SECTIONS, -h.line, h.kind))
             return AtomicSleep(node, call, sleeper, lock.key, lock.kind, lock.line, lock.name)
     return None
 

@@ -14,7 +14,7 @@ from mmlint.facts.sleep import GUESS, sleepers
 @fact
 def summary(function: Function) -> tuple[tuple[Hashable, ...], ...]:
     """A comparable value of what callers read of this function; its parts are empty for nothing."""
-    known = (s for s in sleepers(function) if GUESS not in s.requires)
+    known = (s for s in sleepers(function) if GUESS not in s.requires and not s.unlocked)
     sleeping = tuple(sorted({(s.name, s.gfp_param or -1, s.requires, s.large) for s in known}))
     locking = tuple(
         sorted(

@@ -66,9 +66,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
 def _hit(after: Function, found: Brought) -> Hit:
     lock = describe(found.held.kind, found.held.key)
     name = found.call.value or found.call.key.partition("(")[0]
-    via = "" if found.sleeper.name == name else f" (through `{found.sleeper.name}`)"
     whose = f"{lock} of its callers" if found.callers else lock
-    before = "was called without it" if found.moved else "is new there"
     first = (
         after.step(found.held.line, f"`{found.held.name}` takes {lock}")
         if not found.callers
@@ -76,10 +74,18 @@ def _hit(after: Function, found: Brought) -> Hit:
     )
     return after.hit(
         found.call,
-        f"`{name}` may sleep{via} and is now under {whose}; it {before}",
-        steps=(first, *found.sleeper.steps),
+        _says(found, name, whose),
+        steps=(first, *(found.sleeper.steps if found.sleeper is not None else ())),
         anchor=f"brought {found.call.key} under {found.held.key}",
     )
+
+
+def _says(found: Brought, name: str, whose: str) -> str:
+    if found.sleeper is None:
+        return f"`{name}` is now called under {whose}, which was given up for it"
+    via = "" if found.sleeper.name == name else f" (through `{found.sleeper.name}`)"
+    before = "was called without it" if found.moved else "is new there"
+    return f"`{name}` may sleep{via} and is now under {whose}; it {before}"
 
 
 def _banned(after: Function, found: Forbidden) -> Hit:
