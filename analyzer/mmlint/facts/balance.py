@@ -72,13 +72,16 @@ def lost_releases(before: Function, after: Function) -> list[Lost]:
     old, new = locks(before), locks(after)
     if old.flow.overflow or new.flow.overflow or before.cfg.truncated or after.cfg.truncated:
         return []
-    kept: dict[tuple[str, str], set[bool | None]] = {}
+    kept: dict[tuple[str, str, str], set[bool | None]] = {}
     for _, held, value in (exit_ for exits in _held_exits(old).values() for exit_ in exits):
-        kept.setdefault((held.kind, held.key), set()).add(is_zero(value))
+        for taker in ("", held.name):
+            kept.setdefault((held.kind, held.key, taker), set()).add(is_zero(value))
+    known = {(held.kind, held.key, held.name) for _, held in takers(before)}
     suspects: dict[Site, tuple[Held, list[Exit]]] = {}
     for site, exits in sorted(_held_exits(new).items()):
         held = min((h for _, h, _ in exits), key=_precedence)
-        results = kept.get((held.kind, held.key), set())
+        which = (held.kind, held.key, held.name)
+        results = kept.get(which if which in known else (held.kind, held.key, ""), set())
         fresh = [e for e in exits if not results or not {None, is_zero(e[2])} & results]
         if fresh:
             suspects[site] = (held, fresh)

@@ -24,6 +24,8 @@ from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
 
 _FREES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)")
+_PART = re.compile(r"&[\w.>-]+\[| \+ ")
+"""The address of a later element of an array: what is released from there on is another part of it."""
 _CODE = re.compile(r"-?[A-Z0-9_]+$")
 _MOST = 8
 
@@ -131,13 +133,14 @@ def _left(thing: Thing, node: Node, state: State, facts: Facts) -> int:
 
 
 def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) -> None:
+    parts = any(_PART.search(arg.key) for _, call in found.releases for arg in call.args)
     for node in function.cfg.order:
         states = flow.states(node)
         if node.expr is None or not states:
             continue
         levels = {s.level for s in states}
         for release in (call for n, call in found.releases if n is node):
-            if levels & {GIVEN, PASSED}:
+            if levels & {GIVEN, PASSED} and not parts:
                 found.again.append(node)
             if any(_always_zero(arg, states.values()) for arg in release.args):
                 found.idle.setdefault(release.key, node)
@@ -220,7 +223,7 @@ class _Tracker:
         for row in self.function.tables.takes_resource.get(call.value, ()):
             if self._takes(call, row):
                 return self._take(call, row, prop)
-        if prop.level in (HELD, TWICE) and self._gives_whole(call):
+        if prop.level in (HELD, TWICE) and node.id not in self.early and self._gives_whole(call):
             return [Outcome(prop._replace(level=GIVEN))]
         if prop.level == HELD and node.id not in self.early and self._consumes(call):
             return [Outcome(prop._replace(level=PASSED))]
