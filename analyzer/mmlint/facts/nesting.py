@@ -16,10 +16,15 @@ from mmlint.facts.held import family
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import lock_tokens, locks
 from mmlint.frozen import dataclass
+from mmlint.kernel.rows import Order
 
 _LESS = frozenset({"<", ">", "<=", ">="})
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_FIRM = frozenset({"spin", "raw_spin", "rwlock", "mutex", "rwsem", "mmap_lock", "folio_lock", "inode_lock", "bit_spin"})
+_FIRM = frozenset(
+    """
+    spin raw_spin rwlock mutex rwsem mmap_lock folio_lock inode_lock bit_spin vma_lock i_mmap anon_vma invalidate_lock
+    """.split()
+)
 _Shape = tuple[str, str]
 
 
@@ -104,7 +109,11 @@ def reversed_nesting(change: FunctionChange) -> Reversed | None:
 
 
 def _mends(function: Function, outer: _Shape, inner: _Shape) -> bool:
-    """Whether the order of before was wrong: a sleeping lock inside an atomic one, or against mm's documented ranks."""
+    """Whether the order of before was wrong: a sleeping lock inside an atomic one, or against a documented order."""
+    for row in function.tables.orders:
+        places = [_place(row, outer), _place(row, inner)]
+        if None not in places and places == sorted(p for p in places if p is not None):
+            return True
     kinds = function.tables.kinds
     a, b = kinds.get(outer[0]), kinds.get(inner[0])
     if a is None or b is None:
@@ -130,6 +139,11 @@ def nested(function: Function) -> dict[tuple[_Shape, _Shape], Reversed]:
                         if not held.gone and held.kind in _FIRM and held.key and key and outer != inner:
                             found.setdefault((outer, inner), Reversed(call, held.key, key, held.line))
     return found
+
+
+def _place(row: Order, lock: _Shape) -> int | None:
+    names = (lock[0], *lock[1].split("->"))
+    return next((i for i, each in enumerate(row.locks) if each in names), None)
 
 
 def _shape(key: str) -> str:

@@ -47,6 +47,7 @@ Section = Literal[
     "same",
     "states",
     "probe",
+    "order",
 ]
 
 SECTIONS: dict[Section, type[Row]] = {
@@ -83,6 +84,7 @@ SECTIONS: dict[Section, type[Row]] = {
     "same": e.Same,
     "states": e.States,
     "probe": e.Probe,
+    "order": r.Order,
 }
 
 _CALLS: dict[str, type[r.Moving]] = {

@@ -28,6 +28,13 @@ class Kind(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Order(Row):
+    """A documented order of a few locks, outermost first: kinds, or names of single locks."""
+
+    locks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Take(Row):
     """A call that takes a lock or enters a context.
 

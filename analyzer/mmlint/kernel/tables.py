@@ -75,6 +75,7 @@ class Tables:
     entry_pages: dict[str, e.EntryPage]
     kernel_iters: frozenset[str]
     probes: tuple[e.Probe, ...]
+    orders: tuple[r.Order, ...]
     sections: Mapping[str, tuple[Row, ...]]
     release: str = ""
 
@@ -185,6 +186,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         entry_pages=_one(store.of("entry_page", e.EntryPage)),
         kernel_iters=frozenset(row.name for row in store.of("kernel_iter", e.Plain)),
         probes=tuple(store.of("probe", e.Probe)),
+        orders=tuple(store.of("order", r.Order)),
         sections=sections,
         release=release,
     )
