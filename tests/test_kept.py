@@ -53,8 +53,8 @@ def test_the_folder_is_named_by_the_environment(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     assert folder() == "/xdg/mmlint"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/me")
-    assert folder() == "/home/me/.cache/mmlint"
+    monkeypatch.setenv("HOME", "/people/me")
+    assert folder() == "/people/me/.cache/mmlint"
 
 
 def test_a_stamp_changes_with_the_files_of_its_kind(tmp_path: Path) -> None:
