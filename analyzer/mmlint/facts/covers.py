@@ -10,7 +10,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison
 from mmlint.facts.gains import Gains
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act
+from mmlint.facts.steps import NO_CALL, Act
 from mmlint.kernel.entries import Step
 from mmlint.kernel.tables import Tables
 
@@ -174,7 +174,7 @@ class Covers:
             return True
         if any(other in each.split("+") for each in self.sides.tables.steps.equals(word)):
             return True
-        return other in row.calls and not word.startswith(("compare:", "field:"))
+        return other in row.calls and not word.startswith(NO_CALL)
 
     def _lets_go(self, word: str) -> bool:
         """Whether a call gives a page back by some door: whether it is the right one, other rules judge."""

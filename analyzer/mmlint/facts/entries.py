@@ -76,6 +76,10 @@ def _reads(function: Function, expr: Expr, target: Expr) -> bool:
     return any(target.key == arg.key or arg.key == target.root for arg in expr.args)
 
 
+_ENTRY = frozenset("ptep_get pmdp_get pudp_get huge_ptep_get pte_page pte_pfn pmd_page pmd_pfn vm_normal_page".split())
+"""Who only clears an entry, and never looks at it, gives no page away before the flush."""
+
+
 @fact
 def late_flushes(function: Function) -> tuple[LateFlush, ...]:
     """Clear under the lock, unlock, flush: with nothing that flushes in between."""
@@ -87,7 +91,7 @@ def late_flushes(function: Function) -> tuple[LateFlush, ...]:
         row, flush = tables.set_entries.get(name), tables.flushes.get(name)
         if flush is not None:
             flushes += calls
-        elif row is not None and row.op in ("get-and-clear", "clear"):
+        elif row is not None and (row.op == "get-and-clear" or (row.op == "clear" and _ENTRY & function.words)):
             clears += calls
         if any(d.kind in ("ptl", "spin") and d.when == "always" for d in tables.drops.get(name, ())):
             drops += calls

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
-from mmlint.facts.steps import Act, acts, performed, spelled
+from mmlint.facts.steps import NO_CALL, Act, acts, performed, spelled
 from mmlint.kernel.entries import Step
 
 
@@ -22,7 +22,7 @@ class Gains:
 
     def helper_does(self, call: Act, act: Act, row: Step) -> bool:
         """Whether a call does the step in its body; a callee that cannot be seen may, if it is about the same thing."""
-        if call.expr.kind != "call" or self._known(call.word):
+        if call.expr.kind != "call" or (self._known(call.word) and not act.word.startswith("flag:")):
             return False
         path = self.compared.after.path
         callee = next(iter(self.program.named(path, call.word)), None)
@@ -55,7 +55,7 @@ class Gains:
         guard = self.tables.guards.get(act.word)
         if guard is not None:
             alike |= self.tables.with_class(guard.class_)
-        if not act.word.startswith(("compare:", "field:")):
+        if not act.word.startswith(NO_CALL):
             alike |= set(row.calls)
         wanted = {spelled(word) for word in alike}
         return any(spelled(word) in wanted for word in words)

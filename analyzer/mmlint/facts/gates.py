@@ -57,7 +57,11 @@ class Gates:
         return self._own_row(act) is not None
 
     def _own_row(self, act: Act) -> Step | None:
-        return next((row for row in self.rows if act.word in row.calls), None)
+        if act.word.startswith("is:"):
+            asked = self.sides.tables.with_class(act.word.removeprefix("is:"))
+            return next((row for row in self.rows if not asked.isdisjoint(row.calls)), None)
+        words = {act.word, act.word.replace("flag:", "flag:!")}
+        return next((row for row in self.rows if not words.isdisjoint(row.calls)), None)
 
     def _row(self, act: Act) -> tuple[Step | None, frozenset[str]]:
         """The gate that an act is a test of, with the tests that ask the same."""
@@ -108,21 +112,27 @@ class Gates:
     def _opened(self, act: Act, gone: list[Node], row: Step, asked: frozenset[str]) -> Loss | None:
         """The first thing guarded that stands without the gate now."""
         now = self.sides.compared.pairs.get(id(act))
-        if now is not None and self._told_on(now):
+        if self._told_on(now) if now is not None else self._kept_in_a_variable(act):
             return None
         for test in gone:
             if self.sides.old.ends(test, True) or self.sides.old.ends(test, False):
                 continue
             if now is not None and any(node.line not in self._old_lines for node in now.tests):
                 continue
+            if act.word.startswith("flag:") and not self._protects(act.word, row, test):
+                continue
             for sink in self._guarded(act, test):
                 there = self.sides.compared.pairs.get(id(sink))
-                if there is None or self._asked_again(act, asked, there):
+                if there is None or self._asked_again(act, asked, there) or self._leads_out(test, sink):
                     break
                 if self.covers.covered(act, row, sink, there) or self.covers.stricter(act, sink, there):
                     break
                 return Loss(row, act, there, "removed")
         return None
+
+    def _protects(self, flag: str, row: Step, test: Node) -> bool:
+        """Whether it is the row's side of a flag that leads out."""
+        return (flag if self._out(test) else flag.replace("flag:", "flag:!")) in row.calls
 
     def _told_on(self, now: Act) -> bool:
         """Whether the answer goes elsewhere now: a line that the patch adds passes it on or reads what keeps it."""
@@ -134,6 +144,28 @@ class Gates:
             for node in self.sides.new.order
             if node is not now.node
         )
+
+    def _kept_in_a_variable(self, act: Act) -> bool:
+        """Whether a parameter is a term of what a line that the patch adds keeps."""
+        name = act.word.removeprefix("is:")
+        return act.word != name and any(
+            op == "assign" and node.line not in self._old_lines and _term(name, expr.args[1])
+            for node in self.sides.new.order
+            for op, expr in node.events
+        )
+
+    def _leads_out(self, test: Node, sink: Act) -> bool:
+        """Whether what a flag guarded is an early exit: more go out by it now."""
+        if sink.expr.kind != "call" or not self._is_flag(test):
+            return False
+        old, outcome = self.sides.old, self.sides.old.chosen(test, sink.node)
+        other = next((node for node, label in test.succ if label is (not outcome)), None)
+        if other is None or outcome is None or old.before(sink.node, other):
+            return False
+        return old.after[old.rank[sink.node.id]].bit_count() < old.after[old.rank[other.id]].bit_count()
+
+    def _is_flag(self, test: Node) -> bool:
+        return any(a.word.startswith("flag:") and test in a.tests for a in self.sides.compared.old)
 
     @cached_property
     def _old_lines(self) -> frozenset[int]:
@@ -166,7 +198,8 @@ class Gates:
 
     def _out(self, test: Node) -> bool:
         """The outcome that leads out: the one of which nothing is left, or else the one from which control does not get
-        to the first step of the other, for what only adds something falls through; of two ways apart the shorter one.
+        to the first step of the other, for what only adds something falls through; of two ways apart the shorter one,
+        then the earlier one.
         """
         old = self.sides.old
         first = {label: node for node, label in test.succ if isinstance(label, bool)}
@@ -176,12 +209,15 @@ class Gates:
         for label, node in first.items():
             if old.side(test, not label) >> old.rank[node.id] & 1:
                 return label
-        return old.side(test, True).bit_count() <= old.side(test, False).bit_count()
+        shorter = min(first, key=lambda label: (old.side(test, label).bit_count(), first[label].line), default=True)
+        return bool(shorter)
 
     def _left(self, test: Node, outcome: bool) -> bool:
-        """Whether something that only one outcome of a test leads to is still done."""
+        """Whether something that nothing but one outcome of a test leads to is still done."""
         return any(
-            id(act) in self.sides.compared.pairs and self.sides.old.chosen(test, act.node) is outcome
+            id(act) in self.sides.compared.pairs
+            and self.sides.old.chosen(test, act.node) is outcome
+            and self.sides.old.dominates(test, act.node)
             for act in self.sides.compared.old
             if act.word != "return"
         )
@@ -246,6 +282,11 @@ def _asks(function: Function, depth: int) -> frozenset[str]:
                 if callee is not function:
                     found |= _asks(callee, depth - 1)
     return frozenset(found)
+
+
+def _term(name: str, e: Expr) -> bool:
+    """Whether a value is made of a variable, other than by a call that gets it."""
+    return e.key == name or (e.kind != "call" and any(_term(name, arg) for arg in e.args))
 
 
 def _constant(e: Expr) -> bool:

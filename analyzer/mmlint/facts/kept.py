@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from mmlint.facts.about import settled_by
 from mmlint.facts.covers import Covers, Sides
 from mmlint.facts.loss import Loss
 from mmlint.facts.reach import Reach
-from mmlint.facts.steps import Act
+from mmlint.facts.steps import Act, performed
 from mmlint.kernel.entries import Step
 
 
@@ -21,21 +22,17 @@ class Kept:
 
     def losses(self, act: Act, now: Act, rows: list[Step]) -> Iterator[Loss]:
         """What the step `act`, now `now`, no longer does for its sinks."""
-        for row in rows:
+        for row in (*rows, *self._done_inside(act)):
             if row.role in ("order", "sync", "check") and row.rule and row.side != "either":
                 yield from self._reversed(act, now, row)
             if row.role == "check" and row.side == "before" and row.sinks and act.tests:
                 yield from self._ignored(act, now, row)
 
     def _reversed(self, act: Act, now: Act, row: Step) -> Iterator[Loss]:
-        for sink in self.sides.compared.old:
+        moved = id(act) not in self.sides.compared.still
+        for sink in self.sides.compared.old if moved else self._moved:
             there = self.sides.compared.pairs.get(id(sink))
-            if (
-                there is None
-                or sink is act
-                or sink.word not in row.sinks
-                or {id(act), id(sink)} <= self.sides.compared.still
-            ):
+            if there is None or sink is act or not self._is_sink(sink, row):
                 continue
             if row.role == "check" and not self.sides.changes(sink.word):
                 continue
@@ -53,6 +50,42 @@ class Kept:
             ):
                 yield Loss(row, act, there, "order", now)
                 return
+
+    @cached_property
+    def _moved(self) -> list[Act]:
+        """The acts that are still made, but not on a line that the patch leaves alone."""
+        compared = self.sides.compared
+        return [a for a in compared.old if id(a) in compared.pairs and id(a) not in compared.still]
+
+    def _done_inside(self, act: Act) -> list[Step]:
+        """The rows of order whose first step a call does in its body, and not their second."""
+        if not self._moved or not self._inside(act):
+            return []
+        inside = self._inside(act)
+        return [
+            row
+            for row in self.sides.tables.steps.by_name.values()
+            if row.role == "order" and self._any(row.calls, inside) and not self._any(row.sinks, inside)
+        ]
+
+    def _is_sink(self, sink: Act, row: Step) -> bool:
+        if sink.word in row.sinks or row.role != "order":
+            return sink.word in row.sinks
+        inside = self._inside(sink)
+        return self._any(row.sinks, inside) and not self._any(row.calls, inside)
+
+    def _any(self, words: tuple[str, ...], inside: frozenset[str]) -> bool:
+        """Whether a body does one of these; a lock that it takes and drops is its own affair."""
+        tables = self.sides.tables
+        return any(w in inside and w not in tables.takes and w not in tables.drops for w in words)
+
+    def _inside(self, act: Act) -> frozenset[str]:
+        """What a call of a function of this file may do there; nothing for other calls."""
+        before = self.sides.compared.before
+        if act.expr.kind != "call":
+            return frozenset()
+        callee = next((f for f in before.program.named(before.path, act.word) if f is not before), None)
+        return performed(callee) if callee is not None else frozenset()
 
     def _undone(self, now: Act) -> bool:
         """Whether the patch adds that an entry changed too early is put back on the outcome that forbids the change."""

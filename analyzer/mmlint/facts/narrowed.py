@@ -16,7 +16,7 @@ from mmlint.facts.covers import Sides
 from mmlint.facts.ir import Expr
 from mmlint.facts.loss import Loss
 from mmlint.facts.reach import Reach
-from mmlint.facts.steps import Act
+from mmlint.facts.steps import Act, plain
 from mmlint.kernel.entries import Step
 
 _CLASSES = frozenset({"pinned", "exclusive", "unshare", "pte_same", "seq", "interval_retry", "longterm_pinnable"})
@@ -75,7 +75,7 @@ class Narrowed:
                 there = self.sides.compared.pairs.get(id(sink))
                 if there is None or not act.guards(sink, self.sides.old) or not self._acts(sink):
                     continue
-                if not self.sides.old.dominates(act.node, sink.node):
+                if not self.sides.old.dominates(act.node, sink.node) and not self._same_chain(branch, act, now):
                     continue
                 if self.sides.new.side(branch, not outcome) >> self.sides.new.rank[there.node.id] & 1:
                     return Loss(row, act, there, "ignored", now)
@@ -96,8 +96,11 @@ class Narrowed:
     def _added(self) -> list[Node]:
         """The comparisons and flag tests that the patch adds, not in the place of others, and that ask for no state."""
         lines = self.sides.compared.lines
-        taken = [n for n in self.sides.old.order if n.kind == "branch" and n.line not in lines]
+        asked = {plain(n) for n in self.sides.new.order if n.kind == "branch"}
+        changed = [n for n in self.sides.old.order if n.kind == "branch" and n.line not in lines]
+        taken = [n for n in changed if plain(n) not in asked]
         gone = frozenset[str]().union(*(node.expr.names() for node in taken if node.expr is not None))
+        old = {plain(n) for n in changed}
         standing = frozenset(lines.values())
         return [
             node
@@ -105,6 +108,7 @@ class Narrowed:
             if node.kind == "branch"
             and node.expr is not None
             and node.line not in standing
+            and plain(node) not in old
             and gone.isdisjoint(node.expr.names())
             and self._no_state(node.expr)
         ]
@@ -114,6 +118,20 @@ class Narrowed:
             expr = expr.args[0]
         asked = any(call.value in self.sides.tables.guards for call in expr.calls())
         return expr.kind == "binary" and not asked and not any(e.key == "NULL" for e in expr.walk())
+
+    def _same_chain(self, branch: Node, act: Act, now: Act) -> bool:
+        """Whether the added branch joins the conditions that led to the test before, which all still lead to it."""
+        before = {
+            plain(n)
+            for n in self.sides.old.order
+            if n.kind == "branch" and self.sides.old.chosen(n, act.node) is not None
+        }
+        after = {
+            plain(n)
+            for n in self.sides.new.order
+            if n.kind == "branch" and self.sides.new.chosen(n, now.node) is not None
+        }
+        return before | {plain(branch)} == after
 
     def _more_conditions(self, act: Act, now: Act) -> bool:
         return _conditions(now.node, self.sides.new) > _conditions(act.node, self.sides.old)

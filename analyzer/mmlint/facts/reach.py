@@ -31,6 +31,8 @@ class Reach:
             self.after[i] = mask
         self.exit = self.rank.get(graph.exit.id)
         self._looping = {tail.id for tail, _ in back}
+        self.back = back
+        """The edges that close a cycle; the head of one made by `goto` has the label's name."""
 
     def before(self, a: Node, b: Node) -> bool:
         """Whether control may pass `a` and later `b`, without going round a loop."""

@@ -80,6 +80,8 @@ class _Judge:
     def _removed(self, act: Act) -> Iterator[Loss]:
         if act.node.id not in self.sides.old.rank:
             return
+        if act.word.startswith("set:") and spelled(act.word) in self.sides.compared.after.words:
+            return
         rows = [row for row in self._rows(act) if row.role != "order" and self._counts(act, row)]
         judged = gone = False
         for find_sinks in (self._named_sinks, self._other_sinks):
@@ -121,7 +123,7 @@ class _Judge:
             beside = self._beside(act)
             if beside is None or self._region_gone(act) or self._was_taken(row):
                 continue
-            if row.role == "release" and not {n for n in act.names if not n.isupper()} <= self._names_left:
+            if row.role == "release" and not {arg.root for arg in act.expr.args if arg.root} <= self._names_left:
                 continue
             there = self.sides.compared.pairs[id(beside)]
             if not self.covers.covered(act, row, beside, there):

@@ -21,13 +21,16 @@ _VALUES = ("_val", "_pfn", "_folio", "_page")
 _LEVELS = ("pte", "pmd", "pud", "p4d", "pgd")
 _SPIN = frozenset({"spin_lock", "spin_lock_nested", "spin_unlock"})
 _PTL = re.compile(r"ptl\w*$")
+NO_CALL = ("compare:", "field:", "flag:", "set:", "is:")
+"""How the words begin that name no call: the words of one row of the tables do not stand in for each other."""
 _SILENT = ("WARN", "VM_WARN", "BUG", "VM_BUG", "trace_", "pr_", "lockdep_", "dump_", "printk", "pagealloc_")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Act:
     """One thing a function does. `word` is how the step tables name it: a callee, `compare:pte_val`, `field:mapping`,
-    `field:null`, `ptl:spin_unlock`, `return`.
+    `->report` (by pointer), `field:null`, `flag:FOLL_PIN` (a test), `set:FOLL_PIN`, `is:present` (a parameter),
+    `ptl:spin_unlock`, `return`.
 
     `use` says what becomes of the result: `test` (it decides a branch), `value` (kept, passed on), `return`, `bare`.
     `tests` are the branches it decides, itself or through the variable that keeps it.
@@ -104,12 +107,20 @@ class _Collector:
             for word in self._words(e, node):
                 use, tests = self._use(e, node)
                 yield Act(word, _canonical(e), e.names(), node, e, use, tests)
+            if e.kind == "assign" and e.value in ("=", "|=") and _is_mask(e.args[1]):
+                for flag in e.args[1].names():
+                    if flag.isupper():
+                        yield Act(f"set:{flag}", f"{e.args[0].key} set:{flag}", e.args[0].names(), node, e, "bare")
 
     def _words(self, e: Expr, node: Node) -> Iterator[str]:
-        if e.kind == "call" and e.value:
+        if e.kind == "call" and not e.value and e.callee is not None and e.callee.kind == "field":
+            yield f"->{e.callee.value}"
+        elif e.kind == "call" and e.value:
             yield self._scope_take(e.value)
             if e.value in _SPIN and e.args and _PTL.search(e.args[0].key):
                 yield f"ptl:{e.value}"
+        elif e.kind == "binary" and e.value == "&":
+            yield from (f"flag:{name}" for arg in e.args if _is_mask(arg) for name in arg.names() if name.isupper())
         elif e.kind == "binary" and e.value in _COMPARED:
             yield from _compared(e)
             if node.kind == "branch" and e is node.expr and e.args[1].key == "NULL" and e.args[0].key in self.nullable:
@@ -119,6 +130,8 @@ class _Collector:
                 yield "field:null"
             elif e.kind == "field" and e.value in _FIELDS:
                 yield f"field:{e.value}"
+            elif e.value in self.function.params and self.tables.with_class(e.value):
+                yield f"is:{e.value}"
 
     def _scope_take(self, name: str) -> str:
         row = self.tables.scope_guards.get(name[6:]) if name.startswith("guard:") else None
@@ -165,6 +178,10 @@ def _mapped(function: Function) -> frozenset[str]:
         if any(row.result and row.when == "nonzero" for row in rows):
             found.update(targets[id(call)].key for _, call in calls if id(call) in targets)
     return frozenset(found)
+
+
+def _is_mask(e: Expr) -> bool:
+    return (e.kind == "name" and e.value.isupper()) or (e.kind == "binary" and e.value == "|")
 
 
 def _compared(e: Expr) -> Iterator[str]:

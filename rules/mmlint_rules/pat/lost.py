@@ -69,6 +69,12 @@ def shown(act: Act) -> str:
         return f"the NULL test of `{_cut(key.removesuffix(' == NULL').removesuffix(' != NULL'))}`"
     if word.startswith(("compare:", "field:")):
         return f"the comparison `{_cut(key)}`"
+    if word.startswith("set:"):
+        return f"setting `{word.removeprefix('set:')}`"
+    if word.startswith("is:"):
+        return f"the test of `{key}`"
+    if word.startswith("flag:"):
+        return f"the test of `{word.removeprefix('flag:')}`"
     if word == "return":
         return f"the result `{_cut(key)}`"
     return f"`{word.removeprefix('ptl:')}`"

@@ -3,8 +3,8 @@
 ## What it does
 Compares each function before and after the patch. A recheck (`pte_same` and its kin, the pmd and pte values in
 GUP-fast, the swap cache or the mapping of a folio, a seqcount, an interval notifier, the vma) stood between taking the
-lock, or
-the lockless step, and the change; after the patch the change is still there without it.
+lock, or the lockless step, and the change; after the patch the change is still there without it. A jump back that was
+made where something had changed meanwhile (`if (pfn != args.pfn) goto retry;`) is a recheck, too.
 
 ## Why it matters
 What was read before the lock was taken may be about another page by now. The recheck is the only thing that ties the
@@ -38,11 +38,33 @@ mm/memory.c, mm/gup.c gup_fast_pte_range (70cbc3cc78a9); Documentation/mm/hmm.rs
 
 from __future__ import annotations
 
-from mmlint.finding import Confidence, Severity
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.retries import lost_retries
+from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import RT1
 
-from mmlint_rules.pat.lost import reporter
+from mmlint_rules.pat.lost import reporter, shown
+
+_steps = reporter("PAT107")
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report the rechecks that are gone, and the retries."""
+    steps = list(_steps(change))
+    yield from steps
+    after = change.after
+    for found in lost_retries(change) if not steps else ():
+        assert after is not None
+        assert found.test.expr is not None
+        message = f"{shown(found.again)} is not done again any more: the jump back is gone"
+        step = after.step(found.again.line, f"before, it was done again for `{found.test.expr.key}`")
+        yield after.hit(
+            found.again.expr, message, steps=(step,), anchor=f"retry {found.again.word} {found.test.expr.key}"
+        )
+
 
 RULE = Rule(
     code="PAT107",
@@ -51,7 +73,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
-    compare=reporter("PAT107"),
+    compare=compare,
     scenario=RT1,
     partial=True,
 )

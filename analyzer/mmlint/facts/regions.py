@@ -1,0 +1,106 @@
+"""Protected regions that a patch takes away: the begin and the end are both gone, what stood between is still done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.function import Function
+from mmlint.facts.reach import reach
+from mmlint.facts.steps import Act, performed
+from mmlint.frozen import dataclass
+from mmlint.kernel.tables import Tables
+
+_KINDS = frozenset({"ptl", "walk", "seqcount", "pagefault_off", "folio_lock", "i_mmap", "anon_vma", "vma_lock"})
+"""Sections that mm knows a reason for; other locks go for many reasons."""
+_RELEASED = "_locked"
+"""How a function is called that its callers lock for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unprotected:
+    """`inside` (after the patch) ran between `begin` and `end` (before it), which are gone."""
+
+    begin: Act
+    end: Act
+    inside: Act
+
+
+def unprotected(change: FunctionChange) -> list[Unprotected]:
+    """One for each kind of section that a function no longer enters, though it does what it did there."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return []
+    tables = compared.before.tables
+    found = []
+    for kind in sorted(_KINDS):
+        taken, dropped = _of(tables.takes, kind), _of(tables.drops, kind)
+        begins = [a for a in compared.removed if a.word in taken]
+        ends = [a for a in compared.removed if a.word in dropped]
+        if begins and ends and not _made_up(change, compared, taken):
+            found += list(_opened(compared, begins, ends, taken | dropped))[:1]
+    return found
+
+
+def _of(rows: object, kind: str) -> frozenset[str]:
+    assert isinstance(rows, dict)
+    return frozenset(name for name, each in rows.items() if any(kind in (row.kind, *row.also) for row in each))
+
+
+def _made_up(change: FunctionChange, compared: Comparison, taken: frozenset[str]) -> bool:
+    """Whether the section is entered elsewhere now, another one in its place, or by the callers."""
+    after = compared.after
+    if (
+        after.calls.keys() & taken
+        or _RELEASED in after.name
+        or any(c.startswith("lockdep_assert") for c in after.calls)
+    ):
+        return True
+    if any(_enters(after.tables, a.word) or _callee_enters(after, a, taken) for a in compared.added):
+        return True
+    return any(
+        other is not change
+        and other.after is not None
+        and other.after.calls.keys() & taken
+        and not _same_words(other, taken)
+        for other in change.patch.changes
+    )
+
+
+def _enters(tables: Tables, word: str) -> bool:
+    return word in tables.takes or word.startswith("guard")
+
+
+def _callee_enters(after: Function, act: Act, taken: frozenset[str]) -> bool:
+    callee = after.program.resolve(act.word, after.path) if act.expr.kind == "call" and act.expr.value else None
+    return callee is not None and not performed(callee).isdisjoint(taken)
+
+
+def _same_words(other: FunctionChange, taken: frozenset[str]) -> bool:
+    """Whether a changed function enters the section as often as before."""
+    sides = [
+        sum(len(side.calls.get(word, ())) for word in taken) if side is not None else 0
+        for side in (other.before, other.after)
+    ]
+    return sides[0] >= sides[1]
+
+
+def _opened(compared: Comparison, begins: list[Act], ends: list[Act], words: frozenset[str]) -> Iterator[Unprotected]:
+    """What was done in the section and is still done, functions of the same file first."""
+    order, before = reach(compared.before), compared.before
+    kept = [
+        act
+        for act in compared.old
+        if act.expr.kind == "call" and act.word not in words and id(act) in compared.pairs and _does(compared, act)
+    ]
+    kept.sort(key=lambda act: not before.program.named(before.path, act.word))
+    for begin in begins:
+        for end in ends:
+            for act in kept:
+                if order.before(begin.node, act.node) and order.before(act.node, end.node):
+                    yield Unprotected(begin, end, compared.pairs[id(act)])
+
+
+def _does(compared: Comparison, act: Act) -> bool:
+    return act.word not in compared.before.tables.guards and not act.word.startswith(("ptl:", "guard:"))

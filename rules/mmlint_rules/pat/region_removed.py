@@ -1,0 +1,68 @@
+"""PAT119 region-removed: both ends of a protected section are gone, what ran inside is still there.
+
+## What it does
+Compares each function before and after the patch. A section of mm's own kinds (page-table lock, folio lock, rmap locks,
+the write side of a seqcount, page faults disabled) was entered and left; after the patch neither call is there any
+more, and what stood between them is.
+
+## Why it matters
+Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
+`write_protect_seq` no longer see that fork is under way, and a copy from user space that used to fail under the mmap
+lock now faults and takes that lock again.
+
+## Bad
+```diff
+-	raw_write_seqcount_begin(&src_mm->write_protect_seq);
+        ret = copy_entries(dst_vma, src_vma);
+-	raw_write_seqcount_end(&src_mm->write_protect_seq);
+```
+
+## Good
+```diff
+-	pagefault_disable();
+-	left = copy_from_user(kaddr, src, PAGE_SIZE);
+-	pagefault_enable();
++	left = copy_from_user_nofault(kaddr, src, PAGE_SIZE);
+```
+
+## Limits
+Silent when another lock is taken in the function instead, when a callee or a function that the patch changes takes this
+one now, when the callers do (`_locked` in the name, a lockdep assertion), and for locks that are not mm's own: those go
+for too many reasons. Needs the tree.
+
+## Sources
+mm/memory.c copy_page_range (57efa1fe5957); mm/userfaultfd.c mfill_atomic_pte_copy; Documentation/mm/process_addrs.rst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.regions import unprotected
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import S36
+
+from mmlint_rules.pat.lost import shown
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report the first thing done without the section that it was done in."""
+    after = change.after
+    for found in unprotected(change):
+        assert after is not None
+        message = f"{shown(found.begin)} and {shown(found.end)} are gone, {shown(found.inside)} between them is not"
+        yield after.hit(found.inside.expr, message, anchor=f"region {found.begin.word} {found.inside.word}")
+
+
+RULE = Rule(
+    code="PAT119",
+    name="region-removed",
+    summary="both ends of a protected section are gone, what ran inside is still there",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=S36,
+)
