@@ -111,6 +111,8 @@ def releases(function: Function) -> tuple[Door, ...]:
     """The pages that `function` gives back by calls of the tables."""
     table = function.tables.gives_resource
     found = []
+    if function.words.isdisjoint(table):
+        return ()
     for name, calls in function.calls.items():
         kinds = {row.resource for row in table.get(name, ())} & {_REFERENCE, _PIN_RESOURCE}
         if len(kinds) != 1:
@@ -193,7 +195,7 @@ def _has_gup(first: Function) -> bool:
 @fact
 def mixed(function: Function) -> tuple[Door, ...]:
     """The releases by the wrong door: everything known of the pages says that they came in by the other one."""
-    if not releases(function) or not _has_gup(function.program.functions(function.path)[0]):
+    if not _has_gup(function.program.functions(function.path)[0]) or not releases(function):
         return ()
     wrong = {PIN: frozenset((GET,)), GET: frozenset((PIN,))}
     return tuple(door for door in releases(function) if came_by(function, door) == wrong[door.kind])

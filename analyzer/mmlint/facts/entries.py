@@ -8,7 +8,7 @@ from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks import lock_tokens, locks
 from mmlint.frozen import dataclass
 
 
@@ -34,6 +34,8 @@ class LateFlush:
 def blind_writes(function: Function) -> tuple[Blind, ...]:
     """The writes whose entry was not read since its lock was taken, one for each taking call."""
     found = []
+    if function.words.isdisjoint(function.tables.set_entries) or not lock_tokens(function):
+        return ()
     for name, calls in function.calls.items():
         if not any(t.kind == "ptl" and t.result and t.out is not None for t in function.tables.takes.get(name, ())):
             continue
@@ -84,6 +86,8 @@ _ENTRY = frozenset("ptep_get pmdp_get pudp_get huge_ptep_get pte_page pte_pfn pm
 def late_flushes(function: Function) -> tuple[LateFlush, ...]:
     """Clear under the lock, unlock, flush: with nothing that flushes in between."""
     tables = function.tables
+    if any(function.words.isdisjoint(names) for names in (tables.set_entries, tables.drops, tables.flushes)):
+        return ()
     clears: list[tuple[Node, Expr]] = []
     drops: list[tuple[Node, Expr]] = []
     flushes: list[tuple[Node, Expr]] = []

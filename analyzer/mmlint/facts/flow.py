@@ -11,6 +11,7 @@ import heapq
 import re
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import field
+from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 
 from mmlint.facts.cfg import Cfg, Node
@@ -241,6 +242,7 @@ _LOOKS_AGAIN = re.compile(r"p(te|md|ud)_\w*lock$")
 """Takers of a page-table lock: what was read of an entry without it may have changed."""
 
 
+@lru_cache(maxsize=4096)
 def is_pure(name: str) -> bool:
     """Whether a call leaves what its arguments point to alone, as far as remembered conditions go."""
     return name.startswith(_PURE_PREFIXES)

@@ -129,10 +129,11 @@ def fact(compute: Callable[[Function], T]) -> Callable[[Function], T]:
 
     @wraps(compute)
     def get(function: Function) -> T:
-        cache = function.cache
-        if compute not in cache:
-            cache[compute] = compute(function)
-        return cast("T", cache[compute])
+        try:
+            return cast("T", function.cache[compute])
+        except KeyError:
+            found = function.cache[compute] = compute(function)
+            return found
 
     return get
 

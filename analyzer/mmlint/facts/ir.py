@@ -54,11 +54,9 @@ class Expr:
 
     def walk(self) -> Iterator[Expr]:
         """This expression and all below it, operands before operators (the order of evaluation as far as C has one)."""
-        if self.callee is not None:
-            yield from self.callee.walk()
-        for arg in self.args:
-            yield from arg.walk()
-        yield self
+        found: list[Expr] = []
+        _gather(self, found)
+        return iter(found)
 
     def calls(self) -> Iterator[Expr]:
         """The calls in it, innermost first."""
@@ -78,6 +76,14 @@ class Expr:
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.key} :{self.line}>"
+
+
+def _gather(expr: Expr, into: list[Expr]) -> None:
+    if expr.callee is not None:
+        _gather(expr.callee, into)
+    for arg in expr.args:
+        _gather(arg, into)
+    into.append(expr)
 
 
 def _render(expr: Expr) -> str:
@@ -126,10 +132,8 @@ class Lowering:
 
     def make(self, kind: str, value: str, args: tuple[Expr, ...], node: TsNode, callee: Expr | None = None) -> Expr:
         """An expression placed where `node` stands."""
-        function = self.function
-        line = function.line(node)
-        end = line + node.end_point[0] - node.start_point[0]
-        return Expr(kind, value, args, line, function.column(node), end, callee)
+        line, column, end = self.function.place(node)
+        return Expr(kind, value, args, line, column, end, callee)
 
     def inner(self, node: TsNode) -> Expr:
         """What stands in parentheses."""

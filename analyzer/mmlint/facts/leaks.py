@@ -37,7 +37,7 @@ def leaks(function: Function) -> tuple[Leak, ...]:
     """The exits on which a thing is kept that another exit of the same function gives back or passes on."""
     owned = ownership(function)
     flow = owned.flow
-    if flow.overflow or function.cfg.truncated:
+    if not owned.takes or flow.overflow or function.cfg.truncated:
         return ()
     ends: dict[tuple[int, str], list[tuple[Node, str, bool]]] = {}
     for node, prop, facts, value in flow.returns:
@@ -163,12 +163,16 @@ def _from_helpers(function: Function) -> set[str]:
 @fact
 def bad_puts(function: Function) -> tuple[tuple[Expr, str, str], ...]:
     """Puts of a page that some path reaches with an error pointer or NULL: the call, the variable, what it holds."""
+    table = function.tables.gives_resource
+    if function.words.isdisjoint(table):
+        return ()
     owned = ownership(function)
     helped = _from_helpers(function)
     found: dict[int, tuple[Expr, str, str]] = {}
-    for name, rows in function.tables.gives_resource.items():
+    for name, calls in function.calls.items():
+        rows = table.get(name, ())
         row = next((r for r in rows if r.resource == "folio reference" and r.holder == "arg:0"), None)
-        for node, call in function.calls.get(name, ()) if row is not None else ():
+        for node, call in calls if row is not None else ():
             key = canon(call.args[0]) if call.args else ""
             if key in helped:
                 continue

@@ -52,7 +52,8 @@ def inversions(function: Function) -> tuple[Inversion, ...]:
 @fact
 def nested_folio_locks(function: Function) -> tuple[Inversion, ...]:
     """Blocking takings of a folio lock under another one; none in functions whose very job is to lock several."""
-    if not lock_tokens(function):
+    table = function.tables.takes
+    if not any(row.kind == "folio_lock" for name in table.keys() & function.words for row in table[name]):
         return ()
     facts = locks(function)
     if (

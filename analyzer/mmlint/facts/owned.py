@@ -16,8 +16,16 @@ _KIND = re.compile(r"\bMEMORY_DEVICE_\w+")
 
 
 @fact
+def _named(function: Function) -> bool:
+    """Whether the function names a primitive on a count."""
+    return not function.words.isdisjoint(function.tables.ref_helpers)
+
+
+@fact
 def unowned_sets(function: Function) -> tuple[Expr, ...]:
     """The calls that set a count to something else than 0 on a page that is not fresh, frozen or told apart."""
+    if not _named(function):
+        return ()
     rows = [n for n, row in function.tables.ref_helpers.items() if row.op == "set" and n in function.calls]
     if not rows or any(_FRESH.match(name) for name in function.calls):
         return ()
@@ -57,7 +65,7 @@ def ignored_freezes(function: Function) -> tuple[Expr, ...]:
     rows = function.tables.ref_helpers
     return tuple(
         node.expr
-        for node in function.cfg.order
+        for node in (function.cfg.order if _named(function) else ())
         if node.kind == "expr"
         and node.expr is not None
         and node.expr.kind == "call"
@@ -70,6 +78,8 @@ def ignored_freezes(function: Function) -> tuple[Expr, ...]:
 def split_tests(function: Function) -> tuple[tuple[Expr, Expr], ...]:
     """(decrement, read): a count lowered without a test, and read in a condition straight after."""
     rows = function.tables.ref_helpers
+    if not _named(function):
+        return ()
     found = []
     for name, calls in function.calls.items():
         row = rows.get(name)
@@ -104,7 +114,7 @@ def _stores(expr: Expr, key: str) -> bool:
 def references(function: Function, op: str) -> dict[str, list[Expr]]:
     """The calls of reference primitives of one kind, by the page that they are made on."""
     found: dict[str, list[Expr]] = {}
-    for name, calls in function.calls.items():
+    for name, calls in function.calls.items() if _named(function) else ():
         row = function.tables.ref_helpers.get(name)
         if row is not None and row.op == op:
             for _, call in calls:

@@ -80,9 +80,9 @@ def acquired(function: Function) -> tuple[Taking, ...]:
 @fact
 def ownership(function: Function) -> Ownership:
     """What `function` owns at each point, of the things that it took itself."""
-    client = _Owner(function)
     if not concerns(function) or function.source.damaged:
         return Ownership(Flow(), {})
+    client = _Owner(function)
     return Ownership(solve(function.cfg, client), client.takes)
 
 
@@ -93,8 +93,9 @@ def loop_gives(function: Function) -> dict[int, list[tuple[str, str]]]:
     taking = (*tables.takes_resource, *acquirers(function))
     acquiring = [n.id for name in taking for n, _ in function.calls.get(name, ())]
     found: dict[int, list[tuple[str, str]]] = {}
-    for name, rows in tables.gives_resource.items():
-        for node, call in function.calls.get(name, ()):
+    for name, calls in function.calls.items():
+        rows = tables.gives_resource.get(name, ())
+        for node, call in calls if rows else ():
             if not any(_is_element(function, arg) for arg in call.args):
                 continue
             for branch in loops_with(function, [node], without=acquiring):

@@ -50,7 +50,8 @@ def _maps_frame(function: Function) -> bool:
         return True
     if not any(_PAGE.search(p.type_text) for p in function.source.params):
         return False
-    return any(row.op == "set" and name in function.words for name, row in function.tables.set_entries.items())
+    table = function.tables.set_entries
+    return any(table[name].op == "set" for name in table.keys() & function.words)
 
 
 class _Upgrades:

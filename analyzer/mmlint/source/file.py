@@ -59,6 +59,11 @@ class SourceFile:
         return parse(self.normalised)
 
     @cached_property
+    def ascii(self) -> bool:
+        """Whether a character is a byte."""
+        return self.text.isascii()
+
+    @cached_property
     def lines(self) -> list[bytes]:
         """The original lines without their newlines."""
         return self.text.split(b"\n")

@@ -26,7 +26,8 @@ class FunctionSource:
     """
 
     __slots__ = (
-        "_parsed", "body_byte", "end_byte", "end_line", "file", "name", "name_line", "path", "start_byte", "start_line",
+        "_params", "_parsed", "body_byte", "end_byte", "end_line", "file", "name", "name_line", "path", "start_byte",
+        "start_line",
     )  # fmt: skip
 
     def __init__(self, file: SourceFile, entry: OutlineEntry) -> None:
@@ -40,6 +41,7 @@ class FunctionSource:
         self.name_line = entry.name_line
         self.body_byte = entry.body_byte
         self._parsed: Parsed | None = None
+        self._params: tuple[Param, ...] | None = None
 
     def __repr__(self) -> str:
         return f"FunctionSource({self.path}:{self.start_line} {self.name})"
@@ -101,7 +103,9 @@ class FunctionSource:
     @property
     def params(self) -> tuple[Param, ...]:
         """The parameters in order; none for `(void)`."""
-        return params_of(self.node, self.parsed.text)
+        if self._params is None:
+            self._params = params_of(self.node, self.parsed.text)
+        return self._params
 
     @property
     def returns(self) -> str:
@@ -121,6 +125,12 @@ class FunctionSource:
         at = self.start_byte + node.start_byte
         before = self.file.text[self.file.text.rfind(b"\n", 0, at) + 1 : at]
         return 1 + (len(before) if before.isascii() else len(before.decode("utf-8", "replace")))
+
+    def place(self, node: Node) -> tuple[int, int, int]:
+        """The line and column at which `node` starts, and the line on which it ends."""
+        row, byte = node.start_point
+        column = byte + 1 if row and self.file.ascii else self.column(node)
+        return self.start_line + row, column, self.start_line + node.end_point[0]
 
     def source(self, node: Node) -> bytes:
         """The original bytes under `node`: iterator names and annotations as they were written."""

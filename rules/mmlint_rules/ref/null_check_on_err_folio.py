@@ -46,6 +46,8 @@ _RIGHT = {"err-fails": "IS_ERR", "null-fails": "NULL"}
 def wrong_tests(function: Function) -> tuple[tuple[Expr, Expr, str], ...]:
     """The first tests of look-up results that look for the wrong kind of failure: test, call, kind looked for."""
     found = []
+    if function.words.isdisjoint(function.tables.senses):
+        return ()
     targets = call_targets(function)
     for name, calls in function.calls.items():
         right = _RIGHT.get(function.tables.senses[name].ok) if name in function.tables.senses else None
