@@ -2,8 +2,9 @@
 
 ## What it does
 Compares the calls of a function before and after the patch. FOLL_LONGTERM reached a pin call on every path and does not
-any more; an argument lost FOLL_LONGTERM, FOLL_PIN or FOLL_WRITE while the call stayed; or a wrapper masks the flags
-with which one of its callers asks for the long term.
+any more; an argument lost FOLL_LONGTERM, FOLL_PIN or FOLL_WRITE while the call stayed; a member that keeps the flags
+for a later call is set without FOLL_LONGTERM; or a wrapper masks the flags with which one of its callers asks for the
+long term.
 
 ## Why it matters
 Pages that stay pinned at the will of user space must not be in movable memory, in a file system's DAX mapping or behind
@@ -64,6 +65,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             message = f"FOLL_LONGTERM reached `{site.call.value}` on every path and does not now"
             yield after.hit(site.call, message, anchor=f"longterm {site.call.value}")
     yield from _masked(compared.before, after)
+    yield from _unset(compared.before, after)
     for old in compared.old:
         new = compared.pairs.get(id(old))
         if (
@@ -91,6 +93,27 @@ def _masked(before: Function, after: Function) -> Iterator[Hit]:
             step = Step(asking.path, asking.line, f"`{asking.name}` asks for it")
             message = f"FOLL_LONGTERM of the callers no longer reaches `{site.call.value}`"
             yield after.hit(site.call, message, steps=(step,), anchor=f"masked {site.call.value}")
+
+
+def _unset(before: Function, after: Function) -> Iterator[Hit]:
+    """Members that were set with the flag, and are set without it now."""
+    if LONGTERM not in before.words or _elsewhere(before, after, LONGTERM):
+        return
+    had = {target.key for target, value in _stores(before) if LONGTERM in _set(value)}
+    kept = {target.key for target, value in _stores(after) if LONGTERM in value.names()}
+    for target, _ in _stores(after):
+        if target.key in had - kept:
+            message = f"`{target.key}` is no longer given FOLL_LONGTERM for the calls that it is used in"
+            yield after.hit(target, message, anchor=f"longterm {target.key}")
+            return
+
+
+def _stores(function: Function) -> Iterator[tuple[Expr, Expr]]:
+    """The assignments to members: target and value."""
+    for node in function.cfg.order:
+        for op, expr in node.events:
+            if op == "assign" and expr.args[0].kind == "field":
+                yield expr.args[0], expr.args[1]
 
 
 def _lost(old: Act, new: Act) -> list[str]:
