@@ -1,8 +1,8 @@
 """Fixtures with `want` comments, for the rules of this project and for third-party rule packs.
 
-A fixture line ends in `/* want CODE "words of the message" */` where a finding is expected; an unexpected finding and
-an unmet want are both failures. `todo-want` marks a known miss and `todo-ok` a known false alarm: each fails as soon
-as it is no longer true, so that it gets moved.
+A fixture line ends in `/* want CODE "words of the message" */` where a finding is expected (`want CODE info "words"`
+where it must be no more than that); an unexpected finding and an unmet want are both failures. `todo-want` marks a
+known miss and `todo-ok` a known false alarm: each fails as soon as it is no longer true, so that it gets moved.
 """
 
 from __future__ import annotations
@@ -19,27 +19,31 @@ from mmlint.inputs.tree import EmptyTree, OverlayTree
 from mmlint.patches import changed_lines
 from mmlint.rule import Rule
 
-_WANT = re.compile(r"/\*\s*(want|todo-want|todo-ok)\s+([A-Z]{3}\d{3})\s*(?:\"([^\"]*)\")?\s*\*/")
+_WANT = re.compile(
+    r"/\*\s*(want|todo-want|todo-ok)\s+([A-Z]{3}\d{3})\s*(error|warning|info)?\s*(?:\"([^\"]*)\")?\s*\*/"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """One expectation: `kind` is want, todo-want or todo-ok."""
+    """One expectation: `kind` is want, todo-want or todo-ok; `level` is the severity where the fixture names one."""
 
     kind: str
     code: str
     words: str
     line: int
+    level: str = ""
 
     def met_by(self, finding: Finding) -> bool:
         """Whether the finding is the expected one."""
-        return finding.code == self.code and finding.line == self.line and self.words in finding.message
+        named = finding.code == self.code and finding.line == self.line and self.words in finding.message
+        return named and self.level in ("", finding.severity.value)
 
 
 def wants(text: str) -> list[Want]:
     """The expectations written in a fixture, lines counting from 1."""
     return [
-        Want(found[1], found[2], found[3] or "", number)
+        Want(found[1], found[2], found[4] or "", number, found[3] or "")
         for number, line in enumerate(text.splitlines(), 1)
         for found in _WANT.finditer(line)
     ]

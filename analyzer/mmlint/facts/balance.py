@@ -44,18 +44,18 @@ class Left:
 
 @fact
 def left_held(function: Function) -> tuple[Left, ...]:
-    """The locks that a way out keeps for no visible reason, one for each taking call."""
+    """The locks that a way out keeps for no visible reason, one for each lock and place where the ways part."""
     if not may_change_locks(function):
         return ()
     facts = locks(function)
     if facts.flow.overflow or function.cfg.truncated:
         return ()
-    found = []
+    found: dict[tuple[str, str, int], Left] = {}
     for site, exits in sorted(_held_exits(facts).items()):
         left = _judge(function, facts, site, exits)
         if left is not None:
-            found.append(left)
-    return tuple(found)
+            found.setdefault((left.lock.kind, left.lock.key, left.at.id), left)
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def _judge(function: Function, facts: LockFacts, site: Site, exits: list[Exit]) 
         exits = [e for e in exits if graph.always_through(function.cfg, sites(function, site), e[0])]
     if not exits or contract.passed_on(function, held):
         return None
-    free = _free_exits(function, facts, site, drops)
+    free = _free_exits(function, facts, held, drops)
     sure = _unexplained(function, held, exits, free)
     if sure is None or (not sure and (facts.uncertain or not ours)):
         return None
@@ -158,13 +158,13 @@ def _judge(function: Function, facts: LockFacts, site: Site, exits: list[Exit]) 
     return Left(held, exit_, at, tuple(sorted({n.line for n in drops})), sure, ours)
 
 
-def _free_exits(function: Function, facts: LockFacts, site: Site, drops: list[Node]) -> list[str | None]:
-    """The results of the exits behind a release, those behind a jump back aside."""
+def _free_exits(function: Function, facts: LockFacts, lock: Held, drops: list[Node]) -> list[str | None]:
+    """The results of the exits behind a release, those behind a jump back aside: the lock is not taken anew either."""
     reach = graph.after(drops, graph.is_retry(function.cfg))
     return [
         value
         for node, prop, _, value in facts.flow.returns
-        if node.id in reach and not any((h.line, h.name) == site and not h.gone for h in prop)
+        if node.id in reach and not any((h.kind, h.key) == (lock.kind, lock.key) and not h.gone for h in prop)
     ]
 
 

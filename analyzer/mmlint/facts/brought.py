@@ -16,13 +16,17 @@ from mmlint.facts.held import Held, Prop, family, root_of, visible_to_callers
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
+from mmlint.facts.needs import GUESS, Settings, excludes, settings
 from mmlint.facts.pointed import pointed_sleeper
 from mmlint.facts.reach import reach
 from mmlint.facts.reuse import assigned_values
-from mmlint.facts.sleep import GUESS, USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
+from mmlint.facts.sleep import USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
 from mmlint.facts.steps import Act
+from mmlint.facts.values import Facts
 from mmlint.frozen import dataclass
 
+Owed = dict[tuple[str, str], tuple[Held, Settings]]
+"""The callers' locks by kind family and text, with the settings under which alone the callers hold them."""
 _OWN_RANK = {"ptl": 0, "spin": 1, "raw_spin": 1, "rwlock": 1}
 
 
@@ -49,7 +53,7 @@ def brought_under(change: FunctionChange) -> tuple[Brought, ...]:
     return tuple(_brought(compared, owed))
 
 
-def _brought(compared: Comparison, owed: dict[tuple[str, str], Held]) -> Iterator[Brought]:
+def _brought(compared: Comparison, owed: Owed) -> Iterator[Brought]:
     before, after = compared.before, compared.after
     old_at, new_at = locks(before).at_call, locks(after).at_call
     counts: dict[str, int] = {}
@@ -70,51 +74,54 @@ def _brought(compared: Comparison, owed: dict[tuple[str, str], Held]) -> Iterato
         moved = old is not None
         sleeper = _sleeper(after, act.node, act.expr, inside, moved=moved)
         if sleeper is not None or (old is not None and _unlocked_for(compared, old, inside)):
-            yield Brought(act.expr, inside, sleeper, inside in owed.values(), moved)
+            callers = any(inside is held for held, _ in owed.values())
+            yield Brought(act.expr, inside, sleeper, callers, moved)
 
 
-def _atomic_calls(function: Function, word: str, owed: dict[tuple[str, str], Held]) -> int:
+def _atomic_calls(function: Function, word: str, owed: Owed) -> int:
     at_call = locks(function).at_call
     calls = [call for _, call in function.calls.get(word, ())]
     return sum(_inside(function, call, at_call.get(id(call), {}), owed) is not None for call in calls)
 
 
-def _inside(function: Function, call: Expr, states: object, owed: dict[tuple[str, str], Held]) -> Held | None:
+def _inside(function: Function, call: Expr, states: dict[Prop, Facts], owed: Owed) -> Held | None:
     """The atomic lock that is held at a call in some state: one taken here, else one of the callers'."""
-    props: list[Prop] = sorted(states, key=sorted) if isinstance(states, dict) else []
+    props = sorted(states, key=sorted)
     for prop in props:
         own = [h for h in atomic(function, prop) if not drops_first(function, call, h)]
         if own:
             return min(own, key=lambda h: (_OWN_RANK.get(h.kind, 2), -h.line, h.kind))
     for prop in props:
         gone = {(family(h.kind), h.key) for h in prop if h.gone}
-        kept = [held for key, held in owed.items() if key not in gone and not drops_first(function, call, held)]
-        if kept:
-            return kept[0]
+        for key, (held, when) in owed.items():
+            if key not in gone and not drops_first(function, call, held) and not excludes(when, states[prop]):
+                return held
     return None
 
 
-def lent(function: Function) -> dict[tuple[str, str], Held]:
+def lent(function: Function) -> Owed:
     """The atomic ones of the locks that a function is entered with."""
     kinds = function.tables.kinds
-    return {key: held for key, held in owed_by(function).items() if kinds[held.kind].atomic}
+    return {key: (held, when) for key, (held, when) in owed_by(function).items() if kinds[held.kind].atomic}
 
 
 @fact
-def owed_by(function: Function) -> dict[tuple[str, str], Held]:
+def owed_by(function: Function) -> Owed:
     """The locks that a function is entered with, since on some way it gives them up without having taken them.
 
     Only what it releases itself and by name: contexts without one (RCU, interrupts) are too often conditional.
     """
     kinds = function.tables.kinds
-    found: dict[tuple[str, str], Held] = {}
+    found: Owed = {}
     for states in locks(function).flow.before.values():
-        for prop in states:
+        for prop, facts in states.items():
             for held in prop:
                 if not held.gone or held.name not in function.tables.drops or held.kind not in kinds:
                     continue
                 if visible_to_callers(function, held) or _in_an_argument(function, held):
-                    found.setdefault((family(held.kind), held.key), held._replace(gone=False))
+                    key, when = (family(held.kind), held.key), settings(function, facts)
+                    lock, known = found.get(key, (held._replace(gone=False), when))
+                    found[key] = lock, tuple(each for each in known if each in when)
     return found
 
 

@@ -6,9 +6,10 @@ same hunks runs under it too. With a tree none of this is needed: there the lock
 
 from __future__ import annotations
 
+from mmlint.facts.atomicsleep import AtomicSleep
 from mmlint.facts.function import Function, fact
 from mmlint.facts.locks import locks
-from mmlint.facts.sleep import AtomicSleep, sleeps_at
+from mmlint.facts.sleep import sleeps_at
 
 CALLERS = "callers"
 """The context of a sleep under a lock that a caller took."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from mmlint.facts import graph
@@ -30,11 +31,20 @@ class LateFlush:
     flush: Expr
 
 
+_OF_A_VMA = re.compile(rb"\b(vm_area_struct|vm_fault)\b")
+
+
 @fact
 def blind_writes(function: Function) -> tuple[Blind, ...]:
-    """The writes whose entry was not read since its lock was taken, one for each taking call."""
-    found = []
+    """The writes whose entry was not read since its lock was taken, one for each taking call.
+
+    Only in files that have to do with VMAs: what is mapped outside of them is filled by its owner, never by a fault.
+    """
+    found: list[Blind] = []
     if function.words.isdisjoint(function.tables.set_entries) or not lock_tokens(function):
+        return ()
+    file = function.program.file(function.path)
+    if file is not None and not _OF_A_VMA.search(file.text):
         return ()
     for name, calls in function.calls.items():
         if not any(t.kind == "ptl" and t.result and t.out is not None for t in function.tables.takes.get(name, ())):

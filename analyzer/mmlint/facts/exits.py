@@ -40,7 +40,7 @@ def changed_exits(change: FunctionChange) -> list[ChangedExit]:
     owed = owed_by(before)
     if not owed or locks(before).flow.overflow or locks(after).flow.overflow or _callers_change(change):
         return []
-    return [found for name, held in sorted(owed.items()) for found in _changed(before, after, name, held)][:2]
+    return [found for name, (held, _) in sorted(owed.items()) for found in _changed(before, after, name, held)][:2]
 
 
 def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iterator[ChangedExit]:

@@ -16,7 +16,19 @@ from typing import Generic, Protocol, TypeVar
 
 from mmlint.facts.cfg import Cfg, Node
 from mmlint.facts.ir import Expr
-from mmlint.facts.values import EMPTY, Facts, assign, evaluate, is_zero, join, refine, touch, with_fact, without
+from mmlint.facts.values import (
+    EMPTY,
+    Facts,
+    assign,
+    evaluate,
+    is_zero,
+    join,
+    refine,
+    remember,
+    touch,
+    with_fact,
+    without,
+)
 from mmlint.frozen import dataclass
 
 P = TypeVar("P", bound=Hashable)
@@ -176,7 +188,8 @@ class _Solver(Generic[P]):
         target, source = expr.args
         value = evaluate(source, facts) if expr.value == "=" else _compound(expr, facts)
         after = self.client.assigned(target, source if expr.value == "=" else None, prop, facts, node)
-        return [(after, assign(facts, target, value))]
+        facts = assign(facts, target, value)
+        return [(after, remember(facts, target, source) if value is None and expr.value == "=" else facts)]
 
     def _call(self, call: Expr, prop: P, facts: Facts, node: Node) -> list[tuple[P, Facts]]:
         outcomes = self.client.call(call, prop, facts, node)

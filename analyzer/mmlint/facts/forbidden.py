@@ -15,7 +15,8 @@ from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
-from mmlint.facts.sleep import GUESS, USER_COPIES, Sleeper, no_fault, sleeps_at
+from mmlint.facts.needs import GUESS
+from mmlint.facts.sleep import USER_COPIES, Sleeper, no_fault, sleeps_at
 from mmlint.finding import Step
 from mmlint.frozen import dataclass
 

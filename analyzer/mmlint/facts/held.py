@@ -94,6 +94,8 @@ def translate(key: str, callee: Function, call: Expr) -> str:
     params = callee.params
     if key.startswith(INNER):
         return key
+    if key in params and params.index(key) < len(call.args):
+        return call.args[params.index(key)].key
 
     def swap(match_: re.Match[str]) -> str:
         word = match_.group(0)

@@ -7,6 +7,7 @@ that this function did not take is recorded as such: the caller's lock is gone f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import field
 
@@ -38,6 +39,10 @@ from mmlint.kernel.rows import Drop, Take
 from mmlint.kernel.tables import Tables
 
 _MAPPED = frozenset({"ptl", "pte_map", "rcu", "walk", "kmap", "kmap_atomic"})
+_RELEASES = re.compile(r"unlock|irq_?restore|irq_?enable|preempt_enable")
+"""In the name of a macro or method: it gives something up."""
+_UNLOCKS = re.compile(rb"unlock\w*\s*\(")
+_NO_RETURN = re.compile(rb"\b__noreturn\b")
 _MAX_EFFECTS = 8
 _MAX_DEPTH = 25
 
@@ -233,21 +238,46 @@ class _Locks:
         return [Outcome(after, "!0"), Outcome(prop, "0")]
 
     def _callee(self, call: Expr, prop: Prop) -> list[Outcome[Prop]] | None:
-        if not call.value or is_api(self.tables, call.value):
+        if not call.value:
+            return self._unseen(call, call.callee.value, prop) if call.callee is not None else None
+        if is_api(self.tables, call.value):
             return None
         program, path = self.function.program, self.function.path
         away = program.elsewhere(call.value, path)
-        if away is not None and not away.locks:
+        if away is not None and not away.locks and not _RELEASES.search(call.value):
             return None
         callee = program.resolve(call.value, path)
-        if callee is None or callee is self.function:
+        if callee is None:
+            return self._unseen(call, call.value, prop)
+        if callee is self.function:
             return None
+        if _NO_RETURN.search(callee.text.split(b"{", 1)[0]):
+            return []
         effects = lock_effects(callee)
         if not effects:
-            return None
+            return self._unseen(call, call.value, prop)
         self.uncertain |= any(e.uncertain for e in effects)
         outcomes = {self._apply(effect, callee, call, prop) for effect in effects}
         return sorted(outcomes, key=lambda o: (sorted(o.prop), o.value or "")) or None
+
+    def _unseen(self, call: Expr, name: str, prop: Prop) -> list[Outcome[Prop]] | None:
+        """What a macro or method does whose definition is not seen and whose name says that it releases something."""
+        released = _RELEASES.search(name)
+        if released is None:
+            return None
+        kinds = self.tables.kinds
+        roots = {arg.root for arg in call.args} - {""}
+        loose = {context for context in ("irq", "bh", "preempt") if context in name}
+        gone = {
+            h
+            for h in prop
+            if not h.gone
+            and (h.kind in loose or (h.kind in kinds and h.kind not in CONTEXTS and root_of(h.key) in roots))
+        }
+        self.uncertain |= not gone
+        if gone or not call.args or released.group() != "unlock":
+            return [Outcome(prop - gone)]
+        return [Outcome(self._release(prop, "spin", call.args[0].key, "", call))]
 
     def _apply(self, effect: Effect, callee: Function, call: Expr, prop: Prop) -> Outcome[Prop]:
         for held in sorted(effect.released):
@@ -294,7 +324,7 @@ _BUSY: set[tuple[str, str]] = set()
 def may_change_locks(function: Function) -> bool:
     """Whether it, or a function of its file that it calls, takes or drops a lock."""
     key = (function.path, function.name)
-    if lock_tokens(function):
+    if lock_tokens(function) or _UNLOCKS.search(function.text):
         return True
     if key in _BUSY or len(_BUSY) > _MAX_DEPTH:
         return False
@@ -373,7 +403,8 @@ def _apart(effects: list[Effect]) -> list[Effect]:
 
 def _visible(function: Function, held: Held) -> bool:
     """Whether a lock that is still held at the end has a name that callers share: a parameter's or a global's."""
-    if not held.key or held.kind not in ("ptl", "spin", "raw_spin"):
+    kinds = function.tables.kinds
+    if not held.key or held.kind in CONTEXTS or not (held.kind in kinds and kinds[held.kind].atomic):
         return True
     if RESULT in held.key:
         return True

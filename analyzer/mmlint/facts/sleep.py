@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flags import FlagSet, flags_at, reclaims
-from mmlint.facts.function import Function, fact
+from mmlint.facts.function import Function
 from mmlint.facts.held import Held, Prop
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import atomic, locks, may_change_locks
-from mmlint.facts.reach import reach
-from mmlint.facts.values import Facts, evaluate, is_negative, is_zero
+from mmlint.facts.locks import locks
+from mmlint.facts.needs import (
+    GUESS,
+    UNKNOWN,
+    Need,
+    Settings,
+    blocking_tests,
+    callers_know,
+    contradicts,
+    excludes,
+    is_guarded,
+    path_needs,
+    settings,
+    spelled_out,
+)
+from mmlint.facts.values import Facts, evaluate, is_zero
 from mmlint.finding import Step
 from mmlint.frozen import dataclass
 
@@ -36,26 +48,12 @@ LEVELS = 4
 """How many calls deep a sleeper is looked for below the call that is made under the lock."""
 
 
-class Need(NamedTuple):
-    """What must hold of a parameter: its value, or (`mask`) whether the flag is set in it."""
-
-    param: int
-    mask: str
-    value: str
-
-
-_UNRESOLVED = -1
-_UNKNOWN = Need(_UNRESOLVED, "", "")
-"""Something else than a parameter must hold, and a caller cannot tell."""
-_SECTIONS = frozenset({"rcu", "pte_map", "irq", "preempt"})
-"""Contexts that a lock held as well says more about."""
 _UNLOCKING = frozenset({"rcu", "pte_map", "walk"})
 """Who gives up one of these for the caller may have given up all that forbids to sleep."""
-_LAST = re.compile(r"(dec|sub)_and_test$|^kref_put")
 _ANNOTATED = frozenset({"might_sleep", "might_sleep_if"})
 """Who writes these says that the call may sleep whatever its reference."""
-GUESS = Need(-2, "", "")
-"""A gfp mask about which nothing is known decides: not to be said of a state, only where a patch moved the call."""
+_MAX_GUARDS = 2
+"""A sleep behind so many conditions, each in a function of its own, is one that the caller may well rule out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,9 @@ class Sleeper:
     """A way to sleep inside a call.
 
     `name` is the API call that sleeps, `gfp_param` the parameter whose mask decides it (None: it always may),
-    `requires` the parameter values needed to get there, `steps` the calls on the way, outermost first. `unlocked`: the
-    caller's locks are given up first, so that only an RCU section of his forbids it.
+    `requires` the parameter values needed to get there, `settings` those of the machine, `steps` the calls on the way,
+    outermost first. `guards`: in how many functions on the way it stands in a block that may be left out.
+    `unlocked`: the caller's locks are given up first, so that only an RCU section of his forbids it.
     """
 
     name: str
@@ -72,6 +71,8 @@ class Sleeper:
     requires: tuple[Need, ...] = ()
     steps: tuple[Step, ...] = ()
     large: bool = False
+    settings: Settings = ()
+    guards: int = 0
     unlocked: bool = False
 
     def forbidden_by(self, held: Held) -> bool:
@@ -84,12 +85,20 @@ def sleeps_at(function: Function, node: Node, call: Expr, facts: Facts, level: i
 
     `level` is how many calls deep the callee is followed.
     """
+    found = _ways(function, node, call, facts, level)
+    for name in blocking_tests(facts) if found else ():
+        flags = flags_at(function, node, Expr("name", name, (), call.line))
+        found = [s for each in found for s in (_by_gfp(function, each, flags) if each.gfp_param is None else [each])]
+    return found
+
+
+def _ways(function: Function, node: Node, call: Expr, facts: Facts, level: int) -> list[Sleeper]:
     table = function.tables
     name = call.value
     row = table.sleeps.get(name)
     if row is not None:
         if row.when in ("always", "large", "depends"):
-            return [Sleeper(name, large=row.when == "large", requires=(_UNKNOWN,) if row.when == "depends" else ())]
+            return [Sleeper(name, large=row.when == "large", requires=(UNKNOWN,) if row.when == "depends" else ())]
         if row.when.startswith("calls:"):
             return _called_back(function, call, int(row.when[6:]), level)
         if row.when.startswith("arg:"):
@@ -117,7 +126,7 @@ def _called_back(function: Function, call: Expr, index: int, level: int) -> list
         return []
     step = Step(function.path, call.line, f"`{call.value}` may call `{target.name}`")
     found = (s for s in sleepers(target, level) if s.gfp_param is None)
-    return [replace(s, requires=tuple(sorted({*s.requires, _UNKNOWN})), steps=(step, *s.steps)) for s in found]
+    return [replace(s, requires=tuple(sorted({*s.requires, UNKNOWN})), steps=(step, *s.steps)) for s in found]
 
 
 def _by_gfp(function: Function, sleeper: Sleeper, flags: FlagSet) -> list[Sleeper]:
@@ -137,6 +146,8 @@ def _rules_out(function: Function, flags: FlagSet) -> bool:
 
 
 def _through(function: Function, node: Node, call: Expr, facts: Facts, inner: Sleeper) -> list[Sleeper]:
+    if excludes(inner.settings, facts):
+        return []
     requires = []
     for need in inner.requires:
         if need.param < 0:
@@ -145,12 +156,12 @@ def _through(function: Function, node: Node, call: Expr, facts: Facts, inner: Sl
         if need.param >= len(call.args):
             return []
         arg = call.args[need.param]
-        if _contradicts(arg, need, facts):
+        if contradicts(arg, need, facts):
             return []
         if arg.kind == "name" and arg.value in function.params and arg.key not in facts:
             requires.append(need._replace(param=function.params.index(arg.value)))
-        elif evaluate(arg, facts) is None and not _spelled_out(arg):
-            requires.append(_UNKNOWN)
+        elif evaluate(arg, facts) is None and not spelled_out(arg):
+            requires.append(UNKNOWN)
     step = Step(function.path, call.line, f"`{function.name}` calls `{call.value}`")
     carried = replace(inner, steps=(step, *inner.steps), requires=tuple(sorted(set(requires))), gfp_param=None)
     if inner.gfp_param is None:
@@ -158,52 +169,6 @@ def _through(function: Function, node: Node, call: Expr, facts: Facts, inner: Sl
     if inner.gfp_param >= len(call.args):
         return []
     return _by_gfp(function, carried, flags_at(function, node, call.args[inner.gfp_param]))
-
-
-_CONSTANT = re.compile(r"[A-Z_][A-Z0-9_]*$")
-
-
-def _spelled_out(arg: Expr) -> bool:
-    return all(
-        e.kind in ("name", "num", "binary") and (e.kind != "name" or _CONSTANT.match(e.value)) for e in arg.walk()
-    )
-
-
-def _contradicts(arg: Expr, need: Need, facts: Facts) -> bool:
-    known = evaluate(arg, facts)
-    if need.mask:
-        if known == "0":
-            return need.value != "0"
-        if _spelled_out(arg):
-            return (need.mask in arg.names()) == (need.value == "0")
-        return False
-    if known is None:
-        return need.value.isupper() and arg.kind == "name" and _spelled_out(arg) and arg.value != need.value
-    for test in (is_zero, is_negative):
-        a, b = test(known), test(need.value)
-        if a is not None and b is not None and a != b:
-            return True
-    return known.lstrip("-").isdigit() and need.value.lstrip("-").isdigit() and known != need.value
-
-
-def _needs(params: tuple[str, ...], facts: Facts) -> tuple[Need, ...]:
-    """The facts of a path that are about parameters: their values, and flags tested in them."""
-    found = []
-    for key, value in facts.items():
-        if key in params:
-            if value != "!err":
-                found.append(Need(params.index(key), "", value))
-            continue
-        match = _MASK.match(key)
-        if match is not None and match.group(1) in params:
-            found.append(Need(params.index(match.group(1)), match.group(2), value))
-        elif value == "0" and (root := _FIELD.match(key)) is not None and root.group(1) in params:
-            found.append(_UNKNOWN)
-    return tuple(sorted(set(found)))
-
-
-_MASK = re.compile(r"(\w+) & ([A-Z_][A-Z0-9_]*)$")
-_FIELD = re.compile(r"\*?([A-Za-z_]\w*)(->\w+)*$")
 
 
 def sleepers(function: Function, level: int = LEVELS) -> tuple[Sleeper, ...]:
@@ -244,99 +209,45 @@ def _sleepers(function: Function, level: int) -> tuple[Sleeper, ...]:
     lock_facts = locks(function)
     if lock_facts.flow.overflow:
         return ()
-    params = function.params
-    best: dict[tuple[int | None, tuple[Need, ...], bool, bool], Sleeper] = {}
+    best: dict[tuple[int | None, tuple[Need, ...], bool, Settings, bool], Sleeper] = {}
     for calls in function.calls.values():
         for node, call in calls:
-            states = lock_facts.at_call.get(id(call))
-            if not states:
-                continue
+            states = lock_facts.at_call.get(id(call), {})
             for prop, facts in states.items():
                 gone = {h.kind for h in prop if h.gone} - {"mmap_lock"}
                 if _UNLOCKING & gone or _gives_up(function, call):
                     continue
-                requires = _needs(params, facts)
                 for found in sleeps_at(function, node, call, facts, level - 1):
                     if found.name in USER_COPIES and no_fault(prop):
                         continue
-                    last = (
-                        {_UNKNOWN} if found.name not in _ANNOTATED and _with_last_reference(function, node) else set()
-                    )
-                    merged = tuple(sorted({*found.requires, *requires, *last}))
-                    site = (
-                        found
-                        if found.steps
-                        else replace(found, steps=(Step(function.path, call.line, _says(function, found)),))
-                    )
-                    kept = replace(site, requires=merged, unlocked=found.unlocked or bool(gone))
-                    slot = (kept.gfp_param, merged, kept.large, kept.unlocked)
+                    kept = _seen_from_outside(function, node, call, facts, found)
+                    kept = replace(kept, unlocked=True) if gone else kept
+                    slot = (kept.gfp_param, kept.requires, kept.large, kept.settings, kept.unlocked)
                     if slot not in best or len(best[slot].steps) > len(kept.steps):
                         best[slot] = kept
     ranked = sorted(best.values(), key=lambda s: (s.unlocked, s.large, len(s.requires), len(s.steps), s.name))
     return tuple(ranked[:_MAX_SITES])
 
 
-def _with_last_reference(function: Function, node: Node) -> bool:
-    """Whether a node is reached only where the last reference went: a caller may know that its own was not the last."""
-    if not any(_LAST.search(word) for word in function.words):
-        return False
-    order = reach(function)
-    return any(
-        test.kind == "branch"
-        and test.expr is not None
-        and any(_LAST.search(call.value) for call in test.expr.calls())
-        and order.chosen(test, node) is not None
-        for test in function.cfg.order
+def _seen_from_outside(function: Function, node: Node, call: Expr, facts: Facts, found: Sleeper) -> Sleeper:
+    """A way to sleep at a call with what must hold in this function for control to get to the call."""
+    requires = {*found.requires, *path_needs(function, facts)}
+    guards = found.guards
+    if found.name not in _ANNOTATED and UNKNOWN not in requires:
+        guards += is_guarded(function, node)
+        if guards >= _MAX_GUARDS or callers_know(function, node):
+            requires.add(UNKNOWN)
+    return replace(
+        found,
+        requires=tuple(sorted(requires)),
+        settings=tuple(sorted({*found.settings, *settings(function, facts)})),
+        guards=guards,
+        steps=found.steps or (Step(function.path, call.line, _says(function, found)),),
     )
 
 
 def _says(function: Function, sleeper: Sleeper) -> str:
     return f"`{function.name}` calls `{sleeper.name}`, which may sleep"
-
-
-@dataclass(frozen=True, slots=True)
-class AtomicSleep:
-    """A call that may sleep where something atomic is held."""
-
-    node: Node
-    call: Expr
-    sleeper: Sleeper
-    context: str
-    kind: str
-    lock_line: int
-    lock_name: str
-
-
-@fact
-def atomic_sleeps(function: Function) -> tuple[AtomicSleep, ...]:
-    """Every call of `function` that may sleep in an atomic context which the function itself entered."""
-    if not may_change_locks(function):
-        return ()
-    lock_facts = locks(function)
-    if lock_facts.flow.overflow:
-        return ()
-    found: dict[tuple[int, int], AtomicSleep] = {}
-    for calls in function.calls.values():
-        for node, call in calls:
-            for prop, facts in lock_facts.at_call.get(id(call), {}).items():
-                hit = _atomic_sleep(function, node, call, prop, facts)
-                if hit is not None:
-                    found.setdefault((call.line, id(call)), hit)
-    return tuple(found[key] for key in sorted(found, key=lambda k: k[0]))
-
-
-def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts: Facts) -> AtomicSleep | None:
-    held = [h for h in atomic(function, prop) if not drops_first(function, call, h)]
-    if not held:
-        return None
-    for sleeper in sleeps_at(function, node, call, facts):
-        if sleeper.name in USER_COPIES and no_fault(prop):
-            continue
-        still = [h for h in held if sleeper.forbidden_by(h)]
-        if still and sleeper.gfp_param is None and GUESS not in sleeper.requires:
-            lock = min(still, key=lambda h: (h.kind != "ptl", h.kind in _SECTIONS, -h.line, h.kind))
-            return AtomicSleep(node, call, sleeper, lock.key, lock.kind, lock.line, lock.name)
-    return None
 
 
 def no_fault(prop: Prop) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Hashable, Iterable
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held
 from mmlint.facts.locks import lock_effects
+from mmlint.facts.needs import GUESS
 from mmlint.facts.resources import acquired
-from mmlint.facts.sleep import GUESS, sleepers
+from mmlint.facts.sleep import sleepers
 
 
 @fact

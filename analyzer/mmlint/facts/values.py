@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, reduce
 
 from mmlint.facts.ir import Expr
+from mmlint.facts.remembered import ALIAS, is_remembered, is_stable, stands_for
 
 Facts = Mapping[str, str]
 EMPTY: Facts = {}
@@ -19,11 +20,6 @@ EMPTY: Facts = {}
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _FIELD = re.compile(r"->(\w+)")
 _ERRNO = re.compile(r"E[A-Z][A-Z0-9]+$")
-_STABLE = re.compile(
-    r"(folio_test_(anon|large|hugetlb|ksm|swapbacked|slab|swapcache)|folio_is_\w+|Page(Anon|Ksm|Huge|TransHuge|Compound|Tail|Head|HWPoison|SwapCache)"
-    r"|is_\w+|vma_is_\w+|vma_(wants|has)_\w+|userfaultfd_\w+|IS_ENABLED|mm_\w*pte_lock\w*|thp_\w+|uffd_\w+|ptdesc_\w*shared"
-    r"|gfpflags_allow_blocking|in_task|in_interrupt|irqs_disabled|in_atomic|pmd_trans_huge|pmd_devmap|is_swap_pmd|S_ISREG)$"
-)
 _ZERO = {"0": True, "!0": False, "<0": False, ">0": False, "ok": False, "err": False}
 _NEGATIVE = {"0": False, "<0": True, ">0": False, ">=0": False, "ok": False}
 _ERROR = {"0": False, "ok": False, "err": True, "!err": False}
@@ -64,11 +60,6 @@ def _fields(key: str) -> frozenset[str]:
     return frozenset(_FIELD.findall(key))
 
 
-def is_stable(expr: Expr) -> bool:
-    """Whether a condition may be remembered: nothing in it can change but by an assignment to a name it mentions."""
-    return all(e.kind != "assign" and (e.kind != "call" or _STABLE.match(e.value) is not None) for e in expr.walk())
-
-
 def evaluate(expr: Expr, facts: Facts) -> str | None:
     """The abstract value of an expression, or None."""
     handler = _EVALUATE.get(expr.kind)
@@ -90,7 +81,17 @@ def _eval_name(expr: Expr, facts: Facts) -> str | None:
         return "1"
     if _ERRNO.match(expr.value):
         return ">0"
-    return facts.get(expr.value)
+    known = facts.get(expr.value)
+    return known if known is not None else _by_alias(expr.value, facts)
+
+
+def _by_alias(name: str, facts: Facts) -> str | None:
+    """The value of a boolean that was given a condition, where the condition is known by now."""
+    condition = facts.get(f"{ALIAS}{name}")
+    if condition is None:
+        return None
+    zero = is_zero(facts.get(condition.removeprefix("!")))
+    return _truth(zero if condition.startswith("!") else None if zero is None else not zero)
 
 
 def _eval_lvalue(expr: Expr, facts: Facts) -> str | None:
@@ -114,7 +115,7 @@ def _eval_call(expr: Expr, facts: Facts) -> str | None:
         if error is False:
             return "0" if name == "PTR_ERR_OR_ZERO" else ">=0"
         return "<0" if error else None
-    return facts.get(expr.key) if _STABLE.match(name) else None
+    return facts.get(expr.key) if is_remembered(expr) else None
 
 
 def _truth(known: bool | None) -> str | None:
@@ -265,12 +266,12 @@ def without(facts: Facts, keys: list[str]) -> Facts:
 def assign(facts: Facts, target: Expr, value: str | None) -> Facts:
     """Facts after `target = value`."""
     if target.kind == "name":
-        facts = without(facts, [k for k in facts if target.value in mentioned(k)])
+        facts = without(facts, [k for k in facts if target.value in mentioned(_text(k, facts))])
     elif target.kind == "field":
-        facts = without(facts, [k for k in facts if target.value in _fields(k)])
+        facts = without(facts, [k for k in facts if target.value in _fields(_text(k, facts))])
     else:
         root = target.root
-        facts = without(facts, [k for k in facts if k != root and root in mentioned(k)])
+        facts = without(facts, [k for k in facts if k != root and root in mentioned(_text(k, facts))])
     if value is not None and (target.kind in ("name", "field") or target.kind == "unary"):
         facts = with_fact(facts, target.key, value)
     return facts
@@ -284,11 +285,23 @@ def touch(facts: Facts, argument: Expr) -> Facts:
         return assign(facts, argument.args[0], None)
     if argument.kind == "name":
         word = argument.value
-        stale = [
-            k for k in facts if k != word and word in mentioned(k) and ("->" in k or k.startswith("*")) and "(" not in k
-        ]
+        texts = ((k, _text(k, facts)) for k in facts if k != word)
+        stale = [k for k, t in texts if word in mentioned(t) and ("->" in t or t.startswith("*")) and "(" not in t]
         return without(facts, stale)
     return facts
+
+
+def _text(key: str, facts: Facts) -> str:
+    """What a fact is about: its key, and the condition that a boolean stands for."""
+    return f"{key} {facts[key]}" if key.startswith(ALIAS) else key
+
+
+def remember(facts: Facts, target: Expr, source: Expr) -> Facts:
+    """Facts after a boolean was given a condition whose outcome is not known: it is known with the other."""
+    condition = stands_for(source)
+    if condition is None or target.kind != "name" or target.value in mentioned(condition):
+        return facts
+    return with_fact(facts, f"{ALIAS}{target.value}", condition)
 
 
 def refine(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
@@ -300,7 +313,7 @@ def refine(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
         return facts
     kind = expr.kind
     if kind in ("name", "field", "index") or (kind == "unary" and expr.value == "*"):
-        return with_fact(facts, expr.key, _nonzero(facts.get(expr.key)) if outcome else "0")
+        return _both(expr.key, outcome, with_fact(facts, expr.key, _nonzero(facts.get(expr.key)) if outcome else "0"))
     if kind == "unary" and expr.value == "!":
         return refine(expr.args[0], not outcome, facts)
     if kind == "call":
@@ -308,6 +321,14 @@ def refine(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
     if kind == "binary":
         return _refine_binary(expr, outcome, facts)
     return facts
+
+
+def _both(name: str, outcome: bool, facts: Facts) -> Facts:
+    """Facts with the condition that a boolean stands for as well."""
+    condition = facts.get(f"{ALIAS}{name}")
+    if condition is None:
+        return facts
+    return with_fact(facts, condition.removeprefix("!"), "!0" if outcome != condition.startswith("!") else "0")
 
 
 def _nonzero(known: str | None) -> str:
@@ -325,7 +346,7 @@ def _refine_call(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
         else:
             value = "bad" if outcome else "ok"
         return with_fact(facts, target.key, value)
-    if _STABLE.match(expr.value):
+    if is_remembered(expr):
         return with_fact(facts, expr.key, "1" if outcome else "0")
     return facts
 

@@ -70,6 +70,7 @@ class Tables:
     callbacks: dict[str, tuple[e.Callback, ...]]
     entered: dict[str, e.Entered]
     noreturn: frozenset[str]
+    contexts: frozenset[str]
     borrows: dict[str, e.Borrow]
     teardowns: dict[str, e.Teardown]
     entry_pages: dict[str, e.EntryPage]
@@ -181,6 +182,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         callbacks=_many(store.of("callback", e.Callback)),
         entered=_one(store.of("entered", e.Entered)),
         noreturn=frozenset(row.name for row in store.of("noreturn", e.Plain)),
+        contexts=frozenset(row.name for row in store.of("context_test", e.Plain)),
         borrows=_one(store.of("borrow", e.Borrow)),
         teardowns=_one(store.of("teardown", e.Teardown)),
         entry_pages=_one(store.of("entry_page", e.EntryPage)),

@@ -1,0 +1,131 @@
+"""Calls that may sleep where a lock of the function itself, or a context that it entered, forbids it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function, fact
+from mmlint.facts.held import Held, Prop
+from mmlint.facts.ir import Expr
+from mmlint.facts.locks import LockFacts, atomic, locks, may_change_locks
+from mmlint.facts.needs import GUESS, UNKNOWN
+from mmlint.facts.sleep import USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
+from mmlint.facts.values import Facts
+from mmlint.frozen import dataclass
+
+_SECTIONS = frozenset({"rcu", "pte_map", "irq", "preempt"})
+"""Contexts that a lock held as well says more about."""
+_ALONE = frozenset({"irq", "preempt"})
+"""Contexts that keep others from this CPU: at boot there are none."""
+_AT_BOOT = re.compile(rb"\b__init\b")
+_LARGE_FOLIOS = re.compile(rb"\bmapping_set_(large_folios|folio_\w+)")
+_CONDITION_INSIDE = re.compile(r"wait_event")
+"""Macros that evaluate an argument between sleeping and returning."""
+Site = tuple[int, str]
+"""A taking call: its line and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtomicSleep:
+    """A call that may sleep where something atomic is held. `also`: further calls that are the same mistake."""
+
+    node: Node
+    call: Expr
+    sleeper: Sleeper
+    context: str
+    kind: str
+    lock_line: int
+    lock_name: str
+    also: tuple[Expr, ...] = ()
+
+
+@fact
+def atomic_sleeps(function: Function) -> tuple[AtomicSleep, ...]:
+    """The calls of `function` that may sleep in an atomic context which the function itself entered, one a cause."""
+    if not may_change_locks(function):
+        return ()
+    lock_facts = locks(function)
+    if lock_facts.flow.overflow:
+        return ()
+    found: dict[int, AtomicSleep] = {}
+    for calls in function.calls.values():
+        for node, call in calls:
+            for prop, facts in lock_facts.at_call.get(id(call), {}).items():
+                hit = _atomic_sleep(function, node, call, prop, facts)
+                if hit is not None:
+                    found.setdefault(id(call), hit)
+    return _one_a_cause(
+        sorted(found.values(), key=lambda s: (s.call.line, s.call.column)), _left_open(function, lock_facts)
+    )
+
+
+def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts: Facts) -> AtomicSleep | None:
+    inside = _taken_inside(call)
+    held = [h for h in atomic(function, prop) if not drops_first(function, call, h) and (h.line, h.name) not in inside]
+    if not held:
+        return None
+    for sleeper in sleeps_at(function, node, call, facts):
+        if sleeper.name in USER_COPIES and no_fault(prop):
+            continue
+        still = [h for h in held if sleeper.forbidden_by(h)]
+        if still and sleeper.gfp_param is None and GUESS not in sleeper.requires:
+            lock = min(still, key=lambda h: (h.kind != "ptl", h.kind in _SECTIONS, -h.line, h.kind))
+            if _ruled_out(function, sleeper, lock):
+                sleeper = replace(sleeper, requires=tuple(sorted({*sleeper.requires, UNKNOWN})))
+            return AtomicSleep(node, call, sleeper, lock.key, lock.kind, lock.line, lock.name)
+    return None
+
+
+def _taken_inside(call: Expr) -> frozenset[Site]:
+    """What the condition takes that a macro waits for: it returns once the condition holds, and does not sleep then."""
+    if not _CONDITION_INSIDE.search(call.value):
+        return frozenset()
+    return frozenset((inner.line, inner.value) for arg in call.args for inner in arg.calls())
+
+
+def _ruled_out(function: Function, sleeper: Sleeper, lock: Held) -> bool:
+    """Whether what the function is for says that the sleep hardly happens there."""
+    if lock.kind in _ALONE and _AT_BOOT.search(function.text.split(b"{", 1)[0]):
+        return True
+    return sleeper.large and _of_small_folios(function)
+
+
+@fact
+def _of_small_folios(function: Function) -> bool:
+    """Whether it is a method of objects whose files never allow large folios."""
+    folder = function.path.rpartition("/")[0]
+    program = function.program
+    given = program.initialisers(folder).values()
+    if not any((function.path, function.name) in values for values in given):
+        return False
+    files = (program.file(f"{folder}/{name}") for name in program.tree.names(folder) if name.endswith(".c"))
+    return not any(file is not None and _LARGE_FOLIOS.search(file.text) for file in files)
+
+
+def _left_open(function: Function, lock_facts: LockFacts) -> frozenset[Site]:
+    """The sections that a loop enters again while they are open, and those open with them."""
+    found: set[Site] = set()
+    for name in function.tables.takes.keys() & function.calls.keys():
+        for _, call in function.calls[name]:
+            for prop in lock_facts.at_call.get(id(call), ()):
+                sites = {(h.line, h.name) for h in prop if h.kind in _SECTIONS and not h.gone}
+                if (call.line, name) in sites:
+                    found |= sites
+    return frozenset(found)
+
+
+def _one_a_cause(found: Iterable[AtomicSleep], left_open: frozenset[Site]) -> tuple[AtomicSleep, ...]:
+    """One finding for each callee in a section, and one for all sections that a loop left open."""
+    causes: dict[tuple[Site, str], list[AtomicSleep]] = {}
+    for each in found:
+        site = (each.lock_line, each.lock_name)
+        cause = ((0, ""), "") if site in left_open else (site, each.call.value or each.call.key)
+        causes.setdefault(cause, []).append(each)
+    kept = []
+    for same in causes.values():
+        first = min(same, key=lambda s: bool(s.sleeper.requires))
+        kept.append(replace(first, also=tuple(s.call for s in same if s is not first)))
+    return tuple(sorted(kept, key=lambda s: s.call.line))

@@ -1,0 +1,167 @@
+"""What must hold for control to reach a call inside a function: of its parameters, of settings, of its context.
+
+A caller compares it with what it passes and knows. What a caller cannot tell from the call is `UNKNOWN`: it may well
+know better than this analysis that control does not get there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.reach import reach
+from mmlint.facts.remembered import is_setting
+from mmlint.facts.values import Facts, evaluate, is_negative, is_zero
+
+
+class Need(NamedTuple):
+    """What must hold of a parameter: its value, or (`mask`) whether the flag is set in it."""
+
+    param: int
+    mask: str
+    value: str
+
+
+Settings = tuple[tuple[str, bool], ...]
+"""Settings of the machine (`debug_pagealloc_enabled()`), and how they must be."""
+UNKNOWN = Need(-1, "", "")
+"""Something else than a parameter must hold, and a caller cannot tell."""
+GUESS = Need(-2, "", "")
+"""A gfp mask about which nothing is known decides: not to be said of a state, only where a patch moved the call."""
+_LAST = re.compile(r"(dec|sub)_and_test$|^kref_put")
+_CONSTANT = re.compile(r"[A-Z_][A-Z0-9_]*$")
+_MASK = re.compile(r"(\w+) & ([A-Z_][A-Z0-9_]*)$")
+_FIELD = re.compile(r"\*?[A-Za-z_]\w*(->\w+)*$")
+_BLOCKING = re.compile(r"gfpflags_allow_blocking\((\w+)\)$|(\w+) & __GFP_DIRECT_RECLAIM$")
+
+
+def path_needs(function: Function, facts: Facts) -> tuple[Need, ...]:
+    """The facts of a path that are about parameters: their values, flags in them, the methods of what they point to."""
+    params = {name: i for i, name in enumerate(function.params) if name not in _given_anew(function)}
+    found = []
+    for key, value in facts.items():
+        if key in params:
+            if value != "!err":
+                found.append(Need(params[key], "", value))
+        elif (match := _MASK.match(key)) is not None and match.group(1) in params:
+            if not _BLOCKING.match(key):
+                found.append(Need(params[match.group(1)], match.group(2), value))
+        elif _FIELD.match(key) and key.lstrip("*").split("->")[0] in params and _is_telling(function, key, value):
+            found.append(UNKNOWN)
+    return tuple(sorted(set(found)))
+
+
+@fact
+def _given_anew(function: Function) -> frozenset[str]:
+    """The parameters that the function assigns: what it knows of them is not about what the caller passed."""
+    changed = (expr.args[0] for node in function.cfg.order for op, expr in node.events if op in ("assign", "update"))
+    return frozenset(target.value for target in changed if target.kind == "name")
+
+
+def _is_telling(function: Function, field: str, value: str) -> bool:
+    """Whether the value of a field picks out certain objects: NULL, or a method that not every kind has."""
+    return value == "0" or (is_zero(value) is False and field in _methods(function))
+
+
+@fact
+def _methods(function: Function) -> frozenset[str]:
+    """The function pointers that the function calls: a test of one asks what kind of object this is."""
+    return frozenset(call.callee.key for _, call in function.calls.get("", ()) if call.callee is not None)
+
+
+def contradicts(arg: Expr, need: Need, facts: Facts) -> bool:
+    """Whether an argument is not what is needed."""
+    known = evaluate(arg, facts)
+    if need.mask:
+        if known == "0":
+            return need.value != "0"
+        if spelled_out(arg):
+            return (need.mask in arg.names()) == (need.value == "0")
+        return False
+    if known is None:
+        return need.value.isupper() and arg.kind == "name" and spelled_out(arg) and arg.value != need.value
+    for test in (is_zero, is_negative):
+        a, b = test(known), test(need.value)
+        if a is not None and b is not None and a != b:
+            return True
+    return known.lstrip("-").isdigit() and need.value.lstrip("-").isdigit() and known != need.value
+
+
+def spelled_out(arg: Expr) -> bool:
+    """Whether an argument is made of constants."""
+    return all(
+        e.kind in ("name", "num", "binary") and (e.kind != "name" or _CONSTANT.match(e.value)) for e in arg.walk()
+    )
+
+
+@fact
+def _settings(function: Function) -> frozenset[str]:
+    """The settings that the function asks for."""
+    return frozenset(call.key for calls in function.calls.values() for _, call in calls if is_setting(call))
+
+
+def settings(function: Function, facts: Facts) -> Settings:
+    """How the settings that the function asks for are on a path."""
+    values = ((key, is_zero(facts.get(key))) for key in sorted(_settings(function)))
+    return tuple((key, not zero) for key, zero in values if zero is not None)
+
+
+def excludes(wanted: Settings, facts: Facts) -> bool:
+    """Whether a setting is known to be otherwise."""
+    return any(is_zero(facts.get(key)) is value for key, value in wanted)
+
+
+def blocking_tests(facts: Facts) -> list[str]:
+    """The variables whose gfp mask was tested on this path and found to allow blocking."""
+    found = (_BLOCKING.match(key) for key, value in facts.items() if is_zero(value) is False)
+    return sorted(match.group(1) or match.group(2) for match in found if match is not None)
+
+
+def callers_know(function: Function, node: Node) -> bool:
+    """Whether a node is reached only where the last reference went, or in a context that the function asks for.
+
+    A caller may know that its own reference was not the last one, and does know in which context it is.
+    """
+    order = reach(function) if _asks(function) else None
+    return order is not None and any(
+        test.kind == "branch"
+        and test.expr is not None
+        and _asked(function, test.expr)
+        and order.chosen(test, node) is not None
+        for test in function.cfg.order
+    )
+
+
+def _asks(function: Function) -> bool:
+    words = function.words
+    return not words.isdisjoint(function.tables.contexts) or any(_LAST.search(word) for word in words)
+
+
+def _asked(function: Function, test: Expr) -> bool:
+    contexts = function.tables.contexts
+    if any(_LAST.search(call.value) or call.value in contexts for call in test.calls()):
+        return True
+    return not test.names().isdisjoint(contexts | _told(function))
+
+
+@fact
+def _told(function: Function) -> frozenset[str]:
+    """The variables that hold the answer of a question for the context."""
+    targets = call_targets(function)
+    asking = (call for name in function.tables.contexts for _, call in function.calls.get(name, ()))
+    return frozenset(targets[id(call)].key for call in asking if id(call) in targets)
+
+
+def is_guarded(function: Function, node: Node) -> bool:
+    """Whether a node stands in a block that the longer way through the function leaves out."""
+    order = reach(function)
+    for test in function.cfg.order:
+        outcome = order.chosen(test, node) if test.kind == "branch" else None
+        if outcome is not None:
+            inside, other = order.side(test, outcome), order.side(test, not outcome)
+            if (inside & ~other).bit_count() < other.bit_count():
+                return True
+    return False
