@@ -39,9 +39,9 @@ from mmlint.kernel.rows import Drop, Take
 from mmlint.kernel.tables import Tables
 
 _MAPPED = frozenset({"ptl", "pte_map", "rcu", "walk", "kmap", "kmap_atomic"})
-_RELEASES = re.compile(r"unlock|irq_?restore|irq_?enable|preempt_enable")
+_RELEASES = re.compile(r"(?<![a-z])unlock|irq_?restore|irq_?enable|preempt_enable")
 """In the name of a macro or method: it gives something up."""
-_UNLOCKS = re.compile(rb"unlock\w*\s*\(")
+_UNLOCKS = re.compile(rb"(?<![a-z])unlock\w*\s*\(")
 _NO_RETURN = re.compile(rb"\b__noreturn\b")
 _MAX_EFFECTS = 8
 _MAX_DEPTH = 25

@@ -40,11 +40,11 @@ _BLOCKING = re.compile(r"gfpflags_allow_blocking\((\w+)\)$|(\w+) & __GFP_DIRECT_
 
 def path_needs(function: Function, facts: Facts) -> tuple[Need, ...]:
     """The facts of a path that are about parameters: their values, flags in them, the methods of what they point to."""
-    params = {name: i for i, name in enumerate(function.params) if name not in _given_anew(function)}
+    params = {name: i for i, name in enumerate(function.params)}
     found = []
     for key, value in facts.items():
         if key in params:
-            if value != "!err":
+            if value != "!err" and key not in _given_anew(function):
                 found.append(Need(params[key], "", value))
         elif (match := _MASK.match(key)) is not None and match.group(1) in params:
             if not _BLOCKING.match(key):
@@ -144,7 +144,7 @@ def _asked(function: Function, test: Expr) -> bool:
     contexts = function.tables.contexts
     if any(_LAST.search(call.value) or call.value in contexts for call in test.calls()):
         return True
-    return not test.names().isdisjoint(contexts | _told(function))
+    return not test.names().isdisjoint(_told(function))
 
 
 @fact
