@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
-from mmlint.facts.holders import HELD, MOVED, Own, Prop, mentions_bare
+from mmlint.facts.holders import HELD, MOVED, Own, Prop, canon, mentions_bare
+from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts, is_error, is_negative, is_zero
 from mmlint.kernel.rows import Taking
 from mmlint.kernel.tables import PAGES, PINNED
@@ -30,6 +31,8 @@ REFUSED: dict[str, tuple[str, ...]] = {
 """What it is where nothing was taken. Which callers of a `valid` helper can get an error depends on what they ask for:
 those that do not test for one are not told of it."""
 _PAGE = re.compile(r"struct (page|folio) \*")
+
+_ALLOCATES = re.compile(r"alloc|dup|^(vmap|vzalloc)")
 
 End = tuple[Node, Prop, Facts, str | None]
 
@@ -52,6 +55,47 @@ def _takers(first: Function) -> frozenset[str]:
     while more := {f.name for f in others if f.name not in found and not f.words.isdisjoint(found)}:
         found |= more
     return frozenset(found)
+
+
+def by_release(function: Function) -> dict[str, tuple[Taking, ...]]:
+    """Helpers that are not seen, or say nothing, and must have taken pins: the function gives back what they returned.
+
+    Only for an array of pages in a variable that nothing else fills, whose result is tested before it is used.
+    """
+    tables = function.tables
+    gives = {n: row.resource for n, rows in tables.gives_resource.items() for row in rows if row.resource in PINNED}
+    if function.words.isdisjoint(gives) or not function.words.isdisjoint(tables.page_takers):
+        return {}
+    released = {
+        canon(call.args[0]).split("[")[0]: gives[name]
+        for name in sorted(gives)
+        for _, call in function.calls.get(name, ())
+        if call.args
+    }
+    made: dict[str, list[Expr]] = {}
+    tests: set[str] = set()
+    filled: set[str] = set()
+    for expr in (each for node in function.cfg.order if node.expr is not None for each in node.expr.walk()):
+        if expr.kind == "assign" and expr.args[0].key in released and expr.args[1].value != "NULL":
+            made.setdefault(expr.args[0].key, []).append(expr.args[1])
+        elif expr.kind == "assign" and "[" in expr.args[0].key:
+            filled.add(expr.args[0].key.split("[")[0])
+        elif expr.kind == "call" and expr.value.startswith("IS_ERR") and expr.args:
+            tests.add(expr.args[0].key)
+    found: dict[str, tuple[Taking, ...]] = {}
+    for name, sources in made.items():
+        call = sources[0]
+        if len(sources) > 1 or name not in tests - filled or call.kind != "call" or _ALLOCATES.search(call.value):
+            continue
+        array = re.search(rf"struct (?:page|folio) \*\*\s*{re.escape(name)}\b".encode(), function.text)
+        if array and call.value not in tables.takes_resource and not _seen(function, call.value):
+            row = Taking(name=call.value, resource=released[name], holder="result", when="noterr", source=function.path)
+            found[call.value] = (row,)
+    return found
+
+
+def _seen(function: Function, name: str) -> bool:
+    return not function.program.partial and function.program.resolve(name, function.path) is not None
 
 
 def may_hand_out(function: Function) -> bool:

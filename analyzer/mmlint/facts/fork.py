@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
-from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.function import NOT_SHOWN, Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
 from mmlint.facts.values import Facts
@@ -28,8 +28,6 @@ _GATE = re.compile(r"\b(has_pinned|MMF_HAS_PINNED)\b")
 """The flag of an mm that GUP sets before its first pin: where it is not set, nothing is pinned."""
 _RAW = re.compile(r"_maybe_dma_pinned$")
 """The checks that look at the page alone; the others (`*_needs_cow_for_dma`, `*_try_dup_*`) ask the mm themselves."""
-_GAP = "mmlint_not_shown"
-"""The call that stands for the lines which the hunks of a patch leave out: the check may be among them."""
 OPEN, CHECKED, PINNED, CLOSED = "open", "checked", "pinned", "closed"
 _CLOSES = {"anon": False, "cow_mapping": False, "zero_page": True, "swap_kind": True, "writable": False}
 """The result of a test, by its class, after which there is no page that a pin could protect from being shared."""
@@ -200,7 +198,7 @@ class _Guarded:
     def call(self, call: Expr, prop: str, facts: Facts, node: Node) -> Iterable[Outcome[str]] | None:
         if id(call) in self.sinks:
             self.reached.setdefault(id(call), set()).add(prop)
-        if call.value == _GAP:
+        if call.value == NOT_SHOWN:
             return [Outcome(CHECKED)]
         guard = self.guards.get(call.value)
         if guard is not None and guard.class_ == "pinned":

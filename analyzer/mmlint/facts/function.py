@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _WORD = re.compile(rb"[A-Za-z_]\w*")
+NOT_SHOWN = "mmlint_not_shown"
+"""The call that stands for the lines which the hunks of a patch leave out: anything may be among them."""
 
 
 class Function:

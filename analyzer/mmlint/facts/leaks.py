@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.function import NOT_SHOWN, Function, call_targets, fact
 from mmlint.facts.giveback import fails
 from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, canon, held_at, mentions_bare
 from mmlint.facts.ir import Expr
-from mmlint.facts.resources import acquirers, ownership
+from mmlint.facts.resources import Ownership, acquirers, ownership
 from mmlint.facts.values import Facts, is_error, is_zero
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
@@ -52,7 +52,39 @@ def leaks(function: Function) -> tuple[Leak, ...]:
         for node, failed in dict.fromkeys((n, failed) for n, state, failed in exits if state == HELD):
             if given or moved:
                 found.append(Leak(key[1], take, row, node, failed, given, moved))
+    if function.program.partial:
+        found += _before_hidden_labels(function, owned)
     return tuple(sorted(found, key=lambda leak: (leak.take.line, leak.exit.line)))
+
+
+def _before_hidden_labels(function: Function, owned: Ownership) -> Iterator[Leak]:
+    """Jumps to a label that the hunks do not show, with a thing that another jump to it gives back just before.
+
+    Whatever stands at the label, one of the two is wrong. Only where all lines from the taking call on are shown.
+    """
+    gaps = [node.line for node, _ in function.calls.get(NOT_SHOWN, ())]
+    for label in function.cfg.order:
+        if label.succ or label.kind != "nop":
+            continue
+        ways = [node for node in function.cfg.order if any(after is label for after, _ in node.succ)]
+        ways = [node for node in ways if node.kind in ("expr", "branch")]
+        given = {(own.take, own.resource): node for node in ways for own in _gives_back(function, owned, node)}
+        for node in ways:
+            for own in {own for prop in owned.flow.states(node) for own in prop if own.state == HELD}:
+                other = given.get((own.take, own.resource))
+                _, take, row = owned.take(own)
+                if other is None or node.kind != "branch" or any(take.line < gap < node.line for gap in gaps):
+                    continue
+                yield Leak(own.resource, take, row, node, True, (other,), False)
+
+
+def _gives_back(function: Function, owned: Ownership, node: Node) -> Iterator[Own]:
+    """The held things that a statement gives back by a call of the tables."""
+    calls = [call for call in node.expr.calls() if call.value in function.tables.gives_resource] if node.expr else []
+    for own in {own for prop in owned.flow.states(node) for own in prop if own.state == HELD}:
+        rows = ((row, call) for call in calls for row in function.tables.gives_resource[call.value])
+        if any(row.resource == own.resource and held_at(call, row.holder, None) in own.names for row, call in rows):
+            yield own
 
 
 def _status(node: Node, own: Own, facts: Facts) -> str:

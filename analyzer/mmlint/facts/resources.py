@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import field
 
-from mmlint.facts.acquired import REFUSED, TAKEN, candidates, handed_out, may_hand_out
+from mmlint.facts.acquired import REFUSED, TAKEN, by_release, candidates, handed_out, may_hand_out
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Flow, Outcome, is_pure, solve
 from mmlint.facts.function import Function, call_targets, fact
@@ -49,7 +49,7 @@ def concerns(function: Function) -> bool:
 @fact
 def acquirers(function: Function) -> dict[str, tuple[Taking, ...]]:
     """The helpers that leave pages to `function`: a name with what a call of it takes."""
-    found = {}
+    found = by_release(function)
     for name in sorted(candidates(function)):
         callee = function.program.resolve(name, function.path)
         rows = acquired(callee) if callee is not None and callee is not function else ()
@@ -215,7 +215,7 @@ class _Owner:
             taken = arg.kind == "unary" and arg.value == "&"
             key = canon(arg)
             key = canon(arg.args[0]) if taken and key.startswith("&") else key
-            mine = [o for o in prop if o.state == HELD and key in o.names]
+            mine = [o for o in prop if o.state == HELD and (key in o.names or _element(o, key))]
             if not known and call.value not in ("", self.function.name):
                 mine += [o for o in prop if o.state == HELD and o not in mine and _inside(o, key)]
             if taken:
@@ -301,6 +301,12 @@ class _Owner:
 def _inside(own: Own, key: str) -> bool:
     """Whether a thing is known only as a member of the object `key`, which goes to code that is not seen."""
     return bool(own.names) and all(name.startswith(f"{key}->") for name in own.names)
+
+
+def _element(own: Own, key: str) -> bool:
+    """Whether `key` is an element of the array in which pins are held: who hands on one in a loop hands on all."""
+    array, bracket, _ = key.partition("[")
+    return bool(bracket) and own.resource in PINNED and array in own.names
 
 
 def _end_all(prop: Prop, resource: str) -> Prop:
