@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from mmlint.facts.change import PatchView
+    from mmlint.inputs.tree import Tree
     from mmlint.kernel.tables import Tables
 
 _PARALLEL_FROM = 6
@@ -63,6 +64,16 @@ def own_tables(files: tuple[str, ...]) -> Tables | None:
         raise SettingsError(f"{error.filename}: cannot read the table: {error.strerror}") from None
 
 
+def warn_of_misfit(tree: Tree | str, report: Report) -> None:
+    """A note in the report if the kernel tables do not fit the tree (or the folder with this path)."""
+    from mmlint.fit import misfit
+    from mmlint.inputs.tree import FolderTree
+
+    line = misfit(FolderTree(tree) if isinstance(tree, str) else tree)
+    if line:
+        report.notes.append(line)
+
+
 # --------------------------------------------------------------------- files
 
 
@@ -88,6 +99,8 @@ def check_paths(
     inside = [(file, os.path.relpath(file, base).replace(os.sep, "/")) for file in files]
     shown = Shown(base, {name: display(file) for file, name in inside})
     names = [name for _, name in inside]
+    if base.is_dir():
+        warn_of_misfit(str(base), report)
     if progress is not None:
         progress.start(len(names), "files", report)
     try:
@@ -278,6 +291,7 @@ def check_patches(
     run = PatchRun(selected(settings), report, own_tables(settings.tables))
     try:
         if git is not None or staged:
+            warn_of_misfit(_work_tree(tree or "."), report)
             check_git(run, tree or ".", git, staged)
         else:
             _check_inputs(run, inputs, tree, base, progress)
@@ -288,6 +302,12 @@ def check_patches(
         report.findings = [f for f in report.findings if f.origin != Origin.PRE_EXISTING]
     report.stats.seconds = time.monotonic() - started
     return apply_policy(report, settings)
+
+
+def _work_tree(path: str) -> str:
+    """The folder above `path` that git keeps, itself where there is none."""
+    here = Path(path).resolve()
+    return str(next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here))
 
 
 def patch_steps(patch: str, root: str) -> str:
@@ -313,6 +333,8 @@ def _check_inputs(
     opened = open_tree(tree, base, run.report)
     if tree is not None and opened is None:
         return
+    if opened is not None:
+        warn_of_misfit(opened, run.report)
     steps = check_inputs(run, inputs, opened)
     total = next(steps)
     if progress is not None:

@@ -79,7 +79,7 @@ def stamp(*folders: str, suffix: str) -> str:
 def _files(folder: str, suffix: str) -> Iterator[tuple[str, int, int]]:
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda each: each.name):
-            if entry.name.endswith(suffix):
+            if entry.name.endswith(suffix) and entry.is_file():
                 status = entry.stat()
                 yield entry.path, status.st_size, status.st_mtime_ns
             elif not entry.name.startswith((".", "__pycache__")) and entry.is_dir():

@@ -140,6 +140,15 @@ def load() -> tuple[Rule, ...]:
 
 
 @cache
+def code_stamp() -> str:
+    """A key that changes with the files of this project's two packages; empty where they are not installed as files."""
+    try:
+        return stamp(importlib.import_module(_OWN).__path__[0], str(Path(__file__).parent), suffix="")
+    except OSError:
+        return ""
+
+
+@cache
 def known() -> tuple[Rule, ...]:
     """The rules of `load`; the module of one of this project's own may be imported only when its check is called.
 
@@ -147,12 +156,10 @@ def known() -> tuple[Rule, ...]:
     """
     if load.cache_info().currsize:
         return load()
-    package = importlib.import_module(_OWN).__path__[0]
-    try:
-        key = stamp(package, str(Path(__file__).parent), suffix=".py")
-    except OSError:  # not installed as files
+    key = code_stamp()
+    if not key:
         return load()
-    rows = kept("rules", package, key, lambda: [_row(r) for r in _own()])
+    rows = kept("rules", importlib.import_module(_OWN).__path__[0], key, lambda: [_row(r) for r in _own()])
     others = list(_others())
     late = [_late(row) for row in rows]
     return _checked([*late, *others]) if others else tuple(late)

@@ -160,8 +160,7 @@ def test_release_from_headers_alone(tmp_path: Path) -> None:
 
 
 def test_silent_canary_is_reported(tree: Path) -> None:
-    every = {canary.code for canary in canaries("6.12")}
-    quiet = [each for each in examine(tree, lambda text: every - {"PTL101"}) if each.check == "canary"]
+    quiet = [each for each in examine(tree, lambda canary: canary.code != "PTL101") if each.check == "canary"]
     assert [each.name for each in quiet] == ["PTL101"]
 
 

@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from mmlint import __version__
-from mmlint.api import Progress, selected
+from mmlint.api import Progress, selected, warn_of_misfit
 from mmlint.audit.files import sources
 from mmlint.audit.interest import Names, words
 from mmlint.audit.scan import digest, headers, scan
@@ -76,6 +76,7 @@ class _Run:
         waiting = self._known(keys)
         self._analyse(waiting, keys, seen)
         report = self._report(files, seen)
+        warn_of_misfit(self.tree, report)
         report.notes.append(f"{len(keys)} of {len(files)} files name something that matters, the others hold nothing")
         return Audit(report, len(files), len(keys), sum(name in self.parts for name in waiting))
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from itertools import groupby
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -152,13 +153,15 @@ def facts(
 
 
 def doctor(tree: Annotated[str, typer.Argument(metavar="TREE", help="A kernel tree.")]) -> None:
-    """Compare the kernel API tables with a tree: what it lacks, what it has that the tables do not know.
+    """Compare the kernel API tables with a tree: what it lacks, what means something else, known bugs not found there.
 
     Exits 1 when they differ.
     """
+    from mmlint.fit import diagnose
+    from mmlint.inputs.tree import FolderTree
     from mmlint.kernel.doctor import examine, report
 
-    found = examine(tree)
+    found = diagnose(FolderTree(tree)) if Path(tree).is_dir() else examine(tree)
     emit(report(tree, found) + "\n")
     sys.exit(UNUSABLE if any(item.check == "tree" for item in found) else FOUND if found else CLEAN)
 

@@ -2,20 +2,21 @@
 
 Every name is looked up in the files that its row gives as source; lock functions must end in another lock function,
 tests for pins must look at the pin count or call a test that does, gfp masks must mean what the tables say, and
-arguments must stand where the tables say. What a small tree does not hold is not checked.
+arguments must stand where the tables say. What a small tree does not hold is not checked: in an excerpt, which has less
+than half of the files that the tables name, a file is held to its names only if it has most of them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from pathlib import Path
 
 from mmlint.frozen import dataclass
 from mmlint.kernel import rows as r
-from mmlint.kernel.canaries import canaries
+from mmlint.kernel.canaries import Canary, canaries
 from mmlint.kernel.gfpmask import GfpError, GfpMasks
-from mmlint.kernel.headers import Definition, Header, Sources
+from mmlint.kernel.headers import Definition, Files, Header, Sources, files_of
 from mmlint.kernel.reader import visible
 from mmlint.kernel.release import release_of
 from mmlint.kernel.row import Row
@@ -54,39 +55,40 @@ class Diagnosis:
         return f"{place}{self.check}: {self.message}"
 
 
-def examine(tree: Path | str, codes_in: Callable[[str], Collection[str]] | None = None) -> list[Diagnosis]:
+def examine(tree: Files | Path | str, finds: Callable[[Canary], bool] | None = None) -> list[Diagnosis]:
     """All differences between the tables and a tree, in the order of the tables; none means the tables fit.
 
-    `codes_in` runs the analyzer on a text and gives the codes of what it finds; with it, the known bugs of
-    `canaries.py` must still be found in this tree's spelling.
+    `finds` says whether the analyzer still finds the known bug of a canary; with it, all of `canaries.py` must be found
+    in this tree's spelling.
     """
-    release = release_of(tree)
+    files = files_of(tree)
+    release = release_of(files)
     if not release:
         text = "not a kernel tree: no Makefile with VERSION and PATCHLEVEL, and no header of mm tells its age"
-        return [Diagnosis("tree", "", text, str(tree))]
-    exam = _Examination(tables().at(release), Sources(Path(tree)), release)
+        return [Diagnosis("tree", "", text, str(tree) if isinstance(tree, (str, Path)) else "")]
+    exam = _Examination(tables().at(release), Sources(files), release)
     found = [*exam.names(), *exam.locks(), *exam.guards(), *exam.gfp_masks(), *exam.arguments()]
-    if codes_in is not None:
-        found.extend(_silent_canaries(release, codes_in))
+    if finds is not None:
+        found += [_blind(canary, release) for canary in canaries(release) if not finds(canary)]
     return found
 
 
-def _silent_canaries(release: str, codes_in: Callable[[str], Collection[str]]) -> Iterator[Diagnosis]:
-    for canary in canaries(release):
-        if canary.code not in codes_in(canary.text):
-            text = f"{canary.code} does not find its known bug in the spelling of {release}"
-            yield Diagnosis("canary", canary.code, text)
+def _blind(canary: Canary, release: str) -> Diagnosis:
+    text = f"{canary.code} does not find its known bug in the spelling of {release}"
+    return Diagnosis("canary", canary.code, text)
 
 
 def report(tree: Path | str, found: list[Diagnosis]) -> str:
     """The diagnoses as text, one a line, with a summary."""
-    release = release_of(tree) or "unknown"
+    head = f"{tree}: kernel {release_of(tree) or 'unknown'}:"
     if not found:
-        return f"{tree}: kernel {release}: the tables fit"
-    lines = [str(each) for each in found]
-    return "\n".join(
-        [*lines, f"{tree}: kernel {release}: {len(found)} difference{'s' * (len(found) != 1)} to the tables"]
-    )
+        return f"{head} the tables fit, and {len(canaries(release_of(tree)))} known bugs are found in its spelling"
+    return "\n".join([*map(str, found), f"{head} {counted(found)} to the tables"])
+
+
+def counted(found: Sized) -> str:
+    """How many differences there are, in words."""
+    return f"{len(found)} difference{'s' * (len(found) != 1)}"
 
 
 class _Examination:
@@ -113,15 +115,27 @@ class _Examination:
             yield from (*resource.takes, *resource.gives, *resource.transfers)
 
     def names(self) -> Iterator[Diagnosis]:
+        cut = self._cut()
         seen: set[str] = set()
         for row in self._rows():
             homes, complete = self._homes(row)
             if row.name in seen or any(home.has(row.name) for home in homes):
                 seen.add(row.name)
-            elif complete:
+            elif complete and cut.isdisjoint(home.path for home in homes):
                 seen.add(row.name)
                 where = ", ".join(home.path for home in homes)
                 yield Diagnosis("name", row.name, f"{row.name} is not defined here (looked in {where})", homes[0].path)
+
+    def _cut(self) -> frozenset[str]:
+        """The files of an excerpt of a tree that are excerpts themselves; none in a whole tree."""
+        expected: dict[str, set[str]] = {}
+        for row in self._rows():
+            for path in _PATH.findall(row.source):
+                expected.setdefault(path, set()).add(row.name)
+        here = {path: home for path in expected if (home := self.sources.get(path)) is not None}
+        if 2 * len(here) >= len(expected):
+            return frozenset()
+        return frozenset(p for p, home in here.items() if 2 * sum(map(home.has, expected[p])) < len(expected[p]))
 
     def locks(self) -> Iterator[Diagnosis]:
         for takes in self.table.takes.values():

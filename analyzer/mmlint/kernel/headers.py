@@ -9,6 +9,7 @@ import re
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from mmlint.frozen import dataclass
 
@@ -130,17 +131,42 @@ class Header:
         )
 
 
+class Files(Protocol):
+    """The files of a tree."""
+
+    def read(self, path: str) -> bytes | None:
+        """A file by its path in the tree; None if the tree does not have it."""
+        ...
+
+
+class Folder:
+    """The files below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read(self, path: str) -> bytes | None:
+        """A file by its path in the folder; None if there is none."""
+        file = self.root / path
+        return file.read_bytes() if file.is_file() else None
+
+
+def files_of(tree: Files | Path | str) -> Files:
+    """The files of a tree, or of the folder with this path."""
+    return Folder(Path(tree)) if isinstance(tree, (str, Path)) else tree
+
+
 class Sources:
     """The files of a kernel tree, read when they are asked for."""
 
-    def __init__(self, tree: Path) -> None:
+    def __init__(self, tree: Files) -> None:
         self.tree = tree
         self._read: dict[str, Header | None] = {}
 
     def get(self, path: str) -> Header | None:
         """A file by its path in the tree; None if the tree does not have it."""
         if path not in self._read:
-            file = self.tree / path
-            text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
-            self._read[path] = None if text is None else Header(path, _COMMENT.sub(_blank, text))
+            text = self.tree.read(path)
+            known = None if text is None else Header(path, _COMMENT.sub(_blank, text.decode("utf-8", "replace")))
+            self._read[path] = known
         return self._read[path]
