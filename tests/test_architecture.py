@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "places": {"finding", "inputs", "patches"},
     "api": {"patches", "fit", "places", "engine", "facts", "kernel", "inputs"} | _VALUES,
     "bot": _USERS,
-    "audit": _USERS,
+    "audit": _USERS | {"source"},
     "server": _USERS,
     "commands": _USERS | {"facts", "fit", "kernel", "kept", "sim", "bot", "audit", "server"},
     "cli": {"commands", "__version__"},

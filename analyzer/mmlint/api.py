@@ -223,6 +223,7 @@ def _program(root: str, extra: tuple[str, ...]) -> Program:
 def _check_names(program: Program, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
     rules = selected(settings)
     for name in names:
+        program.forget_facts((name.rpartition("/")[0], "mm", "include/linux"))
         yield _check_one(program, name, rules)
         if progress is not None:
             progress.advance()
@@ -267,9 +268,8 @@ def _merge(report: Report, part: Report, shown: Shown) -> None:
     report.ignores += [replace(i, path=shown[i.path]) for i in part.ignores]
     report.whole += [shown[path] for path in part.whole]
     report.sources.update({shown[path]: lines for path, lines in part.sources.items()})
-    report.stats.files += part.stats.files
-    report.stats.functions += part.stats.functions
-    report.stats.functions_unread += part.stats.functions_unread
+    for name in ("files", "functions", "functions_unread"):
+        setattr(report.stats, name, getattr(report.stats, name) + getattr(part.stats, name))
 
 
 # ------------------------------------------------------------------- patches

@@ -47,8 +47,6 @@ def to_finding(rule: Rule, hit: Hit, path: str, function: str, *, cap: Confidenc
 
 def check_function(function: Function, rules: Sequence[Rule]) -> Iterator[Finding]:
     """The findings of the `check` rules in one function."""
-    if function.source.damaged and function.cfg.truncated:
-        return
     cap = Confidence.MEDIUM if function.program.partial else Confidence.HIGH
     for rule in rules:
         if rule.check is None or (rule.tokens and not function.has(*rule.tokens)):
@@ -56,6 +54,8 @@ def check_function(function: Function, rules: Sequence[Rule]) -> Iterator[Findin
         if function.program.partial and not rule.partial:
             continue
         for hit in rule.check(function):
+            if function.source.damaged and function.cfg.truncated:
+                return
             yield to_finding(rule, hit, function.path, function.name, cap=cap)
 
 

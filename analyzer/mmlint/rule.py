@@ -54,7 +54,8 @@ class Rule:
 
     Exactly one of the three checks is set: `check` looks at a function as it stands, `compare` at a function before
     and after a patch, `check_patch` at a whole patch (changelog included). `needs` names the fact providers the check
-    asks for; `tokens` are identifiers of which at least one must occur in a function's text for `check` to run;
+    asks for; `tokens` are identifiers of which at least one must occur in a function's text for `check` to run, and
+    `shape` (a regular expression) is what a file must show beside them: an audit passes over files without it;
     `partial` rules also run on hunks without a tree, where only parts of functions are seen. `instead_of` are the codes
     of `compare` rules that say the same of a patch: silent in a function in which this rule finds something new.
     """
@@ -71,6 +72,7 @@ class Rule:
     check_patch: Callable[[PatchView], Iterator[Hit]] | None = None
     needs: tuple[Callable[..., Any], ...] = ()
     tokens: tuple[str, ...] = ()
+    shape: str = ""
     partial: bool = False
     instead_of: tuple[str, ...] = ()
     status: Literal["stable", "preview"] = "stable"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from mmlint.audit.files import sources
-from mmlint.audit.interest import matters, words
+from mmlint.audit.interest import interest
 from mmlint.kernel.tables import tables
 from mmlint.rule import find, load
 
-WANTED = words(load(), tables())
+WANTED = interest(load(), tables())
 
 
 @pytest.mark.parametrize(
@@ -26,26 +26,45 @@ WANTED = words(load(), tables())
     ],
 )
 def test_names_of_interest(name: str) -> None:
-    assert name.encode() in WANTED
-    assert matters("fs/a.c", f"x = {name}(y);".encode(), WANTED)
-    assert not matters("fs/a.c", f"x = my_{name}_too(y);".encode(), WANTED)
+    assert name.encode() in WANTED.words
+    assert WANTED.matters("fs/a.c", f"{{ x = {name}(y); }}".encode())
+    assert not WANTED.matters("fs/a.c", f"{{ x = my_{name}_too(y); }}".encode())
 
 
 @pytest.mark.parametrize("name", ["spin_lock", "mutex_lock", "kmalloc", "of_node_get", "dma_buf_get", "get_file"])
 def test_names_that_are_everywhere_decide_nothing(name: str) -> None:
-    assert name.encode() not in WANTED
+    assert name.encode() not in WANTED.words
 
 
 def test_every_file_of_mm_is_of_interest_and_no_file_that_only_sounds_like_it() -> None:
-    assert matters("mm/a.c", b"int x;", WANTED)
-    assert not matters("drivers/mm/a.c", b"int x;", WANTED)
+    assert WANTED.matters("mm/a.c", b"int x;")
+    assert not WANTED.matters("drivers/mm/a.c", b"int x;")
 
 
 def test_tokens_count_for_the_rules_that_run() -> None:
     rule = find("PTL113")
     assert rule is not None
-    assert {token.encode() for token in rule.tokens} <= words([rule], tables())
-    assert b"flush_tlb_batched_pending" not in words([], tables())
+    assert {token.encode() for token in rule.tokens} <= interest([rule], tables()).words
+    assert b"flush_tlb_batched_pending" not in interest([], tables()).words
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        (b"{ addr += PAGE_SHIFT; }", True),
+        (b"{ addr += 1 << PAGE_SHIFT; }", False),
+        (b"{ struct page *p; return -EAGAIN; }", True),
+        (b"{ return -EAGAIN; }", False),
+        (b"{ vma->p = f(GFP_ATOMIC); }", True),
+        (b"{ p = f(GFP_ATOMIC); }", False),
+    ],
+)
+def test_a_token_that_is_everywhere_counts_with_the_shape_of_its_rule(text: bytes, counts: bool) -> None:
+    assert WANTED.matters("fs/a.c", text) is counts
+
+
+def test_a_file_without_a_function_body_holds_nothing() -> None:
+    assert not WANTED.matters("include/linux/a.h", b"#define HELD(page) page_count(page)")
 
 
 def test_links_and_other_programs_are_left_out(tmp_path: Path) -> None:

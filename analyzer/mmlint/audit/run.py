@@ -17,7 +17,7 @@ from pathlib import Path
 from mmlint import __version__
 from mmlint.api import Progress, selected, warn_of_misfit
 from mmlint.audit.files import sources
-from mmlint.audit.interest import Names, words
+from mmlint.audit.interest import Names, interest
 from mmlint.audit.scan import digest, headers, scan
 from mmlint.audit.store import Seen, Store
 from mmlint.audit.workers import analyse
@@ -71,7 +71,7 @@ class _Run:
         files = sources(self.root)
         if not files:
             return Audit(Report(errors=[InputError(self.root, "no C files in this tree; name a kernel tree")]))
-        seen = scan(self.tree, files, words(rules, names), self.store, self.jobs)
+        seen = scan(self.tree, files, interest(rules, names), self.store, self.jobs)
         keys = _keys(seen, _signature(self.tree, rules, self.settings))
         waiting = self._known(keys)
         self._analyse(waiting, keys, seen)

@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from mmlint.audit.interest import matters
+from mmlint.audit.interest import Interest
 from mmlint.audit.store import Seen, Store
 from mmlint.audit.workers import pool
 from mmlint.inputs.tree import FolderTree
@@ -24,9 +24,9 @@ def digest(*parts: bytes | str) -> str:
     return made.hexdigest()
 
 
-def scan(tree: FolderTree, names: Sequence[str], words: frozenset[bytes], store: Store, jobs: int) -> dict[str, Seen]:
+def scan(tree: FolderTree, names: Sequence[str], wanted: Interest, store: Store, jobs: int) -> dict[str, Seen]:
     """What is known of each file; one that cannot be read (or is beyond 8 MiB) is not in the result."""
-    kind = digest(*sorted(words))
+    kind = digest(*wanted.parts)
     known = store.seen(kind)
     found: dict[str, Seen] = {}
     fresh: list[str] = []
@@ -38,7 +38,7 @@ def scan(tree: FolderTree, names: Sequence[str], words: frozenset[bytes], store:
         elif stamp is not None:
             fresh.append(name)
     chunks = [fresh[i : i + _CHUNK] for i in range(0, len(fresh), _CHUNK)]
-    for chunk, read in zip(chunks, _read_all(str(tree.root), chunks, words, jobs), strict=True):
+    for chunk, read in zip(chunks, _read_all(str(tree.root), chunks, wanted, jobs), strict=True):
         new = {name: Seen(*item) for name, item in zip(chunk, read, strict=True) if item is not None}
         store.see(kind, new.items())
         found |= new
@@ -46,25 +46,23 @@ def scan(tree: FolderTree, names: Sequence[str], words: frozenset[bytes], store:
     return found
 
 
-def _read_all(
-    root: str, chunks: Sequence[list[str]], words: frozenset[bytes], jobs: int
-) -> Iterator[list[_Read | None]]:
+def _read_all(root: str, chunks: Sequence[list[str]], wanted: Interest, jobs: int) -> Iterator[list[_Read | None]]:
     if jobs == 1 or len(chunks) < 2:
         for chunk in chunks:
-            yield _read(root, chunk, words)
+            yield _read(root, chunk, wanted)
         return
     with pool(min(jobs, len(chunks))) as workers:
-        yield from workers.map(_read, [root] * len(chunks), chunks, [words] * len(chunks))
+        yield from workers.map(_read, [root] * len(chunks), chunks, [wanted] * len(chunks))
 
 
-def _read(root: str, names: Sequence[str], words: frozenset[bytes]) -> list[_Read | None]:
+def _read(root: str, names: Sequence[str], wanted: Interest) -> list[_Read | None]:
     """The stamp is taken before the content: a file that changes in between is read again by the next run."""
     tree = FolderTree(root)
     out: list[_Read | None] = []
     for name in names:
         stamp, text = tree.stamp(name), tree.read(name)
         readable = stamp is not None and text is not None
-        out.append((stamp or "", digest(text or b""), matters(name, text or b"", words)) if readable else None)
+        out.append((stamp or "", digest(text or b""), wanted.matters(name, text or b"")) if readable else None)
     return out
 
 

@@ -6,12 +6,13 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import groupby
 
 from mmlint.api import end_with_parent, run_chunks
 from mmlint.finding import Report
 from mmlint.settings import Settings
 
-_WINDOW = 512
+_WINDOW = 4096
 _CHUNK = 8
 _TRIES = 3
 
@@ -33,7 +34,7 @@ def analyse(
     done = failures = 0
     while done < len(names):
         window = list(names[done : done + _WINDOW])
-        chunks = [window[i : i + _CHUNK] for i in range(0, len(window), _CHUNK)]
+        chunks = _chunks(window)
         try:
             with pool(min(jobs, len(chunks))) as workers:
                 for name, report in zip(window, run_chunks(workers, root, chunks, settings, None), strict=True):
@@ -44,3 +45,12 @@ def analyse(
             failures += 1
             if failures == _TRIES:
                 raise
+
+
+def _chunks(names: Sequence[str]) -> list[list[str]]:
+    """Names in order, a few at a time, those of a folder together: its index is worked out by one worker."""
+    chunks: list[list[str]] = []
+    for _, group in groupby(names, key=lambda name: name.rpartition("/")[0]):
+        folder = list(group)
+        chunks += [folder[i : i + _CHUNK] for i in range(0, len(folder), _CHUNK)]
+    return chunks

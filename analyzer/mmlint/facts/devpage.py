@@ -17,8 +17,8 @@ def lru_of_device(function: Function) -> tuple[tuple[Expr, Expr], ...]:
     """(LRU operation, source): operations on a page that may be device memory, reached without a test of its kind."""
     takes, puts = _lru_operations(function)
     found = []
-    for name in (takes | puts) & function.calls.keys():
-        for node, call in function.calls[name]:
+    for name, calls in function.calls_of(takes | puts).items():
+        for node, call in calls:
             key = canon(call.args[0]) if call.args else ""
             for start, source in _sources(function, key, "device"):
                 back = name in puts and function.tables.entry_pages[source.value].mapped
@@ -81,9 +81,9 @@ def tail_counts(function: Function) -> tuple[tuple[Expr, str], ...]:
     """(call, why): primitives that count on the very page they are handed, handed one that may be a tail."""
     rows = function.tables.ref_helpers
     found = []
-    for name, calls in function.calls.items():
-        row = rows.get(name)
-        if row is None or not _on_this_page(name) or row.op not in ("inc", "dec", "try", "test"):
+    for name, calls in function.calls_of(rows).items():
+        row = rows[name]
+        if not _on_this_page(name) or row.op not in ("inc", "dec", "try", "test"):
             continue
         for _, call in calls:
             why = _tail(function, call.args[row.arg]) if row.arg < len(call.args) else ""

@@ -23,6 +23,7 @@ _COPY = re.compile(r"_*(copy|dup)_\w*(range|pte|ptes|pmd|pud|p4d|pgd|page|presen
 _SOURCE = re.compile(r"\b(src|source|old|parent|from)")
 _TARGET = re.compile(r"(dst|dest|new|child|to)(_|$)")
 _PAGE = re.compile(r"struct (page|folio) ?\*$")
+_PAIRED_TYPES = ("mm_struct", "vm_area_struct", "pte_t", "pmd_t", "pud_t")
 _PAIRED = re.compile(r"(struct (mm_struct|vm_area_struct)|p(te|md|ud)_t) ?\*$")
 _GATE = re.compile(r"\b(has_pinned|MMF_HAS_PINNED)\b")
 """The flag of an mm that GUP sets before its first pin: where it is not set, nothing is pinned."""
@@ -59,6 +60,8 @@ def is_fork_copy(function: Function) -> bool:
 
     One that is handed a single mm moves entries within it (UFFDIO_MOVE).
     """
+    if not _COPY.match(function.name) and not function.has(*_PAIRED_TYPES):
+        return False
     params = function.source.params
     sources = {p.type_text for p in params if _SOURCE.match(p.name)}
     targets = {p.type_text for p in params if _TARGET.match(p.name)}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mmlint.facts import cfg as graphs
 from mmlint.facts.ir import Expr
 from mmlint.finding import Confidence, Hit, Severity, Step
+from mmlint.source.identifiers import identifiers
 
 if TYPE_CHECKING:
     from mmlint.facts.cfg import Cfg, Node
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mmlint.source.file import FunctionSource
 
 T = TypeVar("T")
-_WORD = re.compile(rb"[A-Za-z_]\w*")
 NOT_SHOWN = "mmlint_not_shown"
 """The call that stands for the lines which the hunks of a patch leave out: anything may be among them."""
 
@@ -82,16 +81,26 @@ class Function:
             self._calls = found
         return self._calls
 
+    def calls_of(self, names: Collection[str]) -> dict[str, list[tuple[Node, Expr]]]:
+        """`calls` of these names alone; the graph is not built where the text holds none of them."""
+        if self.words.isdisjoint(names):
+            return {}
+        return {name: calls for name, calls in self.calls.items() if name in names}
+
     def has(self, *tokens: str) -> bool:
         """Whether one of the words stands somewhere in its text."""
         return not self.words.isdisjoint(tokens)
 
     @property
     def words(self) -> frozenset[str]:
-        """Every identifier in its text, comments included."""
+        """Every identifier in its text, comments and numbers included."""
         if self._words is None:
-            self._words = frozenset(w.decode() for w in _WORD.findall(self.text))
+            self._words = frozenset(word.decode() for word in identifiers(self.text))
         return self._words
+
+    def forget(self) -> None:
+        """Keep of the facts only those that its own text decides."""
+        self.cache = {compute: found for compute, found in self.cache.items() if compute in _OWN}
 
     def step(self, line: int, message: str) -> Step:
         """A step in this function's file."""
@@ -159,3 +168,7 @@ def call_targets(function: Function) -> dict[int, Expr]:
                 if source.kind == "call":
                     found[id(source)] = expr.args[0]
     return found
+
+
+_OWN = frozenset(getattr(each, "__wrapped__", each) for each in (cfg, call_targets))
+"""The facts that no other function and no table has a part in."""

@@ -88,7 +88,7 @@ def folder_index(tree: Tree, folder: str) -> FolderIndex:
 
 
 def _add(where: Where, name: str, content: bytes | None) -> None:
-    if content is not None and name.endswith((".c", ".h")):
+    if content is not None and b"{" in content and name.endswith((".c", ".h")):
         for function, flags in _entries(content, name):
             where.setdefault(function, []).append((name, flags))
 

@@ -65,7 +65,7 @@ def atomic(function: Function, prop: Prop) -> list[Held]:
     """The held locks and contexts in which nothing may sleep, outermost first."""
     kinds = function.tables.kinds
     return sorted(
-        (h for h in prop if not h.gone and h.kind in kinds and kinds[h.kind].atomic), key=lambda h: (h.line, h.kind)
+        (h for h in prop if not h.gone and h.kind in kinds and kinds[h.kind].atomic), key=lambda h: (h.line, h.kind, h)
     )
 
 

@@ -47,6 +47,7 @@ class Program:
         self._by_name: dict[str, dict[str, list[Function]]] = {}
         self._folders: dict[str, FolderIndex] = {}
         self._resolved: dict[tuple[str, str], Function | None] = {}
+        self._elsewhere: dict[tuple[str, str], Place | None] = {}
         self._own: set[str] = set(changed)
         self._initialisers: dict[str, Mapping[str, list[tuple[str, str]]]] = {}
 
@@ -71,6 +72,25 @@ class Program:
                 text = self.tree.read(path)
                 self._files[path] = SourceFile(path, text) if text is not None and len(text) <= MAX_FILE else None
         return self._files[path]
+
+    def forget_facts(self, keep: tuple[str, ...] = ()) -> None:
+        """Begin anew with what is known of functions; texts, trees and graphs stay for files in the folders `keep`.
+
+        A fact that goes round in a circle of calls may depend on where the circle is entered. What is said of a file
+        must not depend on the files before it.
+        """
+        self._resolved.clear()
+        self._elsewhere.clear()
+        for path in [path for path in self._files if path.rpartition("/")[0] not in keep]:
+            del self._files[path]
+            self._functions.pop(path, None)
+            self._by_name.pop(path, None)
+        for folder in [folder for folder in self._folders if folder not in keep]:
+            del self._folders[folder]
+            self._initialisers.pop(folder, None)
+        for functions in self._functions.values():
+            for function in functions:
+                function.forget()
 
     def functions(self, path: str) -> tuple[Function, ...]:
         """The functions of a file, in order."""
@@ -130,6 +150,12 @@ class Program:
 
     def elsewhere(self, name: str, path: str) -> Place | None:
         """Where a name that the file `path` does not define is defined, without reading that file."""
+        key = (name, path)
+        if key not in self._elsewhere:
+            self._elsewhere[key] = self._find_elsewhere(name, path)
+        return self._elsewhere[key]
+
+    def _find_elsewhere(self, name: str, path: str) -> Place | None:
         if self.named(path, name):
             return None
         for place in dict.fromkeys((path.rpartition("/")[0], *_SHARED_FOLDERS)):

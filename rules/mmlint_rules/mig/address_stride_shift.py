@@ -62,6 +62,7 @@ RULE = Rule(
     confidence=Confidence.HIGH,
     since="0.1",
     tokens=("PAGE_SHIFT", "PMD_SHIFT", "PUD_SHIFT", "HPAGE_SHIFT", "HPAGE_PMD_SHIFT", "HPAGE_PUD_SHIFT"),
+    shape=r"[+-]=\s*\(?\s*[A-Z_]*_SHIFT\b",
     check=check,
     scenario=HM5,
 )

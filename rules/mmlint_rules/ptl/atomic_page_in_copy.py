@@ -66,6 +66,7 @@ RULE = Rule(
     since="0.1",
     needs=(atomic_user_pages,),
     tokens=("GFP_ATOMIC",),
+    shape=r"\bvma\b|\bstruct\s+(page|folio)\b",
     check=check,
     partial=True,
     scenario=S13,

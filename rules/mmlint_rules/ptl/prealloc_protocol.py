@@ -74,6 +74,7 @@ RULE = Rule(
     since="0.1",
     needs=(prealloc_breaches,),
     tokens=("EAGAIN",),
+    shape=r"\bstruct\s+(page|folio)\b",
     check=check,
     instead_of=("PAT110",),
     scenario=S14,
