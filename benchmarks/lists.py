@@ -3,6 +3,8 @@
 An archive is an mbox, an mbox.gz or a public-inbox v2 repository. Every patch is put on the first tree that takes it
 (forward, or taken back first where the tree has it) and checked there, else on its hunks alone. With `--state FILE`
 each series is written down when it is done, and a later run goes on from there; the table at the end covers all of it.
+`--sample N --seed S` takes series at random until there are N patches. `--verdicts FILE` counts the findings at warning
+and error by what was said of them when they were read: lines of message id, code, place, verdict and reason, with tabs.
 `--agree` compares applying with `git apply --check` on every mail, `--b4` the patches, their order and their versions
 with those of b4 (`pip install mmlint[lists]`); each difference is printed.
 """
@@ -10,10 +12,13 @@ with those of b4 (`pip install mmlint[lists]`); each difference is printed.
 from __future__ import annotations
 
 import argparse
+import bisect
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -166,7 +171,7 @@ def check_patch(patch: Patch, placed: Placed | None, where: str) -> Record:
     report, settings = Report(), Settings()
     started = time.monotonic()
     run = PatchRun(api.selected(settings), report)
-    if placed is not None and fits:
+    if placed is not None and placed.how != "failed":
         run.placed(patch, placed)
     else:
         run.fragments(patch, "it applies to none of the trees")
@@ -279,11 +284,53 @@ def beside_b4(archives: list[Path]) -> int:
     return int(open_questions > 0)
 
 
+# ------------------------------------------------------------------- verdicts
+
+Place = tuple[str, str, str]
+"""Message-ID, code, file and function of a finding: what stays the same when lines move."""
+
+
+def loud(records: list[Record]) -> Iterator[tuple[Record, Record]]:
+    """Each new finding at warning or error, with its patch."""
+    for record in records:
+        for patch in record["patches"]:
+            for finding in patch["findings"]:
+                if finding["severity"] in ("warning", "error"):
+                    yield patch, finding
+
+
+def place_of(patch: Record, finding: Record) -> Place:
+    path, _, rest = finding["place"].partition(":")
+    return patch["message_id"], finding["code"], f"{path} {rest.partition(' ')[2]}"
+
+
+def read_verdicts(path: Path) -> dict[Place, str]:
+    """What was said of each finding that was read."""
+    rows = [line.split("\t") for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+def tally(records: list[Record], verdicts: dict[Place, str]) -> list[tuple[str, object]]:
+    """Rows of the table: findings and patches by verdict; prints what nobody has read."""
+    findings: Counter[str] = Counter()
+    patches: dict[str, set[str]] = {}
+    for patch, finding in loud(records):
+        place = place_of(patch, finding)
+        verdict = verdicts.get(place, "not read")
+        findings[verdict] += 1
+        patches.setdefault(verdict, set()).add(patch["message_id"])
+        if verdict == "not read":
+            print("not read:", *place, finding["message"], sep="\t")
+    return [(f"findings {what} (on patches)", f"{n} ({len(patches[what])})") for what, n in sorted(findings.items())]
+
+
 # ------------------------------------------------------------------- the table
 
 
-def table(reading: Reading, assembling: float, records: list[Record], whole: list[Series]) -> None:
-    """Print what the run found."""
+def table(
+    reading: Reading, assembling: float, records: list[Record], whole: list[Series], more: list[tuple[str, object]]
+) -> None:
+    """Print what the run found; `more` are rows for the end."""
     patches = [patch for record in records for patch in record["patches"]]
     rows: list[tuple[str, object]] = [("mails read", reading.mails), ("mails with a damaged patch", reading.refused)]
     rows += [(f"  {note}", count) for note, count in reading.notes.most_common(8)]
@@ -300,11 +347,13 @@ def table(reading: Reading, assembling: float, records: list[Record], whole: lis
     rows += [(f"  {code} {severity}", count) for (code, severity), count in sorted(found.items())]
     rows += [("seconds reading", f"{reading.seconds:.1f}"), ("seconds assembling", f"{assembling:.2f}")]
     rows += [("seconds applying (all processes)", f"{sum(r['applying'] for r in records):.1f}")]
-    times = sorted(p["seconds"] for p in patches)
-    rows += [("seconds in rules (all processes)", f"{sum(times):.1f}")]
-    if len(times) > 1:
-        rows += [("  one patch, median", f"{statistics.median(times):.3f}")]
-        rows += [("  one patch, 95 %", f"{times[int(len(times) * 0.95)]:.3f}"), ("  slowest", f"{times[-1]:.2f}")]
+    rows += [("seconds in rules (all processes)", f"{sum(p['seconds'] for p in patches):.1f}")]
+    for what, ways in (("whole on a tree", ("applied", "already")), ("by hunks", ("failed", "partly", "no tree"))):
+        times = sorted(p["seconds"] for p in patches if p["how"] in ways)
+        if len(times) > 1:
+            late = f"{times[int(len(times) * 0.95)]:.3f}"
+            rows += [(f"  {what}: median, 95 %, most", f"{statistics.median(times):.3f} {late} {times[-1]:.2f}")]
+    rows += more
     shown = Table("what", "how many", title="lists")
     for what, value in rows:
         shown.add_row(what, str(value))
@@ -322,6 +371,9 @@ def main() -> int:
     parser.add_argument("--agree", action="store_true", help="compare applying with git, nothing else")
     parser.add_argument("--b4", action="store_true", help="compare assembling with b4, nothing else")
     parser.add_argument("--paths", default="", help="only series that touch a file below this path (mm/)")
+    parser.add_argument("--sample", type=int, default=0, help="take series at random until there are so many patches")
+    parser.add_argument("--seed", type=int, default=0, help="which ones `--sample` takes")
+    parser.add_argument("--verdicts", type=Path, help="what was said of the findings when they were read")
     given = parser.parse_args()
     try:
         if given.agree:
@@ -335,6 +387,10 @@ def main() -> int:
     whole = series.assemble(reading.patches, reading.covers)
     assembling = time.monotonic() - started
     chosen = [s for s in whole if any(c.path.startswith(given.paths) for p in s.patches for c in p.changes)]
+    if given.sample:
+        random.Random(given.seed).shuffle(chosen)
+        ends = list(itertools.accumulate(len(one.sent) for one in chosen))
+        chosen = chosen[: bisect.bisect_left(ends, given.sample) + 1]
     records = run(Work(chosen, given.tree, not given.no_rules), given.jobs, given.state)
     if given.findings:
         for record in records:
@@ -342,7 +398,8 @@ def main() -> int:
                 for finding in cast("list[Record]", patch["findings"]):
                     print(f"{finding['code']} {finding['severity']} {finding['confidence']} {patch['how']}", end=" ")
                     print(f"<{patch['message_id']}> {finding['place']}: {finding['message']}")
-    table(reading, assembling, records, chosen)
+    verdicts = tally(records, read_verdicts(given.verdicts)) if given.verdicts else []
+    table(reading, assembling, records, chosen, verdicts)
     return 0
 
 

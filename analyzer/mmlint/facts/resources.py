@@ -104,6 +104,20 @@ def loop_gives(function: Function) -> dict[int, list[tuple[str, str]]]:
     return found
 
 
+@fact
+def loop_moves(function: Function) -> dict[int, list[str]]:
+    """For each branch that leaves a loop which hands on the elements of an array: the array."""
+    taking = (*function.tables.takes_resource, *acquirers(function))
+    acquiring = [n.id for name in taking for n, _ in function.calls.get(name, ())]
+    found: dict[int, list[str]] = {}
+    for name, calls in function.calls.items():
+        for node, call in calls if name not in function.tables.gives_resource and not harmless(function, name) else ():
+            for array in {array for array, bracket, _ in (canon(arg).partition("[") for arg in call.args) if bracket}:
+                for branch in loops_with(function, [node], without=acquiring):
+                    found.setdefault(branch, []).append(array)
+    return found
+
+
 def _is_element(function: Function, arg: Expr) -> bool:
     """Whether an argument is an element of an array, by itself or through a local."""
     if "[" in arg.key or "++" in arg.key:
@@ -144,6 +158,7 @@ class _Owner:
         self.targets = call_targets(function)
         self.takes: dict[tuple[int, str], tuple[Node, Expr, Taking]] = {}
         self.loops = loop_gives(function)
+        self.hands = loop_moves(function)
         self.helpers = acquirers(function)
 
     # ---------------------------------------------------------------- events
@@ -277,6 +292,9 @@ class _Owner:
     def branched(self, node: Node, outcome: bool, prop: Prop, facts: Facts) -> Prop | None:
         for resource, key in self.loops.get(node.id, ()):
             prop = _end(prop, resource, key, GIVEN)
+        for array in self.hands.get(node.id, ()) if prop else ():
+            for resource in PINNED:
+                prop = _end(prop, resource, array, MOVED)
         if node.kind == "iter" and node.expr is not None and prop:
             for arg in node.expr.args:
                 if arg.kind == "name":

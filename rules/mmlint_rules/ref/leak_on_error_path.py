@@ -3,8 +3,8 @@
 ## What it does
 Follows each reference and pin that a function takes (look-ups, allocations, `folio_get`, `folio_try_get`, GUP) and
 reports an error exit on which it is still held, where another exit gives it back or the successful way passes it on.
-A helper that is not seen must have taken what the function gives back. In hunks, two jumps to a label that is not shown,
-one after the release and one without it, are held against each other.
+A helper that is not seen must have taken what the function gives back. In hunks, two jumps to a label that is not
+shown, one after the release and one without it, are held against each other.
 
 ## Why it matters
 The page is never freed; a pinned one can never be migrated or unplugged. Error paths are what tests do not run.
