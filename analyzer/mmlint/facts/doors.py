@@ -126,9 +126,8 @@ def releases(function: Function) -> tuple[Door, ...]:
 
 
 def _entries(function: Function) -> Iterator[tuple[str, Tokens]]:
-    for site in gup_calls(function):
-        if site.pages is not None:
-            yield site.kind, tokens(function, site.pages)
+    for _, kind, places in _gup_entries(function):
+        yield kind, places
     targets = call_targets(function)
     for name, calls in function.calls.items():
         if name in function.tables.gup:
@@ -140,6 +139,13 @@ def _entries(function: Function) -> Iterator[tuple[str, Tokens]]:
                 yield OTHER, tokens(function, call.args[int(holder[4:])])
             elif holder == "result" and id(call) in targets:
                 yield OTHER, tokens(function, targets[id(call)])
+
+
+def _gup_entries(function: Function) -> Iterator[tuple[Expr, str, Tokens]]:
+    """The calls by which `function` gets or pins pages, and where it keeps them."""
+    for site in gup_calls(function):
+        if site.pages is not None:
+            yield site.call, site.kind, tokens(function, site.pages)
 
 
 def entries(function: Function) -> dict[str, frozenset[str]]:
@@ -180,10 +186,13 @@ def _passed(function: Function, index: int) -> Tokens:
 def came_by(function: Function, door: Door) -> frozenset[str]:
     """The doors by which the pages of a release may have come in, as far as the file shows."""
     known = entries(function)
-    places = {t for t in door.tokens if not t.startswith("param:")}
-    for token in door.tokens - places:
-        places |= _passed(function, int(token[6:]))
-    return frozenset[str]().union(*(known.get(t, NONE) for t in places))
+    return frozenset[str]().union(*(known.get(t, NONE) for t in _places(function, door.tokens)))
+
+
+def _places(function: Function, held: Tokens) -> Tokens:
+    """Where pages are kept in the file: for a parameter, where the callers keep what they pass."""
+    params = frozenset(t for t in held if t.startswith("param:"))
+    return (held - params).union(*(_passed(function, int(token[6:])) for token in params))
 
 
 @fact
@@ -192,10 +201,54 @@ def _has_gup(first: Function) -> bool:
     return any(not f.words.isdisjoint(first.tables.gup) for f in first.program.functions(first.path))
 
 
+def _wrong(function: Function) -> list[Door]:
+    """The releases of which everything known of the pages says that they came in by the other door."""
+    other = {PIN: frozenset((GET,)), GET: frozenset((PIN,))}
+    return [door for door in releases(function) if came_by(function, door) == other[door.kind]]
+
+
 @fact
 def mixed(function: Function) -> tuple[Door, ...]:
-    """The releases by the wrong door: everything known of the pages says that they came in by the other one."""
-    if not _has_gup(function.program.functions(function.path)[0]) or not releases(function):
+    """The releases by the wrong door, without those for which the way in is to blame."""
+    first = function.program.functions(function.path)[0]
+    if not _has_gup(first) or not releases(function):
         return ()
-    wrong = {PIN: frozenset((GET,)), GET: frozenset((PIN,))}
-    return tuple(door for door in releases(function) if came_by(function, door) == wrong[door.kind])
+    wrong = _wrong(function)
+    blamed = {id(door.call) for entry in _blamed(first) for _, door in entry.out} if wrong else set()
+    return tuple(door for door in wrong if id(door.call) not in blamed)
+
+
+@dataclass(frozen=True, slots=True)
+class WayIn:
+    """A call that gets or pins pages of which every release in the file, `out`, is one for the other kind."""
+
+    call: Expr
+    kind: str
+    out: tuple[tuple[Function, Door], ...]
+
+
+@fact
+def ways_in(function: Function) -> tuple[WayIn, ...]:
+    """The calls of `function` that are the one cause of several releases by the wrong door."""
+    if function.words.isdisjoint(function.tables.gup):
+        return ()
+    mine = {id(call) for call, _, _ in _gup_entries(function)}
+    return tuple(w for w in _blamed(function.program.functions(function.path)[0]) if id(w.call) in mine)
+
+
+@fact
+def _blamed(first: Function) -> tuple[WayIn, ...]:
+    """The ways into the file of its first function that all of two or more releases contradict."""
+    functions = first.program.functions(first.path)
+    wrong = {id(door.call) for f in functions for door in _wrong(f)} if _has_gup(first) else set()
+    if len(wrong) < 2:
+        return ()
+    doors = [(f, door, _places(f, door.tokens)) for f in functions for door in releases(f)]
+    found = []
+    for function in functions:
+        for call, kind, held in _gup_entries(function):
+            places = _places(function, held)
+            out = tuple((f, door) for f, door, kept in doors if kept & places)
+            if len(out) > 1 and all(id(door.call) in wrong for _, door in out):
+                found.append(WayIn(call, kind, out))
+    return tuple(found)

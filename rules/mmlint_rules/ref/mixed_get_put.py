@@ -2,7 +2,8 @@
 
 ## What it does
 Follows the pages of each `pin_user_pages*` and `get_user_pages*` call to where the file keeps them (locals, parameters,
-struct fields, scatterlists, accessors) and reports a release of the other kind on the same place.
+struct fields, scatterlists, accessors) and reports a release of the other kind on the same place. Where all of several
+releases are of the other kind, it is the call that takes the pages that is reported, once.
 
 ## Why it matters
 A pin on a small page is 1024 references, on a large folio also a separate count. `put_page` on a pin leaks 1023
@@ -32,17 +33,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.doors import PIN, Door, mixed
+from mmlint.facts.doors import PIN, Door, WayIn, mixed, ways_in
 from mmlint.facts.function import Function
-from mmlint.finding import Confidence, Hit, Severity
+from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import MIX1
 
+_MAX_STEPS = 6
+
 
 def check(function: Function) -> Iterator[Hit]:
-    """Report each release by the wrong door."""
+    """Report each release by the wrong door, and each way in that no release fits."""
     for door in mixed(function):
         yield function.hit(door.call, _says(door))
+    for way in ways_in(function):
+        steps = tuple(Step(f.path, door.call.line, f"`{door.call.value}` gives them back") for f, door in way.out)
+        yield function.hit(way.call, _taken(way), steps=steps[:_MAX_STEPS])
+
+
+def _taken(way: WayIn) -> str:
+    name, out = way.call.value, way.out[0][1].call.value
+    if way.kind == PIN:
+        return f"`{name}` pins pages that are all given back by `{out}` and its kin, as if they were not"
+    return f"`{name}` takes plain references to pages that are all unpinned (`{out}`)"
 
 
 def _says(door: Door) -> str:
@@ -58,7 +71,7 @@ RULE = Rule(
     severity=Severity.ERROR,
     confidence=Confidence.HIGH,
     since="0.1",
-    needs=(mixed,),
+    needs=(mixed, ways_in),
     check=check,
     scenario=MIX1,
 )
