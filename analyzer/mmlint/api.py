@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -146,7 +147,7 @@ def _run_files(root: str, names: list[str], settings: Settings, progress: Progre
     load()  # once, for all workers to share
     with ProcessPoolExecutor(min(jobs, len(chunks)), initializer=end_with_parent) as pool:
         try:
-            yield from run_chunks(pool, root, chunks, settings, progress)
+            yield from chain.from_iterable(run_chunks(pool, root, chunks, settings, progress))
         except BrokenProcessPool:
             yield Report(errors=[InputError(root, "a worker process died (out of memory?); try again with --jobs 1")])
 
@@ -167,8 +168,8 @@ def end_with_parent() -> None:
 
 def run_chunks(
     pool: Executor, root: str, chunks: Sequence[list[str]], settings: Settings, progress: Progress | None
-) -> Iterator[Report]:
-    """Check chunks of files on any executor; results come in the order of the chunks.
+) -> Generator[list[Report], None, None]:
+    """Check chunks of files on any executor: the reports of each chunk, in order.
 
     Ctrl-C and leaving early end the workers at once. They are started with the signal held back, and stay deaf to it:
     it would be lost in a fork, and only the parent has something to say about it.
@@ -179,7 +180,7 @@ def run_chunks(
     try:
         futures = _submit(pool, root, chunks, settings)
         for future, chunk in zip(futures, chunks, strict=True):
-            yield from future.result()
+            yield future.result()
             if progress is not None:
                 progress.advance(len(chunk))
     except (KeyboardInterrupt, GeneratorExit):

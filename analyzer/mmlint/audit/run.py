@@ -71,7 +71,11 @@ class _Run:
         files = sources(self.root)
         if not files:
             return Audit(Report(errors=[InputError(self.root, "no C files in this tree; name a kernel tree")]))
-        seen = scan(self.tree, files, interest(rules, names), self.store, self.jobs)
+        try:
+            seen = scan(self.tree, files, interest(rules, names), self.store, self.jobs)
+        except BrokenProcessPool:
+            message = "worker processes died three times while reading (out of memory?); try again with --jobs 1"
+            return Audit(Report(errors=[InputError(self.root, message)]))
         keys = _keys(seen, _signature(self.tree, rules, self.settings))
         waiting = self._known(keys)
         self._analyse(waiting, keys, seen)

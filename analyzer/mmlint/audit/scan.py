@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 
 from mmlint.audit.interest import Interest
 from mmlint.audit.store import Seen, Store
-from mmlint.audit.workers import pool
+from mmlint.audit.workers import steadily
 from mmlint.inputs.tree import FolderTree
 
 _CHUNK = 200
@@ -51,8 +52,11 @@ def _read_all(root: str, chunks: Sequence[list[str]], wanted: Interest, jobs: in
         for chunk in chunks:
             yield _read(root, chunk, wanted)
         return
-    with pool(min(jobs, len(chunks))) as workers:
-        yield from workers.map(_read, [root] * len(chunks), chunks, [wanted] * len(chunks))
+
+    def begin(workers: Executor, left: Sequence[list[str]]) -> Generator[list[_Read | None], None, None]:
+        yield from workers.map(_read, [root] * len(left), left, [wanted] * len(left))
+
+    yield from steadily(jobs, chunks, begin)
 
 
 def _read(root: str, names: Sequence[str], wanted: Interest) -> list[_Read | None]:

@@ -36,6 +36,8 @@ class Store:
         name = hashlib.sha256(os.fsencode(root)).hexdigest()[:24]
         self._base = _open(folder / f"audit-{_FORMAT}-{name}.sqlite" if folder is not None else None)
         self._committed = time.monotonic()
+        self._files: list[tuple[bytes, str, str, str, int]] = []
+        self._results: list[tuple[bytes, str, str]] = []
 
     def seen(self, words: str) -> dict[str, Seen]:
         """Every file read with this set of words."""
@@ -44,8 +46,7 @@ class Store:
 
     def see(self, words: str, files: Iterable[tuple[str, Seen]]) -> None:
         """Keep what was read of files."""
-        rows = [(os.fsencode(path), seen.stamp, words, seen.digest, int(seen.matters)) for path, seen in files]
-        self._base.executemany("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?)", rows)
+        self._files += [(os.fsencode(path), seen.stamp, words, seen.digest, int(seen.matters)) for path, seen in files]
         self._now_and_then()
 
     def result(self, path: str, key: str) -> Report | None:
@@ -59,8 +60,7 @@ class Store:
 
     def keep(self, path: str, key: str, report: Report) -> None:
         """Keep the result of a file, in place of that of an earlier state."""
-        row = (os.fsencode(path), key, wire.dump(report))
-        self._base.execute("INSERT OR REPLACE INTO result VALUES (?, ?, ?)", row)
+        self._results.append((os.fsencode(path), key, wire.dump(report)))
         self._now_and_then()
 
     def _now_and_then(self) -> None:
@@ -68,8 +68,19 @@ class Store:
             self.commit()
 
     def commit(self) -> None:
-        """What was kept up to here outlasts the process."""
-        self._base.commit()
+        """What was kept up to here outlasts the process.
+
+        Everything is written at once, so that other runs never wait long; what cannot be written (a full disk) is done
+        again by the next run.
+        """
+        try:
+            with self._base:
+                self._base.executemany("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?)", self._files)
+                self._base.executemany("INSERT OR REPLACE INTO result VALUES (?, ?, ?)", self._results)
+        except sqlite3.OperationalError:
+            pass
+        self._files.clear()
+        self._results.clear()
         self._committed = time.monotonic()
 
     def close(self) -> None:

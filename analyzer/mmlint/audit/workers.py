@@ -1,20 +1,22 @@
-"""Worker processes: each window of work gets fresh ones, which bounds their memory, and they end with their parent."""
+"""Worker processes: they end with their parent, and one that dies is replaced."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import groupby
+from typing import TypeVar
 
 from mmlint.api import end_with_parent, run_chunks
 from mmlint.finding import Report
 from mmlint.settings import Settings
 
-_WINDOW = 4096
 _CHUNK = 8
 _TRIES = 3
+Chunk = TypeVar("Chunk")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -27,24 +29,36 @@ def pool(jobs: int) -> Iterator[Executor]:
         workers.shutdown(wait=True, cancel_futures=True)
 
 
-def analyse(
-    root: str, names: Sequence[str], settings: Settings, jobs: int
-) -> Generator[tuple[str, Report], None, None]:
-    """Each file with its report, in order. Raises BrokenProcessPool when workers die three times without a result."""
+def steadily(
+    jobs: int, chunks: Sequence[Chunk], begin: Callable[[Executor, Sequence[Chunk]], Generator[Result, None, None]]
+) -> Generator[Result, None, None]:
+    """The results of chunks in their order. Workers that die are replaced, and what they had is done again.
+
+    `begin` starts chunks on an executor. Raises BrokenProcessPool when workers die three times without a result.
+    """
     done = failures = 0
-    while done < len(names):
-        window = list(names[done : done + _WINDOW])
-        chunks = _chunks(window)
+    while done < len(chunks):
         try:
-            with pool(min(jobs, len(chunks))) as workers:
-                for name, report in zip(window, run_chunks(workers, root, chunks, settings, None), strict=True):
+            with pool(min(jobs, len(chunks) - done)) as workers, closing(begin(workers, chunks[done:])) as results:
+                for result in results:
                     done += 1
                     failures = 0
-                    yield name, report
+                    yield result
         except BrokenProcessPool:
             failures += 1
             if failures == _TRIES:
                 raise
+
+
+def analyse(
+    root: str, names: Sequence[str], settings: Settings, jobs: int
+) -> Generator[tuple[str, Report], None, None]:
+    """Each file with its report, in order. Raises BrokenProcessPool when workers die three times without a result."""
+    chunks = _chunks(names)
+    results = steadily(jobs, chunks, lambda workers, left: run_chunks(workers, root, left, settings, None))
+    with closing(results):
+        for chunk, reports in zip(chunks, results, strict=True):
+            yield from zip(chunk, reports, strict=True)
 
 
 def _chunks(names: Sequence[str]) -> list[list[str]]:
