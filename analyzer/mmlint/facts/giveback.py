@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
 from mmlint.facts.function import Function, fact
+from mmlint.facts.holders import held_at
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts, is_error, is_negative, is_zero
 from mmlint.frozen import dataclass
@@ -72,6 +74,34 @@ def given_by(function: Function, call: Expr) -> Given:
     if callee is None or callee is function or _elsewhere(callee, function):
         return _NOTHING
     return gives(callee)
+
+
+def gives_away(function: Function, call: Expr) -> dict[int, str]:
+    """The arguments of a call, with their resource, that the callee gives back or hands on without telling its caller.
+
+    Only what has a single owner; the callee, which returns nothing, does so by a call of the tables on some path.
+    """
+    rows = function.tables
+    if call.value in rows.gives_resource or call.value in rows.transfers_resource:
+        return {}
+    callee = function.program.resolve(call.value, function.path) if call.value else None
+    return _given_away(callee) if callee is not None and callee is not function else {}
+
+
+@fact
+def _given_away(function: Function) -> dict[int, str]:
+    tables = function.tables
+    if function.source.returns.split() not in (["void"], ["static", "void"]):
+        return {}
+    found = {}
+    for table in (tables.gives_resource, tables.transfers_resource):
+        for name in sorted(function.words & table.keys()):
+            rows = [row for row in table[name] if tables.resources[row.resource].single]
+            for row, (_, call) in product(rows, function.calls.get(name, ())):
+                held = held_at(call, row.holder, None)
+                if held in function.params:
+                    found[function.params.index(held)] = row.resource
+    return found
 
 
 def _elsewhere(callee: Function, function: Function) -> bool:

@@ -126,7 +126,7 @@ def afters(function: Function) -> tuple[After, ...]:
                     continue
                 last = _last(function, owned.take(own)[2])
                 for at, again in _touches(function, node.expr, own, names):
-                    if last or (again and own.resource == "pagemap reference"):
+                    if last or (again and _alone(function, own)):
                         found.setdefault(id(at), After(node, at, own, owned.take(own)[1], again))
     return tuple(sorted(found.values(), key=lambda a: (a.at.line, a.at.column)))
 
@@ -138,6 +138,10 @@ def _last(function: Function, row: Taking) -> bool:
     """
     known = row.name in function.tables.takes_resource
     return known and row.resource == "folio reference" and row.holder == "result"
+
+
+def _alone(function: Function, own: Own) -> bool:
+    return own.resource == "pagemap reference" or function.tables.resources[own.resource].single
 
 
 def _touches(function: Function, expr: Expr, own: Own, names: frozenset[str]) -> Iterator[tuple[Expr, bool]]:

@@ -14,7 +14,7 @@ from mmlint.facts.acquired import REFUSED, TAKEN, by_release, candidates, handed
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Flow, Outcome, is_pure, solve
 from mmlint.facts.function import Function, call_targets, fact
-from mmlint.facts.giveback import given_by
+from mmlint.facts.giveback import given_by, gives_away
 from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, Prop, canon, held_at, mentions_bare
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import loops_with
@@ -225,6 +225,8 @@ class _Owner:
             given = given_by(self.function, call)
             for resource in given.always | given.failing:
                 prop = _end_all(prop, resource)
+        for index, resource in gives_away(self.function, call).items() if prop else ():
+            prop = _end(prop, resource, canon(call.args[index]), GIVEN) if index < len(call.args) else prop
         known = self.function.program.resolve(call.value, self.function.path) is not None if call.value else False
         for index, arg in enumerate(call.args):
             taken = arg.kind == "unary" and arg.value == "&"

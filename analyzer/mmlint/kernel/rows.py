@@ -197,7 +197,8 @@ class Transfer(Moving):
 class Resource(Row):
     """A kind of thing that is taken and has to be given back, with every call that does either or takes it over.
 
-    `leak` is false where keeping it beyond the function is the usual case.
+    `leak` is false where keeping it beyond the function is the usual case. `single`: it has one owner and no count, so
+    who handed it on may not give it back.
     """
 
     takes: tuple[Taking, ...] = ()
@@ -205,6 +206,7 @@ class Resource(Row):
     transfers: tuple[Transfer, ...] = ()
     unit: str = ""
     leak: bool = True
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -4,6 +4,7 @@
 Where a function took the reference itself, by a look-up or an allocation, and gave it back, reports a member access, a
 flag test or a second put on the same path. Helpers of a page and perhaps a number that lower its count and then ask
 whether it is device memory are reported, too: they have nothing but what they gave up.
+A page table has one owner: freeing one after a call that may have deposited it, and tells nothing, is a second release.
 
 ## Why it matters
 The put may have been the last one: the page is freed, and may already be somebody else's.
