@@ -11,7 +11,7 @@ from mmlint.facts.change import FunctionChange, PatchView
 from mmlint.facts.function import Function
 from mmlint.facts.program import Program
 from mmlint.facts.summaries import summary
-from mmlint.finding import Confidence, Finding, Hit, Origin, Severity, Simulation
+from mmlint.finding import Confidence, Finding, Hit, Origin, Severity, Simulation, Step
 from mmlint.rule import Rule
 
 _CALLER_DEPTH = 3
@@ -42,6 +42,7 @@ def to_finding(rule: Rule, hit: Hit, path: str, function: str, *, cap: Confidenc
         simulation=simulation(rule, hit),
         steps=hit.steps,
         anchor=hit.anchor,
+        cause=hit.cause,
     )
 
 
@@ -60,8 +61,22 @@ def check_function(function: Function, rules: Sequence[Rule]) -> Iterator[Findin
 
 
 def check_file(program: Program, path: str, rules: Sequence[Rule]) -> list[Finding]:
-    """The findings of the `check` rules in one file, numbered and in order."""
-    return number(f for function in program.functions(path) for f in check_function(function, rules))
+    """The findings of the `check` rules in one file, numbered and in order, one for each cause."""
+    return one_a_cause(number(f for function in program.functions(path) for f in check_function(function, rules)))
+
+
+def one_a_cause(findings: Iterable[Finding]) -> list[Finding]:
+    """Of findings that share a cause the most severe, the first of several, with the other places as its last steps."""
+    causes: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
+    for place, finding in enumerate(findings):
+        same = (finding.code, finding.path, finding.cause) if finding.cause else (str(place),)
+        causes[same].append(finding)
+    out = []
+    for same_cause in causes.values():
+        first = max(same_cause, key=lambda f: f.severity.rank)
+        others = [Step(f.path, f.line, f"the same here: {f.message}") for f in same_cause if f is not first]
+        out.append(replace(first, steps=(*first.steps, *others)) if others else first)
+    return sorted(out, key=lambda f: f.sort_key)
 
 
 def number(findings: Iterable[Finding]) -> list[Finding]:
@@ -103,7 +118,7 @@ def check_patch(view: PatchView, rules: Sequence[Rule]) -> tuple[list[Finding], 
         for f in _compared(view, rules)
         if (f.path, f.line) not in said and (f.path, f.function, f.code) not in covered
     ]
-    return number(brought), kept, gone
+    return one_a_cause(number(brought)), kept, gone
 
 
 def _compared(view: PatchView, rules: Sequence[Rule]) -> Iterator[Finding]:

@@ -67,7 +67,7 @@ class Hit:
 
     `path` is None for the analysed function's own file. `anchor` is the normalised source text that identifies the
     place when lines move; it goes into the fingerprint. `severity`, `confidence` and `scenario` override the rule's
-    defaults.
+    defaults. `cause` names the mistake: of the hits of a rule in one file that share it, one is reported.
     """
 
     line: int
@@ -80,6 +80,7 @@ class Hit:
     confidence: Confidence | None = None
     path: str | None = None
     scenario: Scenario | None = None
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ class Finding:
     anchor: str = ""
     ordinal: int = 0
     notes: tuple[str, ...] = field(default=())
+    cause: str = ""
 
     @property
     def fingerprint(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 
 from mmlint.facts.cfg import Node
@@ -30,7 +29,9 @@ Site = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class AtomicSleep:
-    """A call that may sleep where something atomic is held. `also`: further calls that are the same mistake."""
+    """A call that may sleep where something atomic is held. `cause` is the same for calls that are one mistake: to the
+    same callee in one section, and in sections that a loop left open.
+    """
 
     node: Node
     call: Expr
@@ -39,12 +40,12 @@ class AtomicSleep:
     kind: str
     lock_line: int
     lock_name: str
-    also: tuple[Expr, ...] = ()
+    cause: str = ""
 
 
 @fact
 def atomic_sleeps(function: Function) -> tuple[AtomicSleep, ...]:
-    """The calls of `function` that may sleep in an atomic context which the function itself entered, one a cause."""
+    """The calls of `function` that may sleep in an atomic context which the function itself entered."""
     if not may_change_locks(function):
         return ()
     lock_facts = locks(function)
@@ -57,9 +58,15 @@ def atomic_sleeps(function: Function) -> tuple[AtomicSleep, ...]:
                 hit = _atomic_sleep(function, node, call, prop, facts)
                 if hit is not None:
                     found.setdefault(id(call), hit)
-    return _one_a_cause(
-        sorted(found.values(), key=lambda s: (s.call.line, s.call.column)), _left_open(function, lock_facts)
-    )
+    left_open = _left_open(function, lock_facts) if found else frozenset()
+    causes = ((each, _cause(function, each, left_open)) for each in found.values())
+    return tuple(sorted((replace(s, cause=c) for s, c in causes), key=lambda s: (s.call.line, s.call.column)))
+
+
+def _cause(function: Function, found: AtomicSleep, left_open: frozenset[Site]) -> str:
+    if (found.lock_line, found.lock_name) in left_open:
+        return f"{function.name}: left open"
+    return f"{function.name}: {found.lock_name} {found.lock_line} {found.call.value or found.call.key}"
 
 
 def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts: Facts) -> AtomicSleep | None:
@@ -115,17 +122,3 @@ def _left_open(function: Function, lock_facts: LockFacts) -> frozenset[Site]:
                 if (call.line, name) in sites:
                     found |= sites
     return frozenset(found)
-
-
-def _one_a_cause(found: Iterable[AtomicSleep], left_open: frozenset[Site]) -> tuple[AtomicSleep, ...]:
-    """One finding for each callee in a section, and one for all sections that a loop left open."""
-    causes: dict[tuple[Site, str], list[AtomicSleep]] = {}
-    for each in found:
-        site = (each.lock_line, each.lock_name)
-        cause = ((0, ""), "") if site in left_open else (site, each.call.value or each.call.key)
-        causes.setdefault(cause, []).append(each)
-    kept = []
-    for same in causes.values():
-        first = min(same, key=lambda s: bool(s.sleeper.requires))
-        kept.append(replace(first, also=tuple(s.call for s in same if s is not first)))
-    return tuple(sorted(kept, key=lambda s: s.call.line))

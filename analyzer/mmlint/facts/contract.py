@@ -117,6 +117,8 @@ def passed_on(function: Function, held: Held) -> bool:
         calls = [each for each in everywhere if _held_there(function, each[1], held)]
         if any(_calls_back(function, call, held) for _, call in calls):
             return True
+        if not name and held.kind not in _OBJECTS and any(_given_to_method(call, held) for _, call in calls):
+            return True
         if "unlock" in name and any(arg.root == root_of(held.key) for _, call in calls for arg in call.args):
             return True
         if "unlock" in name and calls and _releases_kind(function, name, held):
@@ -130,6 +132,11 @@ def passed_on(function: Function, held: Held) -> bool:
             ):
                 return True
     return False
+
+
+def _given_to_method(call: Expr, held: Held) -> bool:
+    """Whether a call by pointer gets the object that the lock lies in: releasing it may be part of the method's job."""
+    return "->" in held.key and any(arg.key == root_of(held.key) for arg in call.args)
 
 
 def _releases_kind(function: Function, name: str, held: Held) -> bool:

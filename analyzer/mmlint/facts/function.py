@@ -115,6 +115,7 @@ class Function:
         severity: Severity | None = None,
         confidence: Confidence | None = None,
         anchor: str | None = None,
+        cause: str = "",
     ) -> Hit:
         """A hit at an expression or node; its text is the anchor."""
         expr = at if isinstance(at, Expr) else at.expr
@@ -129,6 +130,7 @@ class Function:
             steps=steps,
             severity=severity,
             confidence=confidence,
+            cause=cause,
         )
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import field
 
+from mmlint.facts import unseen
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Flow, Outcome, solve
 from mmlint.facts.function import Function, call_targets, fact
@@ -39,10 +40,9 @@ from mmlint.kernel.rows import Drop, Take
 from mmlint.kernel.tables import Tables
 
 _MAPPED = frozenset({"ptl", "pte_map", "rcu", "walk", "kmap", "kmap_atomic"})
-_RELEASES = re.compile(r"(?<![a-z])unlock|irq_?restore|irq_?enable|preempt_enable")
-"""In the name of a macro or method: it gives something up."""
-_UNLOCKS = re.compile(rb"(?<![a-z])unlock\w*\s*\(")
 _NO_RETURN = re.compile(rb"\b__noreturn\b")
+_BY_POINTER = frozenset({"spin", "raw_spin", "rwlock", "mutex", "rwsem"})
+"""Locks that are given by address: who has taken one has tested that it is there."""
 _MAX_EFFECTS = 8
 _MAX_DEPTH = 25
 
@@ -104,7 +104,11 @@ class _Locks:
                 continue
             outcomes = [after for o in outcomes for after in self._drop(drop, call, o)]
         if takes:
-            outcomes = [after for o in outcomes for after in self._take(takes, call, o)]
+            outcomes = [
+                after
+                for o in outcomes
+                for after in self._take(takes, call, o, unused=node.kind == "expr" and node.expr is call)
+            ]
         return outcomes
 
     def assigned(self, target: Expr, value: Expr | None, prop: Prop, facts: Facts, node: Node) -> Prop:
@@ -113,9 +117,17 @@ class _Locks:
         return prop
 
     def branched(self, node: Node, outcome: bool, prop: Prop, facts: Facts) -> Prop | None:
-        """No way on where an entry is NULL whose page table is mapped: takers that fail leave nothing held."""
-        impossible = any(h.map and not h.gone and facts.get(h.map) == "0" and self._gives_entry(h) for h in prop)
-        return None if impossible else prop
+        """No way on where a lock that is held is NULL, or an entry whose page table is mapped: takers that fail leave
+        nothing held.
+        """
+        for held in prop:
+            if held.gone or (held.key not in facts and held.map not in facts):
+                continue
+            if held.kind in _BY_POINTER and facts.get(held.key) == "0":
+                return None
+            if held.map and facts.get(held.map) == "0" and self._gives_entry(held):
+                return None
+        return prop
 
     def _gives_entry(self, held: Held) -> bool:
         """Whether what the taker returned is the entry (or the lock), not a status that is 0 when it went well."""
@@ -142,7 +154,10 @@ class _Locks:
         key = call.args[0].key if call.args else ""
         return [Outcome(prop | {Held(take.kind, key, call.line, call.value)})]
 
-    def _take(self, takes: tuple[Take, ...], call: Expr, outcome: Outcome[Prop]) -> list[Outcome[Prop]]:
+    def _take(
+        self, takes: tuple[Take, ...], call: Expr, outcome: Outcome[Prop], *, unused: bool
+    ) -> list[Outcome[Prop]]:
+        """The ways in which a taker may end; one whose status is `unused` was called so that it cannot fail."""
         locked = outcome.prop
         for held in (h for take in takes for h in self._taken(take, call)):
             locked = retake(locked, held)
@@ -152,6 +167,8 @@ class _Locks:
             taken = (outcome.value == "0") == (when == "zero")
             return [Outcome(locked if taken else outcome.prop, outcome.value)]
         pointer = any(take.result or take.out is not None for take in takes)
+        if unused and when == "zero" and takes[0].mode != "try":
+            return [Outcome(locked)]
         if when == "nonzero":
             ways = [Outcome(locked, "ok" if pointer else "!0"), Outcome(outcome.prop, "0")]
         elif when == "zero":
@@ -244,7 +261,7 @@ class _Locks:
             return None
         program, path = self.function.program, self.function.path
         away = program.elsewhere(call.value, path)
-        if away is not None and not away.locks and not _RELEASES.search(call.value):
+        if away is not None and not (away.locks or unseen.says_release(call.value) or unseen.is_given(call, prop)):
             return None
         callee = program.resolve(call.value, path)
         if callee is None:
@@ -262,20 +279,11 @@ class _Locks:
 
     def _unseen(self, call: Expr, name: str, prop: Prop) -> list[Outcome[Prop]] | None:
         """What a macro or method does whose definition is not seen and whose name says that it releases something."""
-        released = _RELEASES.search(name)
-        if released is None:
+        if not unseen.says_release(name):
             return None
-        kinds = self.tables.kinds
-        roots = {arg.root for arg in call.args} - {""}
-        loose = {context for context in ("irq", "bh", "preempt") if context in name}
-        gone = {
-            h
-            for h in prop
-            if not h.gone
-            and (h.kind in loose or (h.kind in kinds and h.kind not in CONTEXTS and root_of(h.key) in roots))
-        }
+        gone = unseen.released(call, name, prop, self.tables.kinds)
         self.uncertain |= not gone
-        if gone or not call.args or released.group() != "unlock":
+        if gone or not call.args or not unseen.says_unlock(name):
             return [Outcome(prop - gone)]
         return [Outcome(self._release(prop, "spin", call.args[0].key, "", call))]
 
@@ -324,7 +332,7 @@ _BUSY: set[tuple[str, str]] = set()
 def may_change_locks(function: Function) -> bool:
     """Whether it, or a function of its file that it calls, takes or drops a lock."""
     key = (function.path, function.name)
-    if lock_tokens(function) or _UNLOCKS.search(function.text):
+    if lock_tokens(function) or unseen.calls_unlock(function.text):
         return True
     if key in _BUSY or len(_BUSY) > _MAX_DEPTH:
         return False

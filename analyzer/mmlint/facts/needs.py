@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
 from mmlint.facts.remembered import is_setting
@@ -150,18 +150,19 @@ def _asked(function: Function, test: Expr) -> bool:
 @fact
 def _told(function: Function) -> frozenset[str]:
     """The variables that hold the answer of a question for the context."""
-    targets = call_targets(function)
-    asking = (call for name in function.tables.contexts for _, call in function.calls.get(name, ()))
-    return frozenset(targets[id(call)].key for call in asking if id(call) in targets)
+    assigned = (expr.args for node in function.cfg.order for op, expr in node.events if op == "assign")
+    contexts = function.tables.contexts
+    return frozenset(target.key for target, value in assigned if any(c.value in contexts for c in value.calls()))
 
 
-def is_guarded(function: Function, node: Node) -> bool:
-    """Whether a node stands in a block that the longer way through the function leaves out."""
+def guarded(function: Function, node: Node) -> int:
+    """In how many blocks a node stands that the longer way through the function leaves out, one inside the other."""
     order = reach(function)
+    around = set()
     for test in function.cfg.order:
         outcome = order.chosen(test, node) if test.kind == "branch" else None
         if outcome is not None:
             inside, other = order.side(test, outcome), order.side(test, not outcome)
             if (inside & ~other).bit_count() < other.bit_count():
-                return True
-    return False
+                around.add(other)
+    return len(around)

@@ -24,12 +24,12 @@ from mmlint.facts.needs import (
     callers_know,
     contradicts,
     excludes,
-    is_guarded,
+    guarded,
     path_needs,
     settings,
     spelled_out,
 )
-from mmlint.facts.values import Facts, evaluate, is_zero
+from mmlint.facts.values import Facts, evaluate, is_zero, refine
 from mmlint.finding import Step
 from mmlint.frozen import dataclass
 
@@ -53,7 +53,7 @@ _UNLOCKING = frozenset({"rcu", "pte_map", "walk"})
 _ANNOTATED = frozenset({"might_sleep", "might_sleep_if"})
 """Who writes these says that the call may sleep whatever its reference."""
 _MAX_GUARDS = 2
-"""A sleep behind so many conditions, each in a function of its own, is one that the caller may well rule out."""
+"""A sleep behind so many conditions is one that the caller may well rule out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Sleeper:
 
     `name` is the API call that sleeps, `gfp_param` the parameter whose mask decides it (None: it always may),
     `requires` the parameter values needed to get there, `settings` those of the machine, `steps` the calls on the way,
-    outermost first. `guards`: in how many functions on the way it stands in a block that may be left out.
+    outermost first. `guards`: how many blocks on the way may be left out, one in another counted twice.
     `unlocked`: the caller's locks are given up first, so that only an RCU section of his forbids it.
     """
 
@@ -105,6 +105,8 @@ def _ways(function: Function, node: Node, call: Expr, facts: Facts, level: int) 
             index = int(row.when[4:])
             zero = is_zero(evaluate(call.args[index], facts)) if index < len(call.args) else None
             return [Sleeper(name)] if zero is False else []
+        if row.when.startswith("if:"):
+            return _on_condition(function, node, call, facts, int(row.when[3:]))
         if row.when == "gfp" and row.gfp_arg is not None and row.gfp_arg < len(call.args):
             return _by_gfp(function, Sleeper(name), flags_at(function, node, call.args[row.gfp_arg]))
         return []
@@ -127,6 +129,20 @@ def _called_back(function: Function, call: Expr, index: int, level: int) -> list
     step = Step(function.path, call.line, f"`{call.value}` may call `{target.name}`")
     found = (s for s in sleepers(target, level) if s.gfp_param is None)
     return [replace(s, requires=tuple(sorted({*s.requires, UNKNOWN})), steps=(step, *s.steps)) for s in found]
+
+
+def _on_condition(function: Function, node: Node, call: Expr, facts: Facts, index: int) -> list[Sleeper]:
+    """The way to sleep in a call that does so if the condition in one of its arguments holds."""
+    condition = call.args[index] if index < len(call.args) else None
+    after = refine(condition, True, facts) if condition is not None else facts
+    if condition is None or after is None or is_zero(evaluate(condition, facts)) is False:
+        return [] if after is None else [Sleeper(call.value)]
+    masks = blocking_tests(after)
+    if masks and masks != blocking_tests(facts):
+        flags = flags_at(function, node, Expr("name", masks[0], (), call.line))
+        return _by_gfp(function, Sleeper(call.value), flags)
+    told = path_needs(function, after)
+    return [Sleeper(call.value, requires=told if told != path_needs(function, facts) else (UNKNOWN,))]
 
 
 def _by_gfp(function: Function, sleeper: Sleeper, flags: FlagSet) -> list[Sleeper]:
@@ -234,7 +250,7 @@ def _seen_from_outside(function: Function, node: Node, call: Expr, facts: Facts,
     requires = {*found.requires, *path_needs(function, facts)}
     guards = found.guards
     if found.name not in _ANNOTATED and UNKNOWN not in requires:
-        guards += is_guarded(function, node)
+        guards += guarded(function, node)
         if guards >= _MAX_GUARDS or callers_know(function, node):
             requires.add(UNKNOWN)
     return replace(

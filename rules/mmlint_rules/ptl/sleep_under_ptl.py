@@ -61,23 +61,23 @@ _MAX_HITS = 8
 
 
 def check(function: Function) -> Iterator[Hit]:
-    """Report each call that may sleep in an atomic context of this function, once for each callee and lock."""
+    """Report each call that may sleep in an atomic context of this function, once for each lock."""
     for found in (*atomic_sleeps(function), *entered_sleeps(function))[:_MAX_HITS]:
         sleeper = found.sleeper
         via = "" if sleeper.name == found.call.value else f", through `{sleeper.name}`"
         enters = "is called inside" if found.context == CALLERS else "enters"
-        steps = [function.step(found.lock_line, f"`{found.lock_name}` {enters} {_context(found)}"), *sleeper.steps]
-        steps += [function.step(call.line, f"so may `{call.value}` here") for call in found.also]
+        steps = (function.step(found.lock_line, f"`{found.lock_name}` {enters} {_context(found)}"), *sleeper.steps)
         origin = f" (from `{found.lock_name}`, line {found.lock_line})"
         severity = Severity.INFO if sleeper.requires else Severity.WARNING if found.kind in _NO_LOCK else None
         confidence = Confidence.MEDIUM if sleeper.large or sleeper.requires or len(sleeper.steps) > 2 else None
         yield function.hit(
             found.call,
             f"`{found.call.value}` may sleep{via} inside {_context(found)}{origin}",
-            steps=tuple(steps),
+            steps=steps,
             severity=severity,
             confidence=confidence,
             anchor=f"{found.call.key} {'perhaps ' if sleeper.requires else ''}under {found.lock_name}",
+            cause=found.cause,
         )
 
 

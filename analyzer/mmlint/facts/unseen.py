@@ -1,0 +1,50 @@
+"""What a call does to locks by its name, where its definition is a macro, a method, or in a folder that is not read.
+
+It can only take what is known away: a lock that the call may have released is not held for sure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from mmlint.facts.held import CONTEXTS, Held, Prop, root_of
+from mmlint.facts.ir import Expr
+
+_UNLOCK = re.compile(r"(?<![a-z])unlock")
+_RELEASE = re.compile(r"(?<![a-z])unlock|irq_?restore|irq_?enable|preempt_enable")
+_CALLS_UNLOCK = re.compile(rb"(?<![a-z])unlock\w*\s*\(")
+_NAMED = ("irq", "bh", "preempt")
+"""Contexts that such a name mentions when it leaves them."""
+
+
+def says_release(name: str) -> bool:
+    """Whether a name says that a lock or a context is given up."""
+    return _RELEASE.search(name) is not None
+
+
+def says_unlock(name: str) -> bool:
+    """Whether a name says that a lock is given up."""
+    return _UNLOCK.search(name) is not None
+
+
+def calls_unlock(text: bytes) -> bool:
+    """Whether a text calls something that is named so."""
+    return _CALLS_UNLOCK.search(text) is not None
+
+
+def released(call: Expr, name: str, prop: Prop, kinds: Collection[str]) -> set[Held]:
+    """The held locks that lie in what the call is given, and the contexts that its name mentions."""
+    loose = {context for context in _NAMED if context in name}
+    inside = _in_arguments(call, prop)
+    return {h for h in prop if not h.gone and (h.kind in loose or (h in inside and h.kind in kinds))}
+
+
+def is_given(call: Expr, prop: Prop) -> bool:
+    """Whether a call is given an object whose lock is held."""
+    return bool(_in_arguments(call, prop))
+
+
+def _in_arguments(call: Expr, prop: Prop) -> set[Held]:
+    roots = {arg.root for arg in call.args} - {""}
+    return {h for h in prop if not h.gone and h.kind not in CONTEXTS and root_of(h.key) in roots}
