@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
@@ -118,7 +119,8 @@ def owed_by(function: Function) -> Owed:
             for held in prop:
                 if not held.gone or held.name not in function.tables.drops or held.kind not in kinds:
                     continue
-                if visible_to_callers(function, held) or _in_an_argument(function, held):
+                ours = visible_to_callers(function, held) or _in_an_argument(function, held)
+                if ours and not _taken_first(function, held.key):
                     key, when = (family(held.kind), held.key), settings(function, facts)
                     lock, known = found.get(key, (held._replace(gone=False), when))
                     found[key] = lock, tuple(each for each in known if each in when)
@@ -137,6 +139,23 @@ def _unlocked_for(compared: Comparison, old: Act, held: Held) -> bool:
     return any(a.word in drops and order.before(a.node, old.node) for a in about) and any(
         a.word in takes and order.before(old.node, a.node) for a in about
     )
+
+
+def _taken_first(function: Function, key: str) -> bool:
+    """Whether every release of a lock of this name comes behind a taking of it in the function itself."""
+    takes = _naming(function, frozenset(function.tables.takes), key)
+    drops = _naming(function, frozenset(function.tables.drops), key)
+    return bool(takes) and all(graph.always_through(function.cfg, takes, drop) for drop in drops)
+
+
+def _naming(function: Function, names: frozenset[str], key: str) -> list[Node]:
+    """The calls of these names that are handed the lock."""
+    return [
+        node
+        for name in names & function.calls.keys()
+        for node, call in function.calls[name]
+        if any(canon(arg).removeprefix("&") == key.removeprefix("&") for arg in call.args)
+    ]
 
 
 def _in_an_argument(function: Function, held: Held) -> bool:

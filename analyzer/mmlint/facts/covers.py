@@ -185,7 +185,7 @@ class Covers:
         """Another act of before, still there, that does the same for the same sink."""
         if row.role == "release" or other is act or id(other) not in self.sides.compared.pairs:
             return False
-        if not self._worth(other.word, act.word, row):
+        if not self._worth(other.word, act.word, row) or self._flushes_less(other.word, act.word):
             return False
         if not self.sides.old.together(other.node, act.node):
             return False
@@ -203,6 +203,11 @@ class Covers:
         if not self.sides.in_order(other, sink, row) or not self._always(other, act):
             return False
         return not self._changed_between(other, act, row)
+
+    def _flushes_less(self, other: str, word: str) -> bool:
+        """Whether one flush is for shared tables only, and the other is not."""
+        flushes = self.sides.tables.flushes
+        return other in flushes and word in flushes and "shared" in {flushes[other].scope} - {flushes[word].scope}
 
     def _same_question(self, other: Act, act: Act) -> bool:
         """Whether two tests of one class ask the same: those of a kind ask each for another."""

@@ -22,6 +22,8 @@ from mmlint.facts.steps import Act, performed, plain
 from mmlint.kernel.entries import Step
 
 _DEPTH = 2
+_FIRM = frozenset({"pinned", "exclusive", "unshare", "longterm_pinnable", "pte_same", "writable", "revalidate"})
+"""Classes of tests each of which is asked by many."""
 _ANSWERS = frozenset({"bool", "int"})
 _MANY = 3
 """A test that goes from this many functions of a patch is a conversion, not a slip."""
@@ -51,6 +53,23 @@ class Gates:
             if loss is not None:
                 yield loss
         yield from Narrowed(self.sides, self._own_row, self._stays).losses()
+        yield from self._asks_less()
+
+    def _asks_less(self) -> Iterator[Loss]:
+        """A test of the tables that is made of fewer tests now: whoever asks it is told something else."""
+        compared = self.sides.compared
+        guard = self.sides.tables.guards.get(compared.before.name)
+        answer = next((act for act in compared.new if act.word == "return"), None)
+        if guard is None or guard.class_ not in _FIRM or answer is None:
+            return
+        asked = self.sides.tables.with_class(guard.class_)
+        row = next((row for row in self.rows if not asked.isdisjoint(row.calls)), None)
+        fresh = any(act.expr.kind == "call" and act.word not in compared.before.words for act in compared.added)
+        for act in compared.removed if row is not None and not fresh else ():
+            if act.expr.kind == "call" and act.word not in compared.after.words and (act.tests or act.use == "return"):
+                assert row is not None
+                yield Loss(row, act, answer, "removed")
+                return
 
     def has(self, act: Act) -> bool:
         """Whether a row of the tables makes a gate of the act's test."""

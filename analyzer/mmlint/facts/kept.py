@@ -44,12 +44,23 @@ class Kept:
                 continue
             if row.name.startswith("unlock-") and not act.names & sink.names:
                 continue
+            if row.name.startswith("page-unlock-") and self._referenced(now):
+                continue
             if not any(
                 self.covers.stands_in(other, act, row, there) and self.sides.new.before(other.node, there.node)
                 for other in self.sides.compared.added
             ):
                 yield Loss(row, act, there, "order", now)
                 return
+
+    def _referenced(self, now: Act) -> bool:
+        """Whether the function holds a reference of its own: then the page outlives the lock."""
+        takes, new = self.sides.tables.takes_resource, self.sides.new
+        return any(
+            a.word in takes and a.names & now.names and new.dominates(a.node, now.node) and a.node is not now.node
+            for a in self.sides.compared.new
+            if a.expr.kind == "call" and any(r.resource == "folio reference" for r in takes.get(a.word, ()))
+        )
 
     @cached_property
     def _moved(self) -> list[Act]:

@@ -9,7 +9,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
-from mmlint.facts.lifetimes import HELD, TWICE, Life, life
+from mmlint.facts.lifetimes import HELD, TWICE, Life, Way, life
 from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, things
 from mmlint.frozen import dataclass
 
@@ -192,6 +192,14 @@ def _behind(found: Life, node: Node) -> Expr | None:
     return max(earlier, key=lambda call: call.line, default=found.releases[0][1] if found.releases else None)
 
 
+def _alike_clean(old: Life, way: Way) -> bool:
+    """Whether the ways out of before with this result of a call that does not fill the thing kept nothing."""
+    if f"&{old.thing.key}" in way.code:
+        return False
+    alike = [levels for w, levels in old.exits.items() if way.code and (w.result, w.code) == (way.result, way.code)]
+    return bool(alike) and not any(HELD in levels or TWICE in levels for levels in alike)
+
+
 def _kept(old: Life, new: Life, lines: Mapping[int, int]) -> Node | None:
     """A way out that keeps what it did not keep before, or a new one where none kept anything."""
     clean = not old.held
@@ -199,7 +207,7 @@ def _kept(old: Life, new: Life, lines: Mapping[int, int]) -> Node | None:
     for way in sorted(new.held):
         levels, known = new.exits[way], old.exits.get(way)
         node = levels.get(HELD) or levels[TWICE]
-        worse = clean if known is None else HELD not in known and TWICE not in known
+        worse = clean or _alike_clean(old, way) if known is None else HELD not in known and TWICE not in known
         if worse and (node.line, way.code) not in there:
             return node
     return None

@@ -24,8 +24,8 @@ from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
 
 _FREES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)")
-_PART = re.compile(r"&[\w.>-]+\[| \+ ")
-"""The address of a later element of an array: what is released from there on is another part of it."""
+_PART = re.compile(r"\[| \+ ")
+"""An element of an array, or what begins with one: each release is about another part of it."""
 _CODE = re.compile(r"-?[A-Z0-9_]+$")
 _MOST = 8
 
@@ -42,10 +42,13 @@ class Way(NamedTuple):
 
 
 class State(NamedTuple):
-    """How a thing stands, and what the function's result was last set to."""
+    """How a thing stands, and what the function's result was last set to. `alone`: since an own reference was taken of
+    what somebody else holds, a lock was dropped, and the other may have let go.
+    """
 
     level: int
     code: str
+    alone: bool = False
 
 
 @dataclass(slots=True)
@@ -219,11 +222,16 @@ class _Tracker:
     # ---------------------------------------------------------------- events
     def call(self, call: Expr, prop: State, facts: Facts, node: Node) -> Iterable[Outcome[State]] | None:
         if id(call) in self.releases:
-            return [Outcome(prop._replace(level=NOTHING if counts(self.function, call) else _less(prop.level)))]
+            level = NOTHING if counts(self.function, call) else GIVEN if prop.alone else _less(prop.level)
+            return [Outcome(prop._replace(level=level))]
+        if prop.level == TWICE and not prop.alone and call.value in self.function.tables.drops:
+            return [Outcome(prop._replace(alone=True))]
         for row in self.function.tables.takes_resource.get(call.value, ()):
             if self._takes(call, row):
                 return self._take(call, row, prop)
         if prop.level in (HELD, TWICE) and node.id not in self.early and self._gives_whole(call):
+            return [Outcome(prop._replace(level=GIVEN))]
+        if prop.level in (HELD, TWICE) and self.thing.kind == "page" and self._given_inside(call):
             return [Outcome(prop._replace(level=GIVEN))]
         if prop.level == HELD and node.id not in self.early and self._consumes(call):
             return [Outcome(prop._replace(level=PASSED))]
@@ -240,6 +248,15 @@ class _Tracker:
             return False
         names = callee.tables.gives_resource if self.thing.kind == "page" else {self.thing.kind}
         return not callee.words.isdisjoint(names)
+
+    def _given_inside(self, call: Expr) -> bool:
+        """Whether the thing is handed to a function that gives up what it is handed there, whole or by its elements."""
+        places = [i for i, arg in enumerate(call.args) if canon(arg) == self.thing.key]
+        callee = self.function.program.resolve(call.value, self.function.path) if places and call.value else None
+        if callee is None or callee is self.function or call.value in self.function.tables.gives_resource:
+            return False
+        given_up = {thing.key for thing, calls in things(callee).items() if calls and thing.kind == "page"}
+        return any(i < len(callee.params) and callee.params[i] in given_up for i in places)
 
     def _fills(self, call: Expr) -> bool:
         """Whether the call gets the address of the lvalue, to put something there."""
@@ -290,7 +307,8 @@ class _Tracker:
         if value.value in ("NULL", "0") or value.value == "ERR_PTR":
             return NOTHING
         known = facts.get(f"#{id(value)}")
-        return NOTHING if known in ("0", "err") or (self.taken and value.kind == "name") else HELD
+        lent = value.kind == "name" or (value.kind == "call" and canon(value) != value.key)
+        return NOTHING if known in ("0", "err") or (self.taken and lent) else HELD
 
     def branched(self, node: Node, outcome: bool, prop: State, facts: Facts) -> State | None:
         known = facts.get(self.thing.key)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.compare import comparison
 from mmlint.facts.flow import Outcome, solve
 from mmlint.facts.function import Function, call_targets, fact
-from mmlint.facts.giveback import RESOURCES, given_by
 from mmlint.facts.gup import GupSite, gup_calls
 from mmlint.facts.ir import Expr
 from mmlint.facts.things import argument, plain
@@ -46,49 +43,6 @@ def overcounts(function: Function) -> tuple[Over, ...]:
             late = (r for r in releases if not flow.overflow and _SHORT in flow.states(r[0]))
             found += [Over(node, call, asked, site.call) for node, call in list(late)[:1]]
     return tuple(found)
-
-
-@dataclass(frozen=True, slots=True)
-class Exchanged:
-    """`release` was handed `was`, the number that `taking` told it took, and is handed the number asked for now."""
-
-    release: Expr
-    was: str
-    taking: Expr
-
-
-def exchanged(change: FunctionChange) -> list[Exchanged]:
-    """The releasing calls, direct or by helper, whose count of pages a patch exchanges so."""
-    compared = comparison(change)
-    found = []
-    for act in compared.old if compared is not None else ():
-        now = compared.pairs.get(id(act)) if compared is not None else None
-        if now is None or act.key == now.key or act.expr.kind != "call" or now.expr.kind != "call":
-            continue
-        was = {arg.key for arg in act.expr.args} - {arg.key for arg in now.expr.args}
-        new = {arg.key for arg in now.expr.args} - {arg.key for arg in act.expr.args}
-        if len(was) != 1 or len(new) != 1 or not _gives_pages(change.before, act.expr):
-            continue
-        taking = _told(change.after, next(iter(was)), next(iter(new)), {arg.key for arg in now.expr.args})
-        if taking is not None:
-            found.append(Exchanged(now.expr, next(iter(was)), taking))
-    return found
-
-
-def _gives_pages(function: Function | None, call: Expr) -> bool:
-    return function is not None and not given_by(function, call).always.isdisjoint(RESOURCES.values())
-
-
-def _told(function: Function | None, told: str, asked: str, args: set[str]) -> Expr | None:
-    """A call that is handed an argument of the release and the number asked for, and tells how many it got."""
-    for calls in function.calls.values() if function is not None else ():
-        for _, call in calls:
-            target = call_targets(function).get(id(call)) if function is not None else None
-            keys = {arg.key for arg in call.args}
-            tells = f"&{told}" in keys or (target is not None and target.key == told)
-            if tells and asked in keys and keys & (args - {asked}):
-                return call
-    return None
 
 
 def _asked(site: GupSite) -> Expr | None:

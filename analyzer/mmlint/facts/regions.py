@@ -1,4 +1,7 @@
-"""Protected regions that a patch takes away: the begin and the end are both gone, what stood between is still done."""
+"""Protected regions that a patch takes away: the begin and the end are both gone, what stood between is still done.
+
+A region is a section under a lock, or the time for which a reference is held that outlives the lock it was taken under.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, performed
+from mmlint.facts.things import COUNTED, given, kind_of
 from mmlint.frozen import dataclass
 from mmlint.kernel.tables import Tables
 
@@ -40,7 +44,35 @@ def unprotected(change: FunctionChange) -> list[Unprotected]:
         ends = [a for a in compared.removed if a.word in dropped]
         if begins and ends and not _made_up(change, compared, taken):
             found += list(_opened(compared, begins, ends, taken | dropped))[:1]
-    return found
+    return found or list(_unheld(compared))[:1]
+
+
+def _unheld(compared: Comparison) -> Iterator[Unprotected]:
+    """A reference that is neither taken nor given back any more, though its thing is used after a lock was dropped."""
+    before, order = compared.before, reach(compared.before)
+    tables = before.tables
+    begins = [a for a in compared.removed if a.expr.kind == "call" and _counted(before, a)]
+    for begin in begins:
+        key = begin.expr.args[0].key
+        ends = [
+            a
+            for a in compared.removed
+            if a.expr.kind == "call" and any(t.key == key for t in given(before, a.word, a.expr)) and a is not begin
+        ]
+        if not ends or any(a.word == begin.word for a in compared.added):
+            continue
+        drops = [a for a in compared.old if a.word in tables.drops and order.before(begin.node, a.node)]
+        for act in compared.old:
+            there = compared.pairs.get(id(act))
+            used = there is not None and act.expr.kind == "call" and key in {arg.key for arg in act.expr.args}
+            if used and there is not None and any(order.before(d.node, act.node) for d in drops):
+                yield Unprotected(begin, ends[-1], there)
+
+
+def _counted(function: Function, act: Act) -> bool:
+    """Whether an act takes one more reference of its argument."""
+    rows = function.tables.takes_resource.get(act.word, ())
+    return any(row.holder == "arg:0" and COUNTED.search(kind_of(row.resource)) for row in rows)
 
 
 def _of(rows: object, kind: str) -> frozenset[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache, cached_property
 
-from mmlint.facts.about import mentions, settled_by
+from mmlint.facts.about import mentions, operands, settled_by, target
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import comparison
@@ -17,16 +17,20 @@ from mmlint.facts.covers import Covers, Sides
 from mmlint.facts.function import Function
 from mmlint.facts.gains import ACCESSORS
 from mmlint.facts.gates import Gates
+from mmlint.facts.giveback import given_by
 from mmlint.facts.kept import Kept
 from mmlint.facts.locks import locks
 from mmlint.facts.loss import Loss
 from mmlint.facts.steps import Act, performed, spelled
+from mmlint.facts.things import given
 from mmlint.facts.weaken import weakened
 from mmlint.kernel.entries import Step
 from mmlint.kernel.tables import Tables
 
 STATE_TEST = Step(name="state-test", role="check", calls=(), sinks=(), rule="PAT106")
 """Stands in for a test of a page, folio or entry that no row of the step tables says more about."""
+GIVEN_BACK = Step(name="given-back", role="release", calls=(), sinks=("",), rule="PAT110", scenario="LEAK1")
+"""Stands in for a release that only the name of the call tells of, or the body of a helper."""
 _STRONG = frozenset(
     {"pinned", "pte_same", "expected_count", "freeze", "seq", "interval_retry", "revalidate", "ksm", "exclusive"}
 )
@@ -123,6 +127,8 @@ class _Judge:
             beside = self._beside(act)
             if beside is None or self._region_gone(act) or self._was_taken(row):
                 continue
+            if row is GIVEN_BACK and self._about_gone(act):
+                continue
             if row.role == "release" and not {arg.root for arg in act.expr.args if arg.root} <= self._names_left:
                 continue
             there = self.sides.compared.pairs[id(beside)]
@@ -156,13 +162,31 @@ class _Judge:
             for gone in compared.removed
         )
 
+    def _about_gone(self, act: Act) -> bool:
+        """Whether the patch takes other calls about the same thing away, or adds one that gives it up."""
+        compared, keys = self.sides.compared, operands(act)
+        gone = (a for a in compared.removed if a is not act and a.expr.kind == "call" and a.word != act.word)
+        return any(keys & (operands(a) | target(a)) for a in gone) or any(
+            keys & operands(a) and (given(compared.after, a.word, a.expr) or a.word not in compared.before.words)
+            for a in compared.added
+            if a.expr.kind == "call"
+        )
+
     def _rows(self, act: Act) -> list[Step]:
         rows = [row for row in _done_by(self.sides.tables, act.word) if row.sinks]
+        if not rows and act.expr.kind == "call" and self._gives(act):
+            rows = [GIVEN_BACK]
         guard = self.sides.tables.guards.get(act.word)
         gate = not self.sides.change.patch.partial and self.gates.has(act)
         if guard is not None and guard.class_ not in _UNDECIDED and not gate:
             rows.append(STATE_TEST)
         return rows
+
+    def _gives(self, act: Act) -> bool:
+        before = self.sides.compared.before
+        if act.word != act.expr.value or act.word in self.sides.tables.gives_resource:
+            return False
+        return bool(given(before, act.word, act.expr)) or bool(given_by(before, act.expr).always)
 
     def _counts(self, act: Act, row: Step) -> bool:
         """Whether the act does the step: a test only where it decides something, a release only of what was taken."""

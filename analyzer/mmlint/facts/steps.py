@@ -17,11 +17,13 @@ from mmlint.frozen import dataclass
 
 _COMPARED = frozenset({"==", "!="})
 _FIELDS = frozenset({"mapping", "swap"})
+_LOOKUPS = frozenset({"page_folio", "xas_reload", "xa_load"})
+_SEQUENCE = re.compile(r"_seq$")
 _VALUES = ("_val", "_pfn", "_folio", "_page")
 _LEVELS = ("pte", "pmd", "pud", "p4d", "pgd")
 _SPIN = frozenset({"spin_lock", "spin_lock_nested", "spin_unlock"})
 _PTL = re.compile(r"ptl\w*$")
-NO_CALL = ("compare:", "field:", "flag:", "set:", "is:")
+NO_CALL = ("compare:", "field:", "flag:", "set:", "is:", "read:")
 """How the words begin that name no call: the words of one row of the tables do not stand in for each other."""
 _SILENT = ("WARN", "VM_WARN", "BUG", "VM_BUG", "trace_", "pr_", "lockdep_", "dump_", "printk", "pagealloc_")
 
@@ -107,6 +109,8 @@ class _Collector:
             for word in self._words(e, node):
                 use, tests = self._use(e, node)
                 yield Act(word, _canonical(e), e.names(), node, e, use, tests)
+            if e.kind == "assign" and e.args[1].kind == "field" and _SEQUENCE.search(e.args[1].value):
+                yield Act(f"read:{e.args[1].value}", e.key, e.names(), node, e, "bare")
             if e.kind == "assign" and e.value in ("=", "|=") and _is_mask(e.args[1]):
                 for flag in e.args[1].names():
                     if flag.isupper():
@@ -186,7 +190,8 @@ def _is_mask(e: Expr) -> bool:
 
 def _compared(e: Expr) -> Iterator[str]:
     for inner in e.walk():
-        if inner.kind == "call" and inner.value.endswith(_VALUES) and inner.value.startswith(_LEVELS):
+        entry = inner.kind == "call" and inner.value.endswith(_VALUES) and inner.value.startswith(_LEVELS)
+        if entry or (inner.kind == "call" and inner.value in _LOOKUPS):
             yield f"compare:{inner.value}"
             return
     for side in e.args:

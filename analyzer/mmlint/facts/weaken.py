@@ -65,6 +65,8 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
                 continue
             if row.only == "atomic" and not _in_atomic(compared.after, other.expr):
                 continue
+            if row.only == "nested" and not _inside_another(compared.after, other.expr):
+                continue
             if row.only == "batch" and not _narrowed(compared, act, other):
                 continue
             if row.only == "nonpresent" and not _nonpresent(compared.after, other):
@@ -122,6 +124,10 @@ def _in_atomic(function: Function, expr: Expr) -> bool:
     return call is not None and any(atomic(function, prop) for prop in locks(function).held(call))
 
 
+def _inside_another(function: Function, expr: Expr) -> bool:
+    return any(not held.gone for prop in locks(function).held(expr) for held in prop)
+
+
 def _flags(compared: Comparison) -> Iterator[Weaker]:
     rows = {row.calls[0]: row for row in compared.before.tables.steps.stronger.values() if row.calls[-1] == NOTHING}
     if not compared.before.has(*rows):
@@ -140,7 +146,9 @@ def _values(function: Function, act: Act) -> Iterator[FlagSet]:
 
 
 def _sets(function: Function, act: Act, flag: str) -> bool:
-    return any(flag in value.must for value in _values(function, act))
+    return any(flag in value.must for value in _values(function, act)) or any(
+        flag in arg.names() and arg.kind in ("name", "binary") for arg in act.expr.args
+    )
 
 
 def _lacks(function: Function, act: Act, flag: str) -> bool:

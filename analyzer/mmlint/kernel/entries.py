@@ -35,7 +35,8 @@ class SetEntry(Row):
 class Flush(Row):
     """A call that flushes the TLB.
 
-    `scope` is entry, page, range, mm, all, batched, gather or table (waits for lockless walkers).
+    `scope` is entry, page, range, mm, all, batched, gather, shared (only what was unshared) or table (waits for
+    lockless walkers).
 
     `clears`: it clears the entry too, in one step. `sync`: done when it returns.
     """

@@ -1,8 +1,10 @@
-"""PAT120 count-exchanged: a release is handed the number of pages asked for, and was handed the number taken.
+"""PAT120 count-exchanged: pages are given back, or written down, by another count than before.
 
 ## What it does
-Compares the calls that give pages back, directly or through a helper, before and after the patch. One that was handed
-what the taking call told (its result, or a variable that it fills) is handed what that call was asked for.
+Compares the calls that give pages back, directly or through a helper, before and after the patch, and the members in
+which a number of pages is kept. Where what the taking call told stood (its result, or a variable that it fills), what
+that call was asked for stands now; or the count of a release has lost a term, is 1 now, or is not the one any more that
+the call beside it counts by.
 
 ## Why it matters
 A taker may come back with fewer pages than it was asked for, or none. The rest of the array holds what was there
@@ -23,7 +25,7 @@ before: NULL at best, or pages that somebody else owns, whose pins are given up 
 ```
 
 ## Limits
-Only a plain variable for a plain variable; whether the two are equal on the way to the release is not asked.
+Nothing else in the expression may change; whether the two counts are equal on the way there is not asked.
 
 ## Sources
 mm/gup.c (pin_user_pages: "may be less than nr_pages"); Documentation/core-api/pin_user_pages.rst.
@@ -34,26 +36,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
-from mmlint.facts.overcount import exchanged
+from mmlint.facts.exchanged import Exchanged, exchanged
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PIN1
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
-    """Report each release with the wrong count."""
+    """Report each wrong count."""
     after = change.after
     for found in exchanged(change):
         assert after is not None
-        message = f"`{found.release.value}` gives back as many pages as were asked for, no longer `{found.was}`"
-        step = after.step(found.taking.line, f"`{found.taking.value}` may take fewer")
-        yield after.hit(found.release, message, steps=(step,), anchor=f"count {found.release.value} {found.was}")
+        taking = found.taking
+        steps = (after.step(taking.line, f"`{taking.value}` may take fewer"),) if taking is not None else ()
+        yield after.hit(found.expr, _says(found), steps=steps, anchor=f"count {found.was} {found.now}")
+
+
+def _says(found: Exchanged) -> str:
+    if found.taking is None:
+        return f"`{found.expr.value}` gives back `{found.now}`, no longer `{found.was}`"
+    if found.expr.kind == "assign":
+        return f"`{found.expr.args[0].key}` counts the pages asked for, no longer those taken (`{found.was}`)"
+    return f"`{found.expr.value}` gives back as many pages as were asked for, no longer `{found.was}`"
 
 
 RULE = Rule(
     code="PAT120",
     name="count-exchanged",
-    summary="a release is handed the number of pages asked for instead of the number taken",
+    summary="pages are given back, or written down, by another count than before",
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",

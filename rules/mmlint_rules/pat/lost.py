@@ -69,6 +69,8 @@ def shown(act: Act) -> str:
         return f"the NULL test of `{_cut(key.removesuffix(' == NULL').removesuffix(' != NULL'))}`"
     if word.startswith(("compare:", "field:")):
         return f"the comparison `{_cut(key)}`"
+    if word.startswith("read:"):
+        return f"the reading of `{word.removeprefix('read:')}`"
     if word.startswith("set:"):
         return f"setting `{word.removeprefix('set:')}`"
     if word.startswith("is:"):

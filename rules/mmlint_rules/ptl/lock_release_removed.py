@@ -3,7 +3,8 @@
 ## What it does
 Compares a function before and after a patch. Every way out gave the lock up before; after the patch one way keeps it,
 and no caller, callee or twin function releases it. Or a lock of the callers came back held (given up) on all ways out
-and on one of them no longer does. Or the release no longer fits the taking call (`_irq` for `_irqsave`), or nothing
+and on one of them no longer does. Or the release is gone from one arm of a branch, from which a way leads out or back
+to the taking of the lock. Or the release no longer fits the taking call (`_irq` for `_irqsave`), or nothing
 looks at the result of a trylock any more. Also reports a lock that the patch makes the function take or
 release twice. Covers every lock that the tables know: page-table locks, spinlocks, RCU, mutexes, rwsems, mmap_lock,
 MMU notifier ranges, lazy MMU mode.
@@ -41,6 +42,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.arms import kept_on_arms
 from mmlint.facts.balance import left_held, lost_releases
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.exits import changed_exits
@@ -90,6 +92,13 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             + ("came back with it" if way.gone else "gave it up"),
             steps=(after.step(after.line, f"`{after.name}` is entered with {what}"),),
             anchor=f"exit {way.lock.kind} {way.lock.key}",
+        )
+    for arm in kept_on_arms(change) if not (said or lost_releases(before, after) or changed_exits(change)) else ():
+        yield after.hit(
+            arm.start.expr or arm.start,
+            f"`{arm.release.value}` is gone here, and a way leads on with {describe(arm.kind, arm.key)}",
+            confidence=Confidence.MEDIUM,
+            anchor=f"arm {arm.release.key}",
         )
     old = {(found.kind, found.key, found.again) for found in twice(before)}
     for found in twice(after):

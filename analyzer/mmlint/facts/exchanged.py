@@ -1,0 +1,133 @@
+"""Counts of pages that a patch exchanges: the number asked for where the number taken was meant, or another number.
+
+A call that takes pages may come back with fewer than it was asked for; what is given back, and what is written down as
+taken, is counted by what it told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.function import Function, call_targets
+from mmlint.facts.giveback import RESOURCES, given_by
+from mmlint.facts.ir import Expr
+from mmlint.facts.steps import Act
+from mmlint.frozen import dataclass
+
+_NAME = re.compile(r"[A-Za-z_][\w.>-]*$")
+_MOST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """`expr` counted by `was` and counts by `now`. `taking` told the former and was asked for the latter, if that is
+    what they are.
+    """
+
+    expr: Expr
+    was: str
+    now: str
+    taking: Expr | None
+
+
+def exchanged(change: FunctionChange) -> list[Exchanged]:
+    """The counts that a patch exchanges for others, with no other change to the expression."""
+    compared = comparison(change)
+    if compared is None:
+        return []
+    pairs = list(_told_and_asked(compared.after))
+    return [*_asked_for(compared, pairs), *_other_count(compared, pairs)][:_MOST]
+
+
+def _told_and_asked(function: Function) -> Iterator[tuple[str, str, Expr]]:
+    """What a call of GUP, or one that gets an array and the address of a count, told and was asked for."""
+    targets = call_targets(function)
+    for name, calls in function.calls.items():
+        entry = function.tables.gup.get(name)
+        for _, call in calls:
+            target = targets.get(id(call))
+            if entry is not None and entry.nr is not None and entry.nr < len(call.args) and target is not None:
+                yield target.key, call.args[entry.nr].key, call
+            filled = [arg.args[0].key for arg in call.args if arg.kind == "unary" and arg.value == "&"]
+            for told in filled if entry is None else ():
+                yield from ((told, arg.key, call) for arg in call.args if _NAME.match(arg.key))
+
+
+def _asked_for(compared: Comparison, pairs: list[tuple[str, str, Expr]]) -> Iterator[Exchanged]:
+    """A statement in which what was told has become what was asked for."""
+    gone, fresh = _changed(compared)
+    for told, asked, taking in pairs:
+        if told == asked:
+            continue
+        name = re.compile(rf"(?<![\w>.]){re.escape(told)}\b")
+        for node in gone:
+            assert node.expr is not None
+            if not name.search(node.expr.key):
+                continue
+            wanted = name.sub(asked, node.expr.key)
+            for other in fresh:
+                if other.expr is not None and other.expr.key == wanted and _counts(compared, other.expr, taking):
+                    yield Exchanged(other.expr, told, asked, taking)
+
+
+def _changed(compared: Comparison) -> tuple[list[Node], list[Node]]:
+    """The statements on lines that the patch removes, and on those that it adds."""
+    standing = set(compared.lines.values())
+    gone = [n for n in compared.before.cfg.order if n.expr is not None and n.line not in compared.lines]
+    fresh = [n for n in compared.after.cfg.order if n.expr is not None and n.line not in standing]
+    return gone, fresh
+
+
+def _counts(compared: Comparison, expr: Expr, taking: Expr) -> bool:
+    """A release of the array, or an assignment to a member: what is written down for later."""
+    if expr.kind == "assign":
+        return expr.args[0].kind == "field"
+    keys = {arg.key for arg in taking.args}
+    return any(_gives_pages(compared.after, call) and keys & {arg.key for arg in call.args} for call in expr.calls())
+
+
+def _gives_pages(function: Function, call: Expr) -> bool:
+    return not given_by(function, call).always.isdisjoint(RESOURCES.values())
+
+
+def _other_count(compared: Comparison, pairs: list[tuple[str, str, Expr]]) -> Iterator[Exchanged]:
+    """A release whose count lost a term, became one, or is not the one that the call beside it goes on counting by."""
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if now is None or act.key == now.key or act.expr.kind != "call" or now.expr.kind != "call":
+            continue
+        was, new = _differ(act, now)
+        if was is None or new is None or not _gives_pages(compared.before, act.expr):
+            continue
+        if any(told == new.key and asked == was.key for told, asked, _ in pairs):
+            continue
+        if any(told == was.key and asked == new.key for told, asked, _ in pairs):
+            continue
+        lost = was.kind == "binary" and was.value == "-" and new.key == was.args[0].key
+        if lost or (new.key == "1" and was.kind != "num") or _counted_beside(compared, act, was.key):
+            yield Exchanged(now.expr, was.key, new.key, None)
+
+
+def _differ(act: Act, now: Act) -> tuple[Expr | None, Expr | None]:
+    """The one argument that differs."""
+    if len(act.expr.args) != len(now.expr.args):
+        return None, None
+    pairs = [(a, b) for a, b in zip(act.expr.args, now.expr.args, strict=True) if a.key != b.key]
+    return pairs[0] if len(pairs) == 1 and pairs[0][0] is not act.expr.args[0] else (None, None)
+
+
+def _counted_beside(compared: Comparison, act: Act, count: str) -> bool:
+    """Whether a call of the same block is handed the count, before and after the patch."""
+    return any(
+        other.expr.kind == "call"
+        and other.use == "bare"
+        and other is not act
+        and count in {arg.key for arg in other.expr.args}
+        and id(other) in compared.still
+        and other.node.id in {t.id for t, _ in act.node.succ} | {p.id for p in act.node.pred}
+        for other in compared.old
+    )

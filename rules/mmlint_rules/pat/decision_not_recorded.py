@@ -1,0 +1,66 @@
+"""PAT122 decision-not-recorded: a variable that decides what follows is not set on one way any more.
+
+## What it does
+Compares each function before and after the patch. On one way a variable was set to a constant; after the patch the rest
+of that way is still there, the variable comes along it with another constant, and a branch further on reads it. The
+same for what a parameter points to: the caller is not told any more.
+
+## Why it matters
+`count_increased = false` before a retry says that the reference is gone. Without it the next round takes itself for the
+owner and puts the page a second time.
+
+## Bad
+```diff
+                put_page(p);
+-		count_increased = false;
+                goto try_again;
+```
+
+## Good
+```diff
+-	bool done = false;
++	bool done;
+
+        done = false;
+```
+
+## Limits
+Constants only; silent where the variable may have any value there, and where it has the same one anyway.
+
+## Sources
+mm/memory-failure.c get_any_page; mm/huge_memory.c zap_huge_pmd; mm/gup.c fixup_user_fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.unheard import unwritten
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import PUT1
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report each way on which the variable keeps what it had."""
+    after = change.after
+    for found in unwritten(change):
+        if after is None or found.node.expr is None:
+            continue
+        message = f"`{found.variable}` is not set to `{found.value}` any more on this way"
+        steps = (after.step(found.reader.line, "it is read here"),) if found.reader is not found.node else ()
+        anchor = f"unwritten {found.variable} {found.value}"
+        yield after.hit(found.node.expr, message, steps=steps, anchor=anchor)
+
+
+RULE = Rule(
+    code="PAT122",
+    name="decision-not-recorded",
+    summary="a variable that decides what follows is not set on one way any more",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=PUT1,
+)
