@@ -68,7 +68,7 @@ def match(prop: Prop, kind: str, key: str, mapped: str) -> Held | None:
     """The held lock that a release of `key` means: the same name, the mapping's, or the only one of its kind."""
     mine = [h for h in prop if not h.gone and family(h.kind) == family(kind)]
     for held in sorted(mine, key=lambda h: -h.line):
-        if key and held.key == key:
+        if held.key == key and (key or not held.map):
             return held
     for held in mine:
         if mapped and held.map and (held.map == mapped or _same_pointer(held.map, mapped)):
