@@ -311,6 +311,13 @@ def _work_tree(path: str) -> str:
     return str(next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here))
 
 
+def compared(old: list[Finding], new: list[Finding]) -> tuple[list[Finding], list[Finding], list[Finding]]:
+    """(new, kept, gone): the findings of two trees, matched though they moved or variables were renamed."""
+    from mmlint.engine import compare
+
+    return compare(old, new)
+
+
 def patch_steps(patch: str, root: str) -> str:
     """Both sides of each function that a patch changes, step by step: what is matched, what is left over, what is lost.
 

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
 from mmlint import __version__
-from mmlint.finding import Confidence, Finding, Report, Severity, Simulation
+from mmlint.audit.maintainers import Subsystems
+from mmlint.audit.plot import bars
+from mmlint.finding import Confidence, Finding, Origin, Report, Severity, Simulation
 from mmlint.output import Context
 from mmlint.output.text import plain, plural
 from mmlint.output.witness import witness
 from mmlint.rule import FAMILIES
 
 _AROUND = 3
+_BARS = 25
+"""Subsystems in the picture; the table has them all."""
 _HERE = Path(__file__).parent
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
-def render(report: Report, _context: Context) -> str:
-    """The whole page."""
+def render(report: Report, _context: Context, maintainers: str = "", trees: Sequence[str] = ("findings",)) -> str:
+    """The whole page; `trees` are the names of the tree and of the one that it is held against.
+
+    `maintainers` is the text of the tree's MAINTAINERS.
+    """
+    subsystems = Subsystems(maintainers)
     style = (_HERE / "page.css").read_text(encoding="utf-8")
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     proofs = _proofs(report.findings)
@@ -33,9 +41,11 @@ def render(report: Report, _context: Context) -> str:
         f"<h1>mmlint audit</h1><p>{_summary(report)}</p>",
         *(f"<p>{_text(note)}</p>" for note in report.notes),
         *_problems(report),
-        *_overview(report.findings),
-        *_filter(report.findings),
-        *(row for finding in report.findings for row in _finding(finding, report, proofs)),
+        *_overview(report.findings, subsystems),
+        *_releases(report, subsystems, trees),
+        *_filter(report.findings, subsystems),
+        *(row for finding in report.findings for row in _finding(finding, report, proofs, subsystems)),
+        *_gone(report.fixed),
         *(row for simulation, number in proofs.items() for row in _proof(simulation, number)),
         f"<script>\n{script}</script></body></html>",
     ]
@@ -59,15 +69,40 @@ def _problems(report: Report) -> list[str]:
     return ["<h2>Not read</h2><ul>", *items, "</ul>"] if items else []
 
 
-def _overview(findings: list[Finding]) -> list[str]:
+def _releases(report: Report, subsystems: Subsystems, trees: Sequence[str]) -> list[str]:
+    """Findings by subsystem, of the tree that it is held against as well."""
+    now = Counter(subsystems.of(finding.path) for finding in report.findings)
+    before = Counter(subsystems.of(f.path) for f in (*report.fixed, *report.findings) if f.origin is not Origin.NEW)
+    several = len(trees) > 1
+    names = sorted(now | (before if several else now), key=lambda name: (-now[name], -before[name], name))[:_BARS]
+    rows = [(name, (before[name], now[name]) if several else (now[name],)) for name in names]
+    picture = bars([*reversed(trees)], rows)
+    return [picture] if picture else []
+
+
+def _gone(findings: list[Finding]) -> list[str]:
+    if not findings:
+        return []
+    places = (
+        f"<li>{_text(f.code)} {_text(f.path)}:{f.line}: {_text(f.message)}"
+        f"{''.join(f' ({_text(note)})' for note in f.notes)}</li>"
+        for f in findings
+    )
+    return ["<h2>Gone</h2><ul>", *places, "</ul>"]
+
+
+def _overview(findings: list[Finding], subsystems: Subsystems) -> list[str]:
     family = Counter(finding.code[:3] for finding in findings)
     folder = Counter("/".join(finding.path.split("/")[:-1][:2]) or "." for finding in findings)
+    sure = Counter(finding.confidence.value for finding in findings)
     level = Counter(finding.severity.value for finding in findings)
     named = {letters: f"{letters}: {FAMILIES.get(letters, 'suppressions')}" for letters in family}
     return [
         "<h2>Overview</h2>",
         *_table("Severity", Counter({word: level[word] for word in Severity if level[word]})),
         *_table("Family", Counter({named[letters]: count for letters, count in family.items()})),
+        *_table("Confidence", Counter({word: sure[word] for word in Confidence if sure[word]})),
+        *_table("Subsystem", Counter(subsystems.of(finding.path) for finding in findings)),
         *_table("Folder", folder),
     ]
 
@@ -81,13 +116,15 @@ def _table(title: str, counts: Counter[str]) -> list[str]:
     ]
 
 
-def _filter(findings: list[Finding]) -> list[str]:
+def _filter(findings: list[Finding], subsystems: Subsystems) -> list[str]:
     return [
         "<h2>Findings</h2>",
         '<form><input name="text" type="search" placeholder="path, function, rule, words" aria-label="Search">',
         *_choice("severity", Severity),
         *_choice("confidence", Confidence),
         *_choice("family", sorted({finding.code[:3] for finding in findings})),
+        *_choice("subsystem", sorted({subsystems.of(finding.path) for finding in findings})),
+        *_choice("origin", sorted({finding.origin.value for finding in findings})),
         '<output name="shown"></output></form>',
     ]
 
@@ -97,12 +134,14 @@ def _choice(name: str, words: Iterable[str]) -> list[str]:
     return [f'<select name="{name}" aria-label="{name}"><option value="">any {name}</option>', *options, "</select>"]
 
 
-def _finding(finding: Finding, report: Report, proofs: dict[Simulation, int]) -> list[str]:
+def _finding(finding: Finding, report: Report, proofs: dict[Simulation, int], subsystems: Subsystems) -> list[str]:
     about = {
         "code": finding.code,
         "severity": finding.severity.value,
         "confidence": finding.confidence.value,
         "family": finding.code[:3],
+        "subsystem": subsystems.of(finding.path),
+        "origin": finding.origin.value,
         "fingerprint": finding.fingerprint,
     }
     data = " ".join(f'data-{name}="{_text(value)}"' for name, value in about.items())
@@ -154,7 +193,10 @@ def _proof(simulation: Simulation, number: int) -> list[str]:
     rows.append(f'<section id="proof-{number}"><h3>{_text(simulation.scenario)}</h3>')
     rows.append(f"<p><code>{_text(simulation.command)}</code>, tested by <code>{_text(simulation.test)}</code></p>")
     if played.turns:
+        rows.append('<p class="stepper"><button data-step="-1">Back</button><button data-step="1">Step</button></p>')
         rows.append("<table><tr><th>CPU</th><th>Step</th></tr>")
-        rows += [f"<tr><td>{_text(turn.cpu)}</td><td>{_text(turn.text)}</td></tr>" for turn in played.turns]
+        rows += [
+            f'<tr class="turn"><td>{_text(turn.cpu)}</td><td>{_text(turn.text)}</td></tr>' for turn in played.turns
+        ]
         rows.append(f"</table><p>{_text(played.verdict)}</p>")
     return [*rows, "</section>"]

@@ -16,14 +16,21 @@ if TYPE_CHECKING:
     from mmlint.settings import Settings
 
 
+@dataclass(frozen=True)
 class Page(Writer):
-    """The HTML report, which only an audit writes."""
+    """The HTML report, which only an audit writes; `trees` are the folders that it is about."""
+
+    trees: tuple[str, ...] = ()
 
     def render(self, report: Report, context: Context) -> str:
         """The page."""
         from mmlint.audit.page import render
 
-        return render(report, context)
+        try:
+            maintainers = Path(self.trees[0], "MAINTAINERS").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            maintainers = ""
+        return render(report, context, maintainers, [Path(tree).resolve().name for tree in self.trees])
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,8 @@ class Audit(Options):
     trees: list[str] | None = argument("The kernel tree.", "TREE")
     html: str | None = flag("Write a page to read and filter (a folder gets index.html).", metavar="FILE")
     sarif: str | None = flag("Write SARIF.", metavar="FILE")
+    against: str | None = flag("Tell what is new, the same and gone since another tree.", metavar="TREE")
+    git: str | None = flag("Say which commit of A..B (the tree stands at B) brought or removed what.", metavar="RANGE")
     no_cache: bool = flag("Use and keep no results of earlier runs.")
 
     def outputs(self) -> list[tuple[Writer, str]]:
@@ -42,7 +51,8 @@ class Audit(Options):
             chosen = [(WRITERS["concise"], "")]
         if self.html:
             page = Path(self.html)
-            chosen.append((Page("", "a page"), str(page / "index.html" if page.is_dir() else page)))
+            trees = (*(self.trees or ())[:1], *((self.against,) if self.against else ()))
+            chosen.append((Page("", "a page", trees=trees), str(page / "index.html" if page.is_dir() else page)))
         if self.sarif:
             chosen.append((WRITERS["sarif"], self.sarif))
         return chosen
@@ -57,6 +67,8 @@ def audit(options: Audit) -> None:
     trees = options.trees or []
     if len(trees) != 1:
         fail("audit: name one kernel tree")
+    if options.against and options.git:
+        fail("audit: --against compares with a tree, --git with commits; give one of them")
     if options.profile:
         fail("audit: --profile measures one process, and an audit works in several; try it with `mmlint check DIR`")
     tree = trees[0]
@@ -65,6 +77,7 @@ def audit(options: Audit) -> None:
     def analysis(settings: Settings, bar: api.Progress | None) -> Report:
         from mmlint import kept
         from mmlint.api import own_tables
+        from mmlint.audit.history import against, tell_commits
         from mmlint.audit.run import audit as whole
         from mmlint.kernel.tables import tables
 
@@ -73,6 +86,11 @@ def audit(options: Audit) -> None:
         done = whole(tree, settings, names, folder=folder, progress=bar)
         if not machine and not options.quiet and not done.report.errors:
             complain(f"{done.analysed} files analysed, {done.passed - done.analysed} as known from earlier runs")
+        if options.against:
+            past = whole(options.against, settings, names, folder=folder, progress=bar)
+            against(done.report, past.report, Path(options.against).name)
+        if options.git:
+            tell_commits(done.report, tree, options.git, settings)
         return done.report
 
     run("audit", options, analysis)

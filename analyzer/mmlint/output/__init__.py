@@ -46,6 +46,7 @@ WRITERS = {
     "markdown": Writer("markdown", "for a pull request comment or a wiki page"),
     "json": Writer("json_report", "one object; the stable format for programs"),
     "jsonl": Writer("jsonl", "one finding a line, as in `json`"),
+    "csv": Writer("csv_table", "one finding a row, for spreadsheets"),
     "sarif": Writer("sarif", "SARIF 2.1.0, for GitHub code scanning and viewers"),
     "github": Writer("github", "workflow commands: annotations on a GitHub pull request"),
     "gitlab": Writer("gitlab", "GitLab code quality report"),

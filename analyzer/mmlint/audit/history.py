@@ -1,0 +1,58 @@
+"""How a tree came to its findings: against another tree, and commit by commit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from mmlint.api import check_patches, compared
+from mmlint.finding import Finding, Origin, PatchRef, Report
+from mmlint.output.text import plural
+from mmlint.settings import Settings
+
+_Key = tuple[str, str]
+
+
+def against(report: Report, old: Report, name: str) -> None:
+    """Tell apart what is new in `report`, what `old` (the audit of `name`) has as well, and what only `old` has.
+
+    Findings are the same where rule, function and text are, also when they moved or variables were renamed.
+    """
+    brought, kept, gone = compared(old.findings, report.findings)
+    new = {id(finding) for finding in brought}
+    report.findings = [f.with_origin(Origin.NEW if id(f) in new else Origin.PRE_EXISTING) for f in report.findings]
+    report.fixed = sorted((f.with_origin(Origin.FIXED) for f in gone), key=lambda f: f.sort_key)
+    report.errors += old.errors
+    report.interrupted |= old.interrupted
+    for path, lines in old.sources.items():
+        report.sources.setdefault(path, lines)
+    report.notes.append(f"against {name}: {len(gone)} gone, {len(brought)} new, {len(kept)} the same")
+
+
+def tell_commits(report: Report, root: str, revisions: str, settings: Settings) -> None:
+    """Say of each finding which commit of `A..B` brought it, and list what commits removed. The tree stands at B."""
+    walked = check_patches([], replace(settings, show_preexisting=False), tree=root, git=revisions)
+    report.errors += walked.errors
+    report.interrupted |= walked.interrupted
+    brought = {_key(finding): finding.patch for finding in walked.findings if finding.patch is not None}
+    report.findings = [_told(finding, brought.get(_key(finding))) for finding in report.findings]
+    here = Counter(map(_key, report.findings))
+    removed = {_key(finding): finding for finding in walked.fixed}
+    gone = [finding for key, finding in removed.items() if not here[key]]
+    report.fixed = sorted((_noted(f, f.patch, "removed") for f in gone), key=lambda f: f.sort_key)
+    count = sum(finding.origin is Origin.NEW for finding in report.findings)
+    report.notes.append(f"in {revisions}: {plural(len(gone), 'finding')} removed, {count} brought")
+
+
+def _key(finding: Finding) -> _Key:
+    return (finding.path, finding.fingerprint)
+
+
+def _told(finding: Finding, patch: PatchRef | None) -> Finding:
+    if patch is None:
+        return finding.with_origin(Origin.PRE_EXISTING)
+    return _noted(finding.with_origin(Origin.NEW, patch), patch, "brought")
+
+
+def _noted(finding: Finding, patch: PatchRef | None, what: str) -> Finding:
+    return replace(finding, notes=(*finding.notes, f"{what} by {patch.subject}")) if patch is not None else finding
