@@ -192,7 +192,7 @@ def find(word: str) -> Rule | None:
 # ----------------------------------------------------------------- late rules
 
 _CHECKS = ("check", "compare", "check_patch")
-_PLAIN = ("code", "name", "summary", "since", "tokens", "partial", "instead_of", "status", "module")
+_PLAIN = ("code", "name", "summary", "since", "tokens", "shape", "partial", "instead_of", "status", "module")
 _Row = dict[str, Any]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from mmlint.audit.files import sources
 from mmlint.audit.interest import interest
 from mmlint.kernel.tables import tables
-from mmlint.rule import find, load
+from mmlint.rule import _PLAIN, Rule, find, load
 
 WANTED = interest(load(), tables())
 
@@ -74,3 +75,8 @@ def test_links_and_other_programs_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "mm/link.c").symlink_to("a.c")
     (tmp_path / "loop").symlink_to(tmp_path)
     assert sources(str(tmp_path)) == ["drivers/tools/b.h", "mm/a.c"]
+
+
+def test_a_rule_that_is_loaded_late_is_known_as_whole() -> None:
+    there = {"severity", "confidence", "scenario", "check", "compare", "check_patch", "needs"}
+    assert {field.name for field in fields(Rule)} - there == set(_PLAIN)
