@@ -93,10 +93,16 @@ def lost_releases(before: Function, after: Function) -> list[Lost]:
         if name not in dropped or name in found or passed:
             continue
         drops = contract.releases(after).get(site, [])
-        ways = [e[0] for e in fresh if not bypasses(after, new, site, e[0], drops, ours=True)]
+        always = _always_left(new, name)
+        ways = [e[0] for e in fresh if always or not bypasses(after, new, site, e[0], drops, ours=True)]
         if ways and not contract.caller_releases(after):
             found[name] = Lost(held, ways[0], dropped[name])
     return list(found.values())
+
+
+def _always_left(facts: LockFacts, name: tuple[str, str]) -> bool:
+    """Whether every way out leaves a lock held."""
+    return all(any((h.kind, h.key) == name and not h.gone for h in prop) for _, prop, _, _ in facts.flow.returns)
 
 
 def _drop_lines(function: Function) -> dict[tuple[str, str], int]:

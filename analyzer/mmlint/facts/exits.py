@@ -47,6 +47,8 @@ def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iter
     if name not in owed_by(after) and not visible_to_callers(after, held):
         return
     old, new = _ways(before, name), _ways(after, name)
+    if len({gone for ways in old.values() for _, gone in ways}) == 1:
+        old, new = _merged(old), _merged(new)
     for value, ways in sorted(old.items(), key=lambda each: each[0] or ""):
         states = {gone for _, gone in ways}
         if len(states) != 1:
@@ -56,6 +58,11 @@ def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iter
         if other:
             yield ChangedExit(held, other[0], not was_gone)
             return
+
+
+def _merged(ways: _Ways) -> _Ways:
+    """The ways out without a look at their results."""
+    return {None: [way for found in ways.values() for way in found]}
 
 
 def _ways(function: Function, name: _Name) -> _Ways:
