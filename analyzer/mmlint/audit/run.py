@@ -20,7 +20,7 @@ from mmlint.audit.files import sources
 from mmlint.audit.interest import Names, interest
 from mmlint.audit.scan import digest, headers, scan
 from mmlint.audit.store import Seen, Store
-from mmlint.audit.workers import analyse
+from mmlint.audit.workers import Where, analyse
 from mmlint.finding import InputError, Report
 from mmlint.frozen import dataclass
 from mmlint.inputs.tree import FolderTree, TreeError
@@ -42,23 +42,35 @@ class Audit:
 
 
 def audit(
-    root: str, settings: Settings, names: Names, *, folder: Path | None = None, progress: Progress | None = None
+    root: str,
+    settings: Settings,
+    names: Names,
+    *,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    executor: Where | None = None,
 ) -> Audit:
-    """Audit the tree at `root`. `names` are the kernel tables; `folder` keeps results between runs, None keeps none."""
+    """Audit the tree at `root`. `names` are the kernel tables; `folder` keeps results between runs, None keeps none.
+
+    Files are analysed by processes of this machine, or by what `executor` gives.
+    """
     started = time.monotonic()
     try:
         tree = FolderTree(root)
     except TreeError as error:
         return Audit(Report(errors=[InputError("", f"{error}; name a kernel tree")]))
     with closing(Store(str(tree.root), folder)) as store:
-        done = _Run(tree, settings, store, progress).run(names)
+        done = _Run(tree, settings, store, progress, executor).run(names)
     done.report.stats.seconds = time.monotonic() - started
     apply_policy(done.report, settings)
     return done
 
 
 class _Run:
-    def __init__(self, tree: FolderTree, settings: Settings, store: Store, progress: Progress | None) -> None:
+    def __init__(
+        self, tree: FolderTree, settings: Settings, store: Store, progress: Progress | None, executor: Where | None
+    ) -> None:
+        self.executor = executor
         self.tree, self.settings, self.store, self.progress = tree, settings, store, progress
         self.root = str(tree.root)
         self.jobs = settings.jobs or min(os.cpu_count() or 1, 8)
@@ -100,7 +112,7 @@ class _Run:
         if self.progress is not None:
             self.progress.start(len(waiting), "files", so_far)
         try:
-            with closing(analyse(self.root, waiting, self.settings, self.jobs)) as results:
+            with closing(analyse(self.root, waiting, self.settings, self.jobs, self.executor)) as results:
                 for name, part in results:
                     part.sources.clear()
                     self.parts[name] = part

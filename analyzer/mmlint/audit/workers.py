@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import groupby
 from typing import TypeVar
 
@@ -17,6 +17,8 @@ _CHUNK = 8
 _TRIES = 3
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
+Where = Callable[[], AbstractContextManager[Executor]]
+"""Where work is done, other than in processes of this machine."""
 
 
 @contextmanager
@@ -30,7 +32,10 @@ def pool(jobs: int) -> Iterator[Executor]:
 
 
 def steadily(
-    jobs: int, chunks: Sequence[Chunk], begin: Callable[[Executor, Sequence[Chunk]], Generator[Result, None, None]]
+    jobs: int,
+    chunks: Sequence[Chunk],
+    begin: Callable[[Executor, Sequence[Chunk]], Generator[Result, None, None]],
+    executor: Where | None = None,
 ) -> Generator[Result, None, None]:
     """The results of chunks in their order. Workers that die are replaced, and what they had is done again.
 
@@ -39,7 +44,8 @@ def steadily(
     done = failures = 0
     while done < len(chunks):
         try:
-            with pool(min(jobs, len(chunks) - done)) as workers, closing(begin(workers, chunks[done:])) as results:
+            place = executor() if executor is not None else pool(min(jobs, len(chunks) - done))
+            with place as workers, closing(begin(workers, chunks[done:])) as results:
                 for result in results:
                     done += 1
                     failures = 0
@@ -51,11 +57,11 @@ def steadily(
 
 
 def analyse(
-    root: str, names: Sequence[str], settings: Settings, jobs: int
+    root: str, names: Sequence[str], settings: Settings, jobs: int, executor: Where | None = None
 ) -> Generator[tuple[str, Report], None, None]:
     """Each file with its report, in order. Raises BrokenProcessPool when workers die three times without a result."""
     chunks = _chunks(names)
-    results = steadily(jobs, chunks, lambda workers, left: run_chunks(workers, root, left, settings, None))
+    results = steadily(jobs, chunks, lambda workers, left: run_chunks(workers, root, left, settings, None), executor)
     with closing(results):
         for chunk, reports in zip(chunks, results, strict=True):
             yield from zip(chunk, reports, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from mmlint.output import WRITERS, Context, Writer
 
 if TYPE_CHECKING:
     from mmlint import api
+    from mmlint.audit.workers import Where
     from mmlint.settings import Settings
 
 
@@ -42,6 +44,8 @@ class Audit(Options):
     sarif: str | None = flag("Write SARIF.", metavar="FILE")
     against: str | None = flag("Tell what is new, the same and gone since another tree.", metavar="TREE")
     git: str | None = flag("Say which commit of A..B (the tree stands at B) brought or removed what.", metavar="RANGE")
+    executor: str = flag("Where files are analysed.", metavar="processes|dask", default="processes")
+    scheduler: str | None = flag("The scheduler of a dask cluster, such as tcp://10.0.0.1:8786.", metavar="ADDR")
     no_cache: bool = flag("Use and keep no results of earlier runs.")
 
     def outputs(self) -> list[tuple[Writer, str]]:
@@ -69,6 +73,7 @@ def audit(options: Audit) -> None:
         fail("audit: name one kernel tree")
     if options.against and options.git:
         fail("audit: --against compares with a tree, --git with commits; give one of them")
+    where = _executor(options)
     if options.profile:
         fail("audit: --profile measures one process, and an audit works in several; try it with `mmlint check DIR`")
     tree = trees[0]
@@ -83,17 +88,30 @@ def audit(options: Audit) -> None:
 
         names = own_tables(settings.tables) or tables()
         folder = None if options.no_cache else Path(kept.folder())
-        done = whole(tree, settings, names, folder=folder, progress=bar)
+        done = whole(tree, settings, names, folder=folder, progress=bar, executor=where)
         if not machine and not options.quiet and not done.report.errors:
             complain(f"{done.analysed} files analysed, {done.passed - done.analysed} as known from earlier runs")
         if options.against:
-            past = whole(options.against, settings, names, folder=folder, progress=bar)
+            past = whole(options.against, settings, names, folder=folder, progress=bar, executor=where)
             against(done.report, past.report, Path(options.against).name)
         if options.git:
             tell_commits(done.report, tree, options.git, settings)
         return done.report
 
     run("audit", options, analysis)
+
+
+def _executor(options: Audit) -> Where | None:
+    """What gives the workers, None for processes of this machine."""
+    if options.executor == "processes":
+        return None
+    if options.executor != "dask":
+        fail(f"--executor {options.executor}: processes or dask")
+    if not options.scheduler:
+        fail("--executor dask: name a scheduler with --scheduler ADDR")
+    from mmlint.audit.cluster import cluster
+
+    return partial(cluster, options.scheduler)
 
 
 def _outputs(options: Audit) -> list[tuple[Writer, str]]:
