@@ -40,6 +40,51 @@ def test_a_removed_step_is_reported_once(code: str, tmp_path: Path) -> None:
     assert found == [code]
 
 
+SECTION = """
+static void refile(struct block_list *list, struct block *block)
+{
+	block->spare = kmalloc(64, GFP_KERNEL);
+}
+
+void refile_all(struct block_list *list, struct block *a, struct block *b)
+{
+	spin_lock(&list->lock);
+	refile(list, a);
+%s	spin_unlock(&list->lock);
+}
+"""
+
+
+def findings_of(old: str, new: str, tmp_path: Path) -> list[tuple[str, int, list[str]]]:
+    """Code, line and last steps of what a patch from one text to another brings."""
+    tree = tmp_path / "mm"
+    tree.mkdir()
+    (tree / "x.c").write_text(old, encoding="utf-8")
+    diff = "".join(unified_diff(old.splitlines(True), new.splitlines(True), "a/mm/x.c", "b/mm/x.c"))
+    words = ["patch", "-", "--tree", str(tmp_path), "--isolated", "--select", "PTL101", "--output", "json"]
+    result = CliRunner().invoke(app, words, input=f"diff --git a/mm/x.c b/mm/x.c\n{diff}")
+    found = [f for f in json.loads(result.stdout)["findings"] if f["origin"] == "new"]
+    return [(f["severity"], f["line"], [s["message"] for s in f["steps"]]) for f in found]
+
+
+def test_two_calls_in_one_section_are_one_finding_with_both_places(tmp_path: Path) -> None:
+    new = SECTION % "\trefile(list, b);\n"
+    found = findings_of(SECTION.replace("\trefile(list, a);\n%s", ""), new, tmp_path)
+    assert [(severity, line) for severity, line, _ in found] == [("error", 10)]
+    assert found[0][2][-1].startswith("the same here: `refile` may sleep")
+
+
+def test_a_second_call_is_new_where_the_first_was_there_before(tmp_path: Path) -> None:
+    found = findings_of(SECTION % "", SECTION % "\trefile(list, b);\n", tmp_path)
+    assert [(severity, line) for severity, line, _ in found] == [("error", 11)]
+
+
+def test_a_sleep_that_is_certain_now_is_new_where_it_was_only_possible(tmp_path: Path) -> None:
+    sure = SECTION % ""
+    possible = sure.replace("\tblock->spare", "\tif (slab_is_available())\n\t\tblock->spare")
+    assert [(severity, line) for severity, line, _ in findings_of(possible, sure, tmp_path)] == [("error", 10)]
+
+
 def test_rules_stand_in_for_comparing_rules_only() -> None:
     rules = {rule.code: rule for rule in load()}
     for rule in rules.values():

@@ -121,10 +121,13 @@ def blocking_tests(facts: Facts) -> list[str]:
 
 
 def callers_know(function: Function, node: Node) -> bool:
-    """Whether a node is reached only where the last reference went, or in a context that the function asks for.
+    """Whether a node is reached only where the last reference went, in a context that the function asks for, or for one
+    kind of the objects that it is given.
 
-    A caller may know that its own reference was not the last one, and does know in which context it is.
+    A caller may know that its own reference was not the last one, and does know its context and its objects.
     """
+    if any(_one_kind(function, test, node) for test in function.cfg.order if test.kind == "switch"):
+        return True
     order = reach(function) if _asks(function) else None
     return order is not None and any(
         test.kind == "branch"
@@ -133,6 +136,15 @@ def callers_know(function: Function, node: Node) -> bool:
         and order.chosen(test, node) is not None
         for test in function.cfg.order
     )
+
+
+def _one_kind(function: Function, test: Node, node: Node) -> bool:
+    """Whether a node is reached through one named arm alone of a switch over a field of a parameter."""
+    if test.expr is None or test.expr.kind != "field" or test.expr.root not in function.params:
+        return False
+    order = reach(function)
+    arms = {target.id: label for target, label in test.succ if target is node or order.before(target, node)}
+    return len(arms) == 1 and "default" not in arms.values() and order.before(test, node)
 
 
 def _asks(function: Function) -> bool:

@@ -50,10 +50,16 @@ _PAGES = ("folio reference", "page pin", "GUP page reference")
 
 
 def check(function: Function) -> Iterator[Hit]:
-    """Report each error exit that keeps a page, once for each taking call and exit."""
+    """Report each error exit that keeps a page; what else the same exit keeps has the same cause."""
     for leak in leaks(function):
         if leak.resource in _PAGES and leak.fails:
-            yield function.hit(leak.exit, _says(leak), steps=_steps(function, leak), anchor=f"{leak.take.key} kept")
+            yield function.hit(
+                leak.exit,
+                _says(leak),
+                steps=_steps(function, leak),
+                anchor=f"{leak.take.key} kept",
+                cause=f"{function.name}: exit in line {leak.exit.line}",
+            )
 
 
 def _says(leak: Leak) -> str:
