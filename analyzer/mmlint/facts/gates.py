@@ -12,6 +12,7 @@ from functools import cached_property
 
 from mmlint.facts.about import settled_by, target
 from mmlint.facts.cfg import Node
+from mmlint.facts.change import FunctionChange
 from mmlint.facts.covers import Covers, Sides
 from mmlint.facts.function import Function, fact
 from mmlint.facts.gains import ACCESSORS
@@ -66,6 +67,8 @@ class Gates:
         row = next((row for row in self.rows if not asked.isdisjoint(row.calls)), None)
         fresh = any(act.expr.kind == "call" and act.word not in compared.before.words for act in compared.added)
         for act in compared.removed if row is not None and not fresh else ():
+            if self._converted(act.word):
+                continue
             if act.expr.kind == "call" and act.word not in compared.after.words and (act.tests or act.use == "return"):
                 assert row is not None
                 yield Loss(row, act, answer, "removed")
@@ -117,16 +120,7 @@ class Gates:
         return found
 
     def _converted(self, word: str) -> bool:
-        """Whether the patch takes the test out of many functions, or takes the test itself away."""
-        lost = 0
-        for other in self.sides.change.patch.changes:
-            before = other.before
-            if before is None or word not in before.words:
-                continue
-            if before.name == word and other.after is None:
-                return True
-            lost += other.after is None or word not in other.after.words
-        return lost >= _MANY
+        return converted(self.sides.change, word)
 
     def _opened(self, act: Act, gone: list[Node], row: Step, asked: frozenset[str]) -> Loss | None:
         """The first thing guarded that stands without the gate now."""
@@ -280,6 +274,19 @@ class Gates:
         ):
             return None
         return None if self.covers.covered(act, row, before, there) else Loss(row, act, there, "removed")
+
+
+def converted(change: FunctionChange, word: str) -> bool:
+    """Whether a patch takes a call out of many functions, or takes the called function itself away."""
+    lost = 0
+    for other in change.patch.changes:
+        before = other.before
+        if before is None or word not in before.words:
+            continue
+        if before.name == word and other.after is None:
+            return True
+        lost += other.after is None or word not in other.after.words
+    return lost >= _MANY
 
 
 @fact

@@ -28,6 +28,7 @@ _PART = re.compile(r"\[| \+ ")
 """An element of an array, or what begins with one: each release is about another part of it."""
 _CODE = re.compile(r"-?[A-Z0-9_]+$")
 _MOST = 8
+_NO_THING = frozenset({"NULL", "0", "ERR_PTR", "PTR_ERR", "PTR_ERR_OR_ZERO"})
 
 NOTHING, GIVEN, HELD, TWICE, PASSED = -1, 0, 1, 2, 3
 """Never taken (or known to be NULL), given up, held, held with one reference more, handed on."""
@@ -304,7 +305,7 @@ class _Tracker:
     def _assigned_level(self, value: Expr | None, prop: State, facts: Facts) -> int:
         if value is None:
             return prop.level
-        if value.value in ("NULL", "0") or value.value == "ERR_PTR":
+        if value.value in _NO_THING:
             return NOTHING
         known = facts.get(f"#{id(value)}")
         lent = value.kind == "name" or (value.kind == "call" and canon(value) != value.key)

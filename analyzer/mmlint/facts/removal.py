@@ -16,7 +16,7 @@ from mmlint.facts.compare import comparison
 from mmlint.facts.covers import Covers, Sides
 from mmlint.facts.function import Function
 from mmlint.facts.gains import ACCESSORS
-from mmlint.facts.gates import Gates
+from mmlint.facts.gates import Gates, converted
 from mmlint.facts.giveback import given_by
 from mmlint.facts.kept import Kept
 from mmlint.facts.locks import locks
@@ -127,7 +127,7 @@ class _Judge:
             beside = self._beside(act)
             if beside is None or self._region_gone(act) or self._was_taken(row):
                 continue
-            if row is GIVEN_BACK and self._about_gone(act):
+            if row is GIVEN_BACK and (self._about_gone(act) or converted(self.sides.change, act.word)):
                 continue
             if row.role == "release" and not {arg.root for arg in act.expr.args if arg.root} <= self._names_left:
                 continue
