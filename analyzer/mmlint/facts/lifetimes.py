@@ -251,12 +251,16 @@ class _Tracker:
         return not callee.words.isdisjoint(names)
 
     def _given_inside(self, call: Expr) -> bool:
-        """Whether the thing is handed to a function that gives up what it is handed there, whole or by its elements."""
+        """Whether an array is handed to a function that gives up its elements."""
         places = [i for i, arg in enumerate(call.args) if canon(arg) == self.thing.key]
         callee = self.function.program.resolve(call.value, self.function.path) if places and call.value else None
         if callee is None or callee is self.function or call.value in self.function.tables.gives_resource:
             return False
-        given_up = {thing.key for thing, calls in things(callee).items() if calls and thing.kind == "page"}
+        given_up = {
+            thing.key
+            for thing, calls in things(callee).items()
+            if thing.kind == "page" and any("[" in arg.key for _, call in calls for arg in call.args)
+        }
         return any(i < len(callee.params) and callee.params[i] in given_up for i in places)
 
     def _fills(self, call: Expr) -> bool:

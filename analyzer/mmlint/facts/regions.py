@@ -11,6 +11,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
 from mmlint.facts.reach import reach
+from mmlint.facts.sleep import USER_COPIES
 from mmlint.facts.steps import Act, performed
 from mmlint.facts.things import COUNTED, given, kind_of
 from mmlint.frozen import dataclass
@@ -18,6 +19,7 @@ from mmlint.kernel.tables import Tables
 
 _KINDS = frozenset({"ptl", "walk", "seqcount", "pagefault_off", "folio_lock", "i_mmap", "anon_vma", "vma_lock"})
 """Sections that mm knows a reason for; other locks go for many reasons."""
+_NO_FAULTS = frozenset({"pagefault_disable"})
 _RELEASED = "_locked"
 """How a function is called that its callers lock for."""
 
@@ -121,10 +123,12 @@ def _same_words(other: FunctionChange, taken: frozenset[str]) -> bool:
 def _opened(compared: Comparison, begins: list[Act], ends: list[Act], words: frozenset[str]) -> Iterator[Unprotected]:
     """What was done in the section and is still done, functions of the same file first."""
     order, before = reach(compared.before), compared.before
+    copies = any(act.word in _NO_FAULTS for act in begins)
     kept = [
         act
         for act in compared.old
         if act.expr.kind == "call" and act.word not in words and id(act) in compared.pairs and _does(compared, act)
+        if not copies or act.word in USER_COPIES
     ]
     kept.sort(key=lambda act: not before.program.named(before.path, act.word))
     for begin in begins:

@@ -34,6 +34,8 @@ GIVEN_BACK = Step(name="given-back", role="release", calls=(), sinks=("",), rule
 _STRONG = frozenset(
     {"pinned", "pte_same", "expected_count", "freeze", "seq", "interval_retry", "revalidate", "ksm", "exclusive"}
 )
+_BY_SCOPE = frozenset({"__free", "CLASS", "guard", "scoped_guard"})
+"""Words of a function that gives things up at the end of a scope."""
 _UNDECIDED = frozenset({"err", "none", "count"})
 
 
@@ -165,6 +167,8 @@ class _Judge:
     def _about_gone(self, act: Act) -> bool:
         """Whether the patch takes other calls about the same thing away, or adds one that gives it up."""
         compared, keys = self.sides.compared, operands(act)
+        if any(word in _BY_SCOPE or word.startswith("devm_") for word in compared.after.words - compared.before.words):
+            return True
         gone = (a for a in compared.removed if a is not act and a.expr.kind == "call" and a.word != act.word)
         return any(keys & (operands(a) | target(a)) for a in gone) or any(
             keys & operands(a) and (given(compared.after, a.word, a.expr) or a.word not in compared.before.words)
