@@ -35,9 +35,20 @@ def lost_choices(change: FunctionChange) -> list[Both]:
         one, other = _written(after, first), _written(after, second)
         if now is None or one is None or other is None:
             continue
+        if _judged(after, order, first, second, one, other):
+            continue
         if order.chosen(now, one) is not None and order.chosen(now, other) is None and order.before(one, other):
             found.append(Both(now, first, second, other))
     return found
+
+
+def _judged(function: Function, order: Reach, first: Expr, second: Expr, one: Node, other: Node) -> bool:
+    """Whether the first value was asked about before the second one replaces it, as an error code is."""
+    target = first.args[0].key
+    if any(expr.value != "=" for expr in (first, second)) or target in second.args[1].names():
+        return False
+    asked = (n for n in function.cfg.order if n.kind == "branch" and n.expr is not None and target in n.expr.names())
+    return any(order.before(one, node) and order.before(node, other) for node in asked)
 
 
 def _exclusive(function: Function) -> list[tuple[str, Expr, Expr]]:

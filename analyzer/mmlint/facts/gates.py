@@ -48,7 +48,7 @@ class Gates:
             gone = [test for test in act.tests if not self._stays(test)]
             answered = act.use == "return" and id(act) not in self.sides.compared.pairs
             row, asked = self._row(act) if gone or answered else (None, frozenset[str]())
-            if row is None or self._converted(act.word):
+            if row is None or self._converted(act.word) or self._arm_gone(act):
                 continue
             loss = self._opened(act, gone, row, asked) or self._answer(act, row)
             if loss is not None:
@@ -73,6 +73,19 @@ class Gates:
                 assert row is not None
                 yield Loss(row, act, answer, "removed")
                 return
+
+    def _arm_gone(self, act: Act) -> bool:
+        """Whether the test stood in an arm of which nothing is left, and its branch is gone with it."""
+        old = self.sides.old
+        return any(
+            node.kind == "branch"
+            and node not in act.tests
+            and (outcome := old.chosen(node, act.node)) is not None
+            and old.dominates(node, act.node)
+            and not self._stays(node)
+            and not self._left(node, outcome)
+            for node in old.order
+        )
 
     def has(self, act: Act) -> bool:
         """Whether a row of the tables makes a gate of the act's test."""
@@ -236,6 +249,8 @@ class Gates:
         )
 
     def _matters(self, sink: Act, test: Node, outcome: bool | None) -> bool:
+        if sink.word.removeprefix("ptl:") in self.sides.tables.drops:
+            return False
         if sink.word in self.vocabulary:
             return True
         if sink.word == "return":

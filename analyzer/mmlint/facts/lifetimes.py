@@ -224,7 +224,12 @@ class _Tracker:
     def call(self, call: Expr, prop: State, facts: Facts, node: Node) -> Iterable[Outcome[State]] | None:
         if id(call) in self.releases:
             level = NOTHING if counts(self.function, call) else GIVEN if prop.alone else _less(prop.level)
-            return [Outcome(prop._replace(level=level))]
+            left = prop._replace(level=level)
+            rows = self.function.tables.gives_resource.get(call.value, ())
+            row = next((row for row in rows if row.when != "always"), None)
+            if row is None:
+                return [Outcome(left)]
+            return [Outcome(left, TAKEN[row.when]), *(Outcome(prop, value) for value in REFUSED[row.when])]
         if prop.level == TWICE and not prop.alone and call.value in self.function.tables.drops:
             return [Outcome(prop._replace(alone=True))]
         for row in self.function.tables.takes_resource.get(call.value, ()):

@@ -89,6 +89,8 @@ class _Judge:
         if act.word.startswith("set:") and spelled(act.word) in self.sides.compared.after.words:
             return
         rows = [row for row in self._rows(act) if row.role != "order" and self._counts(act, row)]
+        if self._left_to_other(act):
+            rows = [row for row in rows if row.role != "release"]
         judged = gone = False
         for find_sinks in (self._named_sinks, self._other_sinks):
             if gone or (find_sinks == self._other_sinks and self.sides.change.patch.partial):
@@ -107,6 +109,18 @@ class _Judge:
                     break
         if not judged and not gone and not self.sides.change.patch.partial:
             yield from self._alone(act, rows)
+
+    def _left_to_other(self, act: Act) -> bool:
+        """Whether a release that could refuse stood before another one, for that case, which now does it alone."""
+        gives = self.sides.tables.gives_resource
+        mine = {row.resource for row in gives.get(act.word, ()) if row.when != "always"}
+        return bool(mine) and any(
+            id(other) in self.sides.compared.pairs
+            and not mine.isdisjoint(row.resource for row in gives.get(other.word, ()))
+            and any(self.sides.old.chosen(test, other.node) is not None for test in act.tests)
+            for other in self.sides.compared.old
+            if other is not act
+        )
 
     def _unlocked_anyway(self, there: Act) -> bool:
         """Whether a lock that `there` takes is given up on all ways out after the patch, as when it is taken later."""
