@@ -226,10 +226,10 @@ class _Tracker:
             level = NOTHING if counts(self.function, call) else GIVEN if prop.alone else _less(prop.level)
             left = prop._replace(level=level)
             rows = self.function.tables.gives_resource.get(call.value, ())
-            row = next((row for row in rows if row.when != "always"), None)
-            if row is None:
+            when = next((row.when for row in rows if row.when != "always"), None)
+            if when is None:
                 return [Outcome(left)]
-            return [Outcome(left, TAKEN[row.when]), *(Outcome(prop, value) for value in REFUSED[row.when])]
+            return [Outcome(left, TAKEN[when]), *(Outcome(prop, value) for value in REFUSED[when])]
         if prop.level == TWICE and not prop.alone and call.value in self.function.tables.drops:
             return [Outcome(prop._replace(alone=True))]
         for row in self.function.tables.takes_resource.get(call.value, ()):
