@@ -18,6 +18,8 @@ from pathlib import Path
 from mmlint.source.file import SourceFile
 from mmlint.source.outline import outline
 
+BATCH = 1000
+"""Files held in memory at a time."""
 Tags = Mapping[str, list[tuple[str, int, int]]]
 
 
@@ -25,6 +27,8 @@ Tags = Mapping[str, list[tuple[str, int, int]]]
 class Comparison:
     """Counts of one run; `differences` and `damaged` are `path:line name` lines."""
 
+    files: int = 0
+    lines: int = 0
     listed: int = 0
     functions: int = 0
     differences: list[str] = field(default_factory=list)
@@ -62,12 +66,15 @@ def listed_functions(tree: Path, files: Iterable[str]) -> Tags:
     return found
 
 
-def compare(texts: Mapping[str, bytes], listed: Tags) -> Comparison:
-    result = Comparison()
+def compare(texts: Mapping[str, bytes], listed: Tags, before: Comparison | None = None) -> Comparison:
+    """The counts of these files, added to those of the files before them."""
+    result = before or Comparison()
+    result.files += len(texts)
+    result.lines += sum(text.count(b"\n") for text in texts.values())
     start = time.process_time()
     for text in texts.values():
         outline(text)
-    result.outline_seconds = time.process_time() - start
+    result.outline_seconds += time.process_time() - start
     for path, text in texts.items():
         start = time.process_time()
         source = SourceFile(path, text)
@@ -95,14 +102,15 @@ def main() -> None:
     files = sorted(path.relative_to(options.tree) for path in below if path.is_file())
     if options.sample and options.sample < len(files):
         files = sorted(random.Random(options.seed).sample(files, options.sample))
-    texts = texts_of(options.tree, files)
-    result = compare(texts, listed_functions(options.tree, texts))
+    result = Comparison()
+    for at in range(0, len(files), BATCH):
+        texts = texts_of(options.tree, files[at : at + BATCH])
+        result = compare(texts, listed_functions(options.tree, texts), result)
     for row in result.differences[: options.list]:
         print("differs:", row)
     for row in result.damaged[: options.list]:
         print("unread:", row)
-    lines = sum(text.count(b"\n") for text in texts.values())
-    print(f"files {len(texts)}, lines {lines}")
+    print(f"files {result.files}, lines {result.lines}")
     same, read = 100 * result.same_share, 100 * result.read_share
     print(f"ctags functions {result.listed}, differing {len(result.differences)}: {same:.3f} % the same")
     print(f"functions {result.functions}, unread {len(result.damaged)}: {read:.3f} % read")
