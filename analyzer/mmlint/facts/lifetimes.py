@@ -99,8 +99,9 @@ def _live(function: Function, thing: Thing) -> Life | None:
     if flow.overflow:
         return None
     found = Life(thing, releases)
+    names = _copies(function, thing.key)
     for node, state, facts, _ in flow.returns:
-        level = _left(thing, node, state, facts)
+        level = _left(thing, names, node, state, facts)
         found.exits.setdefault(way_of(node, state.code), {}).setdefault(level, node)
         if level in (HELD, TWICE):
             found.kept_at.add((node.line, state.code))
@@ -126,12 +127,25 @@ def _branch(node: Node) -> str:
     return ""
 
 
-def _left(thing: Thing, node: Node, state: State, facts: Facts) -> int:
-    """How the thing is left at a way out: what is returned is handed on, what is NULL or an error is nothing."""
+def _copies(function: Function, key: str) -> frozenset[str]:
+    """The variables that hold the thing and are set once, to it."""
+    made: dict[str, list[str]] = {}
+    for node in function.cfg.order:
+        for op, expr in node.events:
+            if op == "assign" and expr.args[0].kind == "name":
+                made.setdefault(expr.args[0].key, []).append(expr.args[1].key)
+    return frozenset({key, *(name for name, values in made.items() if values == [key])})
+
+
+def _left(thing: Thing, names: frozenset[str], node: Node, state: State, facts: Facts) -> int:
+    """How the thing is left at a way out: what is returned, by one of its `names`, is handed on.
+
+    What is NULL or an error is nothing.
+    """
     known = facts.get(thing.key)
     if state.level in (HELD, TWICE) and (is_zero(known) or is_error(known)):
         return NOTHING
-    if node.kind == "return" and node.expr is not None and thing.key in (e.key for e in node.expr.walk()):
+    if node.kind == "return" and node.expr is not None and not names.isdisjoint(e.key for e in node.expr.walk()):
         return PASSED
     return state.level
 

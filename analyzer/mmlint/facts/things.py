@@ -77,9 +77,11 @@ def given(function: Function, name: str, call: Expr) -> set[Thing]:
         or name in function.tables.guards
     ):
         return set()
-    if not _GIVES.search(name) or _NOT_GIVES.search(name):
+    verb = _GIVES.search(name)
+    if verb is None or _NOT_GIVES.search(name):
         return set()
-    key = plain(call.args[0])
+    noun = name[verb.end() :].strip("_")
+    key = next((noun for arg in call.args[1:] if noun and arg.key == noun), None) or plain(call.args[0])
     return {Thing(key, name)} if key else set()
 
 
