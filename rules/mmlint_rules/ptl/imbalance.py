@@ -29,10 +29,9 @@ if (!pte_present(ptep_get(pte))) {
 ## Limits
 Folio locks count only on error returns. Of spinlocks and mutexes that are not mm's own only exits that other exits
 contradict are reported; that a patch takes the only release away is PTL117. Where a callee changes locks in a way that
-its result does not tell, the rule is silent. On mm/ of 6.12 and 6.1 it reports nothing. On 3,569
-files of 6.12 outside mm/ (kernel/, fs/, arch/x86, io_uring/, virt/, parts of net/ and drivers/) it reports five places,
-of which four are right (among them jffs2_flash_writev() and sev_gmem_post_populate()); locks that are not mm's own are
-warnings for that reason.
+its result does not tell, or where a method gets the object that the lock lies in, the rule is silent. On mm/, fs/,
+kernel/ and arch/x86 of 6.12 it reports three places, all right; locks that are not mm's own are warnings, for their
+contracts are not in the tables.
 
 ## Sources
 Documentation/mm/split_page_table_lock.rst; review practice RR-4, RR-5, RR-8, RF-3, RF-8 to RF-10.

@@ -23,7 +23,8 @@ if (vmf->pte && pte_same(ptep_get(vmf->pte), vmf->orig_pte))
 
 ## Limits
 A write inside a called function is not seen, and handing the entry to a function counts as a look. Only one look is
-asked for, not that it is the right one. Nothing is reported on mm/ of 6.12 and 6.1.
+asked for, not that it is the right one. Files that know no VMA are left alone: no fault fills their entries. Nothing is
+reported on mm/, fs/, kernel/ and arch/x86 of 6.12 and 6.1.
 
 ## Sources
 Rules D7, R-PI1 and RR-11 of the review digests; commit be068f29034f.
