@@ -22,14 +22,29 @@ def unwaited(function: Function) -> tuple[Pair, ...]:
 
     Users are refused by a kill, or by the driver's own references that are put page by page.
     """
+    if not _removes(function):
+        return ()
     return tuple(_ways(function, [*_calls(function, "kill"), *_own_puts(function)]))
 
 
 @fact
 def only_asked(function: Function) -> tuple[Pair, ...]:
     """(question, removal): a complaint about users that are still there, and the struct pages go away all the same."""
+    if not _removes(function):
+        return ()
     asked = [(node, call) for node, call in _calls(function, "alive") if _complains(node)]
     return tuple(_ways(function, asked))
+
+
+def _removes(function: Function) -> bool:
+    """Whether the file of a function names a removal at all."""
+    return _file_removes(function.program.functions(function.path)[0])
+
+
+@fact
+def _file_removes(first: Function) -> bool:
+    names = {name for name, row in first.tables.teardowns.items() if row.what == "remove"}
+    return any(not f.words.isdisjoint(names) for f in first.program.functions(first.path))
 
 
 def _ways(function: Function, starts: list[tuple[Node, Expr]]) -> Iterator[Pair]:

@@ -20,7 +20,7 @@ arch_remove_memory(start, size, altmap, pgmap);
 ```
 
 ## Limits
-As for DEV102, all of it must be in one function or in helpers of its file. Preview: silent on the same folders.
+As for DEV102, all of it must be in one function or in helpers of its file. Silent on the same folders.
 
 ## Sources
 digest of the ZONE_DEVICE reference thread, rule R-DV3 (the version of the patch that was turned down for it).
@@ -54,6 +54,5 @@ RULE = Rule(
     needs=(only_asked,),
     check=check,
     partial=True,
-    status="preview",
     scenario=ZD4,
 )

@@ -22,7 +22,7 @@ page_ref_inc(page);
 
 ## Limits
 What is done when the count reaches its end (`put_page_testzero`) is no such hook, and only
-functions of a page and perhaps a number are looked at. Preview: silent on 6.1 and 6.12, which have no such hook.
+functions of a page and perhaps a number are looked at. Silent on 6.1 and 6.12, which have no such hook.
 
 ## Sources
 digest of the ZONE_DEVICE reference thread, rules R-RC2 and R-RC3; commit 71389703839e.
@@ -57,6 +57,5 @@ RULE = Rule(
     needs=(hooks,),
     check=check,
     partial=True,
-    status="preview",
     scenario=ZD1,
 )

@@ -24,7 +24,7 @@ if (pmd_trans_huge(pmd) || pmd_huge(pmd) || pmd_devmap(pmd))
 
 ## Limits
 Walkers under the lock, or that map the next level with a recheck (`pte_offset_map_lock`, `pmd_trans_unstable`), are
-right without it and are not reported. Preview: silent on 6.1 and 6.12; before 6.5 `pte_offset_map` itself looked at
+right without it and are not reported. Silent on 6.1 and 6.12; before 6.5 `pte_offset_map` itself looked at
 nothing, and since then it refuses such an entry.
 
 ## Sources
@@ -62,6 +62,5 @@ RULE = Rule(
     check=check,
     partial=True,
     tokens=("pmd_trans_huge", "pmd_huge", "pud_trans_huge", "pud_huge"),
-    status="preview",
     scenario=FG1,
 )

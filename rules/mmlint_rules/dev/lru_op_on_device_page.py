@@ -25,7 +25,7 @@ if (!page || is_zone_device_page(page))
 
 ## Limits
 Only pages that the function itself gets are followed; parameters are taken to be known to the caller.
-Preview: silent on mm/ of 6.1 and 6.12, where all of them ask.
+Silent on mm/ of 6.1 and 6.12, where all of them ask.
 
 ## Sources
 include/linux/mm_types.h (struct page of ZONE_DEVICE); digest of the ZONE_DEVICE reference thread, rule R-DV6.
@@ -58,6 +58,5 @@ RULE = Rule(
     since="0.1",
     needs=(lru_of_device,),
     check=check,
-    status="preview",
     scenario=ZD13,
 )

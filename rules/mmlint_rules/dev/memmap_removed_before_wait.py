@@ -23,7 +23,7 @@ arch_remove_memory(start, size, altmap, pgmap);
 ```
 
 ## Limits
-Kill, wait and removal must be in one function, or in helpers of its file. Preview: silent on mm/, drivers/dax,
+Kill, wait and removal must be in one function, or in helpers of its file. Silent on mm/, drivers/dax,
 drivers/nvdimm and drivers/pci of 6.1 and 6.12, where one function takes memory maps away, and waits.
 
 ## Sources
@@ -58,6 +58,5 @@ RULE = Rule(
     needs=(unwaited,),
     check=check,
     partial=True,
-    status="preview",
     scenario=ZD6,
 )

@@ -24,7 +24,7 @@ if (!(vma->vm_flags & VM_WRITE)) {
 
 ## Limits
 The test may stand anywhere in the function. Only functions with a VMA or its flags among their parameters or locals are
-judged. Preview: silent on 6.1 and 6.12.
+judged. Silent on 6.1 and 6.12.
 
 ## Sources
 mm/gup.c, check_vma_flags and can_follow_write_common; CVE-2016-5195; digest of the fork/COW thread, rule C7.
@@ -75,6 +75,5 @@ RULE = Rule(
     since="0.1",
     check=check,
     tokens=(_FORCE, _WRITE),
-    status="preview",
     scenario=S26,
 )

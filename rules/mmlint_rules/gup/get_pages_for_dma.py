@@ -20,7 +20,8 @@ pin_user_pages_fast(addr, nr, FOLL_WRITE, pages);
 ```
 
 ## Limits
-Only mappings in the same function are seen. Preview: on 6.12 three drivers (bcm-vk, qaic, radeon) do this today.
+Only mappings in the same function are seen. Preview: on 6.12 three drivers do this today, of which two stand (bcm-vk,
+qaic); radeon gives the pages back when an MMU notifier of another file says so, which needs no pin.
 
 ## Sources
 Documentation/core-api/pin_user_pages.rst, case 1; digest of the fork/COW thread, rule C3.

@@ -28,7 +28,7 @@ if (ret != nr) {
 
 ## Limits
 Counts kept in a field or handed to a caller are believed. A short count that is noticed but not given back is REF108's.
-Preview: on 6.12 and 6.1 nothing in mm/, drivers/, fs/, net/ and io_uring/ is reported.
+On 6.12 and 6.1 nothing in mm/, drivers/, fs/, net/ and io_uring/ is reported.
 
 ## Sources
 Documentation/core-api/pin_user_pages.rst; mm/gup.c (return values); digest of the ZONE_DEVICE thread, rule R-FG7.
@@ -67,6 +67,5 @@ RULE = Rule(
     since="0.1",
     needs=(uncounted,),
     check=check,
-    status="preview",
     scenario=FG10,
 )

@@ -25,7 +25,7 @@ return walk_fast(start, nr, flags, pages);
 
 ## Limits
 Calls are followed within the file; that the mark comes before the walk is PAT106's to see. A tree without the mark is
-not judged. Preview: silent on 6.1 and 6.12, which mark the mm on the fast and on the slow way.
+not judged. Silent on 6.1 and 6.12, which mark the mm on the fast and on the slow way.
 
 ## Sources
 mm/gup.c, gup_fast_fallback and __get_user_pages_locked; digest of the fork/COW thread, rule C5 and scenario S25b.
@@ -60,6 +60,5 @@ RULE = Rule(
     needs=(untold,),
     check=check,
     tokens=("FOLL_PIN",),
-    status="preview",
     scenario=GATE1,
 )

@@ -21,7 +21,7 @@ if (!pmd_access_permitted(orig, flags & FOLL_WRITE))
 ```
 
 ## Limits
-Tests are matched by name without the level, and only those that are handed the flags count. Preview: silent on mm/ of
+Tests are matched by name without the level, and only those that are handed the flags count. Silent on
 6.12; on 6.1 it names gup_huge_pgd, which lacks gup_must_unshare, as was mended in 6.6.
 
 ## Sources
@@ -63,6 +63,5 @@ RULE = Rule(
     needs=(odd_tests,),
     check=check,
     tokens=("pte_page", "pmd_page", "pud_page", "p4d_page", "pgd_page"),
-    status="preview",
     scenario=S25,
 )

@@ -29,7 +29,7 @@ if (pte_val(pte) != pte_val(ptep_get(ptep))) {
 
 ## Limits
 The try must be on the page itself, in the tables or in a helper of the file; a walk whose caller compares afterwards is
-reported as well. Preview: silent on mm/ of 6.1 and 6.12, where fast GUP looks again at every level.
+reported as well. Silent on mm/ of 6.1 and 6.12, where fast GUP looks again at every level.
 
 ## Sources
 mm/gup.c, gup_fast_pte_range; digest of the ZONE_DEVICE reference thread, rule R-FG5.
@@ -65,6 +65,5 @@ RULE = Rule(
     needs=(unchecked,),
     check=check,
     tokens=("pte_page", "pmd_page", "pud_page", "p4d_page", "pgd_page"),
-    status="preview",
     scenario=FG5,
 )

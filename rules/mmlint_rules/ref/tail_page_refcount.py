@@ -25,8 +25,9 @@ if (!folio_try_get(folio))
 
 ## Limits
 Pages from `pfn_to_page`, from parameters and fields are not judged: those who scan memory page by page know its order.
-`get_page` and `put_page` go to the head by themselves. Preview: on mm/, kernel/, lib/ and samples of drivers nothing is
-reported on 6.12; on 6.1 mc_handle_present_pte, whose try on a tail fails as said, so that it is skipped.
+`get_page` and `put_page` go to the head by themselves. Preview: nothing is reported on
+6.12; of two on 6.1, mc_handle_present_pte stands (its try on a tail fails, and the page is skipped), the vermilion
+driver does not: pages of `__get_free_pages` are no tails.
 
 ## Sources
 include/linux/page_ref.h; digest of the ZONE_DEVICE reference thread, rule R-RC11 and scenario FG12.
