@@ -62,7 +62,7 @@ SPLICES = [
 
 def consume(data: bytes) -> None:
     """Everything that the tool does with an input before the rules."""
-    started = time.monotonic()
+    started = time.process_time()
     found = read_patches(data, "in")
     tree = OverlayTree(EmptyTree(), {"mm/demo.c": OLD.encode()})
     for patch in found.patches:
@@ -73,7 +73,7 @@ def consume(data: bytes) -> None:
             fragments(change)
     for error in found.errors:
         assert "\n" not in error.message
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def mutate(data: bytes, chance: random.Random) -> bytes:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import subprocess
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Protocol, cast, runtime_checkable
+from typing import IO, TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from mmlint.inputs import limits, paths
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 class TreeError(ValueError):
@@ -182,12 +184,15 @@ class OverlayTree:
 
     def stamps(self, folder: str) -> dict[str, str]:
         """The base's stamps, with those of replaced texts in their places."""
-        found = self.base.stamps(folder)
+        found = dict(self.base.stamps(folder))
         for path in self.changes:
             inside, _, name = path.rpartition("/")
             if inside == folder:
                 stamp = self.stamp(path)
-                found = {key: value for key, value in found.items() if key != name} | ({name: stamp} if stamp else {})
+                if stamp is None:
+                    found.pop(name, None)
+                else:
+                    found[name] = stamp
         return dict(sorted(found.items()))
 
     def blob(self, name: str) -> bytes | None:
@@ -205,6 +210,8 @@ class GitStore:
 
     def run(self, *arguments: str, limit: int = limits.MAX_INPUT) -> bytes:
         """Output of a git command on this repository. Raises `TreeError` with git's own line."""
+        import subprocess
+
         done = subprocess.run(_git(self.repo, *arguments), capture_output=True, check=False, env=_environment())
         if done.returncode:
             text = done.stderr.decode("utf-8", "replace").strip().split("\n")[0]
@@ -240,6 +247,8 @@ class GitStore:
         return found[0]
 
     def _start(self) -> subprocess.Popen[bytes]:
+        import subprocess
+
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
                 _git(self.repo, "cat-file", "--batch"),
