@@ -17,6 +17,8 @@ from mmlint.output.witness import witness
 from mmlint.rule import FAMILIES
 
 _AROUND = 3
+_LONG = 15
+"""From so many rows on a table scrolls."""
 _BARS = 25
 """Subsystems in the picture; the table has them all."""
 _HERE = Path(__file__).parent
@@ -110,7 +112,7 @@ def _overview(findings: list[Finding], subsystems: Subsystems) -> list[str]:
 def _table(title: str, counts: Counter[str]) -> list[str]:
     rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
     return [
-        f'<table class="counts"><tr><th>{title}</th><th>Findings</th></tr>',
+        f'<table class="counts{" long" if len(rows) > _LONG else ""}"><tr><th>{title}</th><th>Findings</th></tr>',
         *(f"<tr><td>{_text(word)}</td><td>{count}</td></tr>" for word, count in rows),
         "</table>",
     ]

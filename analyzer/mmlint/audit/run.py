@@ -93,7 +93,7 @@ class _Run:
         self._analyse(waiting, keys, seen)
         report = self._report(files, seen)
         warn_of_misfit(self.tree, report)
-        report.notes.append(f"{len(keys)} of {len(files)} files name something that matters, the others hold nothing")
+        report.notes.append(f"{len(keys)} of {len(files)} files name something that these rules are about")
         return Audit(report, len(files), len(keys), sum(name in self.parts for name in waiting))
 
     def _known(self, keys: dict[str, str]) -> list[str]:
