@@ -29,8 +29,8 @@ Site = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class AtomicSleep:
-    """A call that may sleep where something atomic is held. `cause` is the same for calls that are one mistake: to the
-    same callee in one section, and in sections that a loop left open.
+    """A call that may sleep where something atomic is held. `cause` is the same for calls that are one mistake: to one
+    function of the tree in one section, and all in sections that a loop left open.
     """
 
     node: Node
@@ -66,7 +66,9 @@ def atomic_sleeps(function: Function) -> tuple[AtomicSleep, ...]:
 def _cause(function: Function, found: AtomicSleep, left_open: frozenset[Site]) -> str:
     if (found.lock_line, found.lock_name) in left_open:
         return f"{function.name}: left open"
-    return f"{function.name}: {found.lock_name} {found.lock_line} {found.call.value or found.call.key}"
+    if not found.sleeper.steps:
+        return ""
+    return f"{function.name}: {found.lock_name} {found.lock_line} {found.call.value}"
 
 
 def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts: Facts) -> AtomicSleep | None:

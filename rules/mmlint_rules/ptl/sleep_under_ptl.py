@@ -29,9 +29,10 @@ A mask that is not known, or that differs by path, is not reported. Helpers that
 that depends on what the caller passes in and that cannot be told from the call as info, and so is one that only the
 last reference reaches (unless the code says `might_sleep`), that stands behind two conditions on the way, that is for
 one kind of object, or that the callee reaches in some contexts only. Disabled interrupts or preemption alone make a
-warning, and at boot (`__init`) info. Calls of one callee in one section are one finding. A release that only a name
-tells of (a macro, a method) is believed. Read on mm/, fs/, kernel/ and arch/x86 of 6.12 and 6.1: docs/audit-6.12.md. In
-hunks without a tree, functions that the kernel always calls under a page-table lock are known by name.
+warning, and at boot (`__init`) info. Calls of one function that sleeps inside, in one section, are one finding. A
+release that only a name tells of (a macro, a method) is believed. Read on mm/, fs/, kernel/ and arch/x86 of 6.12 and
+6.1: docs/audit-6.12.md. In hunks without a tree, functions that the kernel always calls under a page-table lock are
+known by name.
 
 ## Sources
 digest of the fork/COW thread of August 2020, L5990 and L6247-6281; Documentation/mm/split_page_table_lock.rst;
