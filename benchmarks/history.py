@@ -199,6 +199,13 @@ def series(base: Mapping[str, bytes], pool: list[edits.Edit], singles: list[Comm
 # ------------------------------------------------------------------- the repository
 
 
+def has(repo: Path, all_lines: list[Line]) -> bool:
+    """Whether the repository has these lines and no others: the edits follow the tables, which change."""
+    command = ["git", "-C", str(repo), "for-each-ref", "--format=%(refname:short)", "refs/heads"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode == 0 and set(done.stdout.split()) == {"main", *(line.name for line in all_lines)}
+
+
 def write(repo: Path, base: Mapping[str, bytes], all_lines: list[Line]) -> None:
     """Make the bare repository `repo` with a branch for every line, and the root as `main`."""
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(repo)], check=True)

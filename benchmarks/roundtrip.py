@@ -16,6 +16,7 @@ import quopri
 import random
 import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -159,7 +160,8 @@ def main() -> int:
     repo, folder = given.work / "repo.git", given.work / "mails"
     base = history.tree_files(given.tree)
     all_lines = history.lines(base, given.tree, given.per_kind)
-    if not repo.exists():
+    if not history.has(repo, all_lines):
+        shutil.rmtree(repo, ignore_errors=True)
         history.write(repo, base, all_lines)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = [line for line in all_lines if line.name.startswith(given.only)]
