@@ -23,6 +23,8 @@ _AT_BOOT = re.compile(rb"\b__init\b")
 _LARGE_FOLIOS = re.compile(rb"\bmapping_set_(large_folios|folio_\w+)")
 _CONDITION_INSIDE = re.compile(r"wait_event")
 """Macros that evaluate an argument between sleeping and returning."""
+_COMMAND_INSIDE = re.compile(r"wait_event\w*_cmd$")
+"""Macros that run what they are given with the lock given up."""
 Site = tuple[int, str]
 """A taking call: its line and name."""
 
@@ -52,8 +54,11 @@ def atomic_sleeps(function: Function) -> tuple[AtomicSleep, ...]:
     if lock_facts.flow.overflow:
         return ()
     found: dict[int, AtomicSleep] = {}
+    commands = _commands(function)
     for calls in function.calls.values():
         for node, call in calls:
+            if id(call) in commands:
+                continue
             for prop, facts in lock_facts.at_call.get(id(call), {}).items():
                 hit = _atomic_sleep(function, node, call, prop, facts)
                 if hit is not None:
@@ -86,6 +91,12 @@ def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts:
                 sleeper = replace(sleeper, requires=tuple(sorted({*sleeper.requires, UNKNOWN})))
             return AtomicSleep(node, call, sleeper, lock.key, lock.kind, lock.line, lock.name)
     return None
+
+
+def _commands(function: Function) -> frozenset[int]:
+    """The calls (by id) that a waiting macro makes with the lock given up."""
+    macros = (call for name, calls in function.calls.items() if _COMMAND_INSIDE.match(name) for _, call in calls)
+    return frozenset(id(inner) for call in macros for arg in call.args for inner in arg.calls())
 
 
 def _taken_inside(call: Expr) -> frozenset[Site]:
