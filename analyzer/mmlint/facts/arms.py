@@ -23,6 +23,7 @@ from mmlint.facts.steps import Act, performed
 from mmlint.frozen import dataclass
 from mmlint.kernel.tables import Tables
 
+_GUARDS = frozenset({"guard", "scoped_guard", "CLASS"})
 _LOCKS = frozenset(
     {"ptl", "spin", "raw_spin", "rwlock", "mutex", "rwsem", "mmap_lock", "i_mmap", "anon_vma", "vma_lock"}
 )
@@ -42,6 +43,8 @@ def kept_on_arms(change: FunctionChange) -> list[KeptOnArm]:
     """The first such arm, for locks of the function's own or of its callers."""
     compared = comparison(change)
     if compared is None or locks(compared.after).flow.overflow:
+        return []
+    if any(word in _GUARDS for word in compared.after.words - compared.before.words):
         return []
     if any(
         side is not None and side.name != change.name and side.has(change.name)
@@ -89,7 +92,9 @@ def _arm(compared: Comparison, old: Reach, act: Act) -> Iterator[tuple[Node, Nod
 def _meets(function: Function, start: Node, key: str) -> bool:
     """Whether every way from `start` meets a release of the lock before the end or the next taking of it."""
     tables = function.tables
-    drops = _nodes(function, key, tables.drops)
+    drops = _nodes(function, key, tables.drops) | {
+        node.id for node in function.cfg.order if node.kind == "cleanup" and node.name.startswith("guard")
+    }
     targets = call_targets(function)
     takes = _nodes(function, key, tables.takes) | {
         node.id

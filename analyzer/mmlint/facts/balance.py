@@ -78,6 +78,7 @@ def lost_releases(before: Function, after: Function) -> list[Lost]:
             kept.setdefault((held.kind, held.key, taker), set()).add(is_zero(value))
     known = {(held.kind, held.key, held.name) for _, held in takers(before)}
     suspects: dict[Site, tuple[Held, list[Exit]]] = {}
+    by_result: dict[Site, bool] = {}
     for site, exits in sorted(_held_exits(new).items()):
         held = min((h for _, h, _ in exits), key=_precedence)
         which = (held.kind, held.key, held.name)
@@ -85,6 +86,7 @@ def lost_releases(before: Function, after: Function) -> list[Lost]:
         fresh = [e for e in exits if not results or not {None, is_zero(e[2])} & results]
         if fresh:
             suspects[site] = (held, fresh)
+            by_result[site] = bool(results)
     dropped = _drop_lines(before) if suspects else {}
     found: dict[tuple[str, str], Lost] = {}
     for site, (held, fresh) in suspects.items():
@@ -95,7 +97,7 @@ def lost_releases(before: Function, after: Function) -> list[Lost]:
         drops = contract.releases(after).get(site, [])
         always = _always_left(new, name)
         ways = [e[0] for e in fresh if always or not bypasses(after, new, site, e[0], drops, ours=True)]
-        if ways and not contract.caller_releases(after):
+        if ways and (by_result.get(site) or not contract.caller_releases(after)):
             found[name] = Lost(held, ways[0], dropped[name])
     return list(found.values())
 

@@ -129,9 +129,9 @@ def owed_by(function: Function) -> Owed:
 
 def _unlocked_for(compared: Comparison, old: Act, held: Held) -> bool:
     """Whether a patch takes away the unlocking before and the locking behind a call by pointer, of which nothing else
-    is known.
+    is known, or of a function that takes this very lock.
     """
-    if old.expr.kind != "call" or old.expr.value:
+    if old.expr.kind != "call" or (old.expr.value and not _takes(compared.after, old.expr, held.key)):
         return False
     drops, takes = compared.before.tables.drops, compared.before.tables.takes
     order = reach(compared.before)
@@ -156,6 +156,12 @@ def _naming(function: Function, names: frozenset[str], key: str) -> list[Node]:
         for node, call in function.calls[name]
         if any(canon(arg).removeprefix("&") == key.removeprefix("&") for arg in call.args)
     ]
+
+
+def _takes(function: Function, call: Expr, key: str) -> bool:
+    """Whether the callee takes a global lock of this name."""
+    callee = function.program.resolve(call.value, function.path)
+    return callee is not None and bool(_naming(callee, frozenset(callee.tables.takes), key)) and "->" not in key
 
 
 def _in_an_argument(function: Function, held: Held) -> bool:

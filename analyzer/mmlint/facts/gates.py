@@ -249,8 +249,9 @@ class Gates:
         )
 
     def _matters(self, sink: Act, test: Node, outcome: bool | None) -> bool:
-        if sink.word.removeprefix("ptl:") in self.sides.tables.drops:
-            return False
+        word = sink.word.removeprefix("ptl:")
+        if word in self.sides.tables.drops:
+            return not self._takes_too(word)
         if sink.word in self.vocabulary:
             return True
         if sink.word == "return":
@@ -262,6 +263,15 @@ class Gates:
         before = self.sides.compared.before
         callee = next(iter(before.program.named(before.path, sink.word)), None)
         return callee is not None and callee is not before and not self.vocabulary.isdisjoint(performed(callee))
+
+    def _takes_too(self, word: str) -> bool:
+        """Whether the function takes what the call releases: then the release belongs to the way, not to the test."""
+        tables = self.sides.tables
+        kinds = {row.kind for row in tables.drops[word]}
+        taken = tables.takes.keys() & self.sides.compared.before.calls.keys()
+        return word in ("spin_unlock", "spin_unlock_irq") or any(
+            row.kind in kinds for n in taken for row in tables.takes[n]
+        )
 
     def _differs(self, sink: Act, test: Node, outcome: bool) -> bool:
         """Whether the function answers something else on the way out."""

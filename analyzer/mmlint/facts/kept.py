@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from mmlint.facts.about import settled_by
+from mmlint.facts.about import settled_by, target
 from mmlint.facts.covers import Covers, Sides
+from mmlint.facts.function import Function
+from mmlint.facts.ir import Expr
 from mmlint.facts.loss import Loss
 from mmlint.facts.reach import Reach
+from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, performed
 from mmlint.kernel.entries import Step
+
+
+_CLEARED = Step(name="cleared-and-written", role="carry", calls=(), sinks=("",), rule="PAT111", scenario="DIRTY2")
 
 
 class Kept:
@@ -22,11 +28,26 @@ class Kept:
 
     def losses(self, act: Act, now: Act, rows: list[Step]) -> Iterator[Loss]:
         """What the step `act`, now `now`, no longer does for its sinks."""
+        yield from self._not_written(act, now)
         for row in (*rows, *self._done_inside(act)):
             if row.role in ("order", "sync", "check") and row.rule and row.side != "either":
                 yield from self._reversed(act, now, row)
             if row.role == "check" and row.side == "before" and row.sinks and act.tests:
                 yield from self._ignored(act, now, row)
+
+    def _not_written(self, act: Act, now: Act) -> Iterator[Loss]:
+        """What an entry held when it was cleared, and is no longer made into what is written there."""
+        rows, mine = self.sides.tables.set_entries, target(act)
+        row = rows.get(act.word)
+        for sink in self.sides.compared.old if row is not None and row.op == "get-and-clear" and mine else ():
+            there, written = self.sides.compared.pairs.get(id(sink)), rows.get(sink.word)
+            if there is None or written is None or written.value is None or written.value >= len(sink.expr.args):
+                continue
+            old = _made_of(self.sides.compared.before, sink.expr.args[written.value])
+            new = _made_of(self.sides.compared.after, there.expr.args[written.value])
+            if mine & old and not target(now) & new and self.sides.new.before(now.node, there.node):
+                yield Loss(_CLEARED, act, there, "ignored", now)
+                return
 
     def _reversed(self, act: Act, now: Act, row: Step) -> Iterator[Loss]:
         moved = id(act) not in self.sides.compared.still
@@ -143,6 +164,16 @@ class Kept:
             node.kind == "branch" and node.line in _near(now) and self.sides.new.chosen(node, there.node) is not None
             for node in self.sides.new.order
         )
+
+
+def _made_of(function: Function, value: Expr) -> frozenset[str]:
+    """The variables that a value may be made of, by all assignments."""
+    found, work = set(value.names()), list(value.names())
+    while work:
+        for each in assigned_values(function).get(work.pop(), ()):
+            work += each.names() - found
+            found |= each.names()
+    return frozenset(found)
 
 
 def _near(act: Act) -> range:

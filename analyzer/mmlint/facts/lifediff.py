@@ -122,7 +122,10 @@ def _untaken(change: FunctionChange, before: Function, after: Function) -> Itera
     old, new = _more(before), _more(after)
     for thing in sorted(old.keys() - new.keys()):
         told = _told(before)
-        speaking = [c for calls in after.calls.values() for _, c in calls if thing.key in (a.key for a in c.args)]
+        owner = thing.key.removesuffix("->css")
+        speaking = [
+            c for calls in after.calls.values() for _, c in calls if {thing.key, owner} & {a.key for a in c.args}
+        ]
         if (
             speaking
             and all(c.key in told for c in speaking)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
+from mmlint.facts.locks import locks
 from mmlint.facts.reach import reach
 from mmlint.facts.sleep import USER_COPIES
 from mmlint.facts.steps import Act, performed
@@ -43,10 +44,32 @@ def unprotected(change: FunctionChange) -> list[Unprotected]:
     for kind in sorted(_KINDS):
         taken, dropped = _of(tables.takes, kind), _of(tables.drops, kind)
         begins = [a for a in compared.removed if a.word in taken]
-        ends = [a for a in compared.removed if a.word in dropped]
+        ends = [a for a in compared.removed if a.word in dropped or (kind == "ptl" and a.word == "ptl:spin_unlock")]
         if begins and ends and not _made_up(change, compared, taken):
             found += list(_opened(compared, begins, ends, taken | dropped))[:1]
-    return found or list(_unheld(compared))[:1]
+    return found or [*_unheld(compared), *_asserted(compared)][:1]
+
+
+def _asserted(compared: Comparison) -> Iterator[Unprotected]:
+    """A call whose callee asserts that a lock is held, without the section of that lock that it stood in."""
+    tables = compared.before.tables
+    for kind in ("spin", "mutex", "rwsem"):
+        taken, dropped = _of(tables.takes, kind), _of(tables.drops, kind)
+        for begin in (a for a in compared.removed if a.word in taken and a.expr.args):
+            name = begin.expr.args[0].key.rpartition("->")[2].lstrip("&")
+            ends = [a for a in compared.removed if a.word in dropped and a.names & begin.names]
+            if ends:
+                for found in _opened(compared, [begin], ends, taken | dropped):
+                    callee = compared.after.program.resolve(found.inside.word, compared.after.path)
+                    held = {h.key for prop in locks(compared.after).held(found.inside.expr) for h in prop if not h.gone}
+                    asserts = callee is not None and {"lockdep_assert_held", name} <= _spoken(compared.after, callee)
+                    if asserts and not any(key.endswith(name) for key in held):
+                        yield found
+
+
+def _spoken(function: Function, callee: Function) -> frozenset[str]:
+    """The words of a callee, and of what it calls in its own file."""
+    return performed(callee) if callee is not function else frozenset()
 
 
 def _unheld(compared: Comparison) -> Iterator[Unprotected]:

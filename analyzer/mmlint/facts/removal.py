@@ -21,6 +21,7 @@ from mmlint.facts.giveback import given_by
 from mmlint.facts.kept import Kept
 from mmlint.facts.locks import locks
 from mmlint.facts.loss import Loss
+from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, performed, spelled
 from mmlint.facts.things import given
 from mmlint.facts.weaken import weakened
@@ -145,7 +146,7 @@ class _Judge:
                 continue
             if row is GIVEN_BACK and (self._about_gone(act) or converted(self.sides.change, act.word)):
                 continue
-            if row.role == "release" and not {arg.root for arg in act.expr.args if arg.root} <= self._names_left:
+            if row.role == "release" and not self._still_there(act):
                 continue
             there = self.sides.compared.pairs[id(beside)]
             if not self.covers.covered(act, row, beside, there):
@@ -162,6 +163,15 @@ class _Judge:
         near = (*self.sides.compared.old[place + 1 :], *reversed(self.sides.compared.old[:place]))
         kept = (a for a in near if id(a) in self.sides.compared.pairs and self.sides.old.together(a.node, act.node))
         return min(kept, key=lambda a: a.word == "return", default=None)
+
+    def _still_there(self, act: Act) -> bool:
+        """Whether the function goes on speaking of what the act is about, or of the call that it came from."""
+        for root in {arg.root for arg in act.expr.args if arg.root} - self._names_left:
+            values = {value.key for value in assigned_values(self.sides.compared.before).get(root, ())}
+            returned = {a.expr.key for a in self.sides.compared.new if a.word == "return"}
+            if not values & returned:
+                return False
+        return True
 
     @cached_property
     def _names_left(self) -> frozenset[str]:

@@ -155,7 +155,8 @@ def _unwritten(compared: Comparison) -> Iterator[Unwritten]:
                 yield Unwritten(variable, value, beside, beside)
             continue
         reader = _reader(compared.after, beside, variable)
-        if reader is not None and _others(beside, variable) - {value}:
+        given = variable in compared.after.params
+        if reader is not None and _others(beside, variable, given=given) - {value}:
             yield Unwritten(variable, value, beside, reader)
 
 
@@ -208,8 +209,10 @@ def _reader(function: Function, start: Node, variable: str) -> Node | None:
     )
 
 
-def _others(start: Node, variable: str) -> set[str]:
-    """The constants that the variable may have at `start`; nothing where it may have any value."""
+def _others(start: Node, variable: str, *, given: bool) -> set[str]:
+    """What the variable may have at `start`: constants, or (`given`) what the caller handed in; nothing where it may
+    have any value.
+    """
     found: set[str] = set()
     seen, work = {start.id}, list(start.pred)
     while work:
@@ -220,6 +223,8 @@ def _others(start: Node, variable: str) -> set[str]:
         value = _sets(node, variable)
         if value == "":
             return set()
+        if given and node.kind == "entry":
+            found.add("what the caller gave")
         if value is None:
             work += node.pred
         else:

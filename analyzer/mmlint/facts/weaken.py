@@ -21,6 +21,7 @@ from mmlint.kernel.entries import Stronger
 
 _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 """Tests, by class, with the outcome on which an entry is not present."""
+_TAKEN = Stronger(name="only-asked", calls=(), what="the reference that it takes", scenario="UAF1")
 NOTHING = "nothing"
 """The last word of an order of flags: the flag is simply not there."""
 
@@ -43,7 +44,7 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
     key = ("weakened", id(compared.before))
     kept = compared.after.cache
     if key not in kept:
-        kept[key] = (*_calls(compared), *_flags(compared))
+        kept[key] = (*_calls(compared), *_flags(compared), *_only_asked(compared))
     found: tuple[Weaker, ...] = kept[key]
     return found
 
@@ -74,6 +75,20 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
             taken.add(id(other))
             yield Weaker(row, act, other)
             break
+
+
+def _only_asked(compared: Comparison) -> Iterator[Weaker]:
+    """A taking call whose result was tested, with a call in its place that only asks."""
+    takes = compared.before.tables.takes_resource
+    for act in compared.removed:
+        if not act.tests or not any(row.when != "always" and row.holder != "result" for row in takes.get(act.word, ())):
+            continue
+        for other in compared.added:
+            near = compared.hunks[id(other)] == compared.hunks[id(act)] and other.names & act.names
+            only_asks = other.tests and other.expr.kind == "call" and other.word not in takes
+            if near and only_asks and not any(a.word in takes for a in compared.added):
+                yield Weaker(_TAKEN, act, other)
+                break
 
 
 def _near(compared: Comparison, act: Act) -> list[Act]:

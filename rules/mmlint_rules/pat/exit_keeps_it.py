@@ -46,6 +46,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.lifediff import turns
+from mmlint.facts.partings import partings
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1
@@ -69,6 +70,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         else:
             message = f"`{name}` is taken anew while the one before is still held: {missing}"
         yield after.hit(turn.node, message, steps=steps, anchor=f"{turn.how} {name}")
+    for arm in partings(change)[:1]:
+        if after is not None and arm.thing.key not in told:
+            message = f"a way from here keeps `{arm.thing.key}`: `{arm.release.value}` is not met any more"
+            yield after.hit(arm.start, message, anchor=f"parting {arm.thing.key}")
 
 
 RULE = Rule(

@@ -1,0 +1,67 @@
+"""Comparisons by size of which a patch changes the operator only, so that fewer cases are turned away than before."""
+
+from __future__ import annotations
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import comparison
+from mmlint.facts.ir import Expr
+from mmlint.facts.reach import Reach, reach
+from mmlint.frozen import dataclass
+
+_HOLDS = {">=": "gt eq", ">": "gt", "==": "eq", "<=": "lt eq", "<": "lt", "!=": "lt gt"}
+"""The cases (less, equal, greater) in which each operator holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loosened:
+    """The comparison of before, and the node that has its place."""
+
+    was: Expr
+    now: Node
+
+
+def loosened(change: FunctionChange) -> list[Loosened]:
+    """The comparisons whose way out is taken in a part of the cases only."""
+    compared = comparison(change)
+    if compared is None:
+        return []
+    old, new = reach(compared.before), reach(compared.after)
+    gone = _comparisons(old, frozenset(compared.lines))
+    fresh = _comparisons(new, frozenset(compared.lines.values()))
+    found = []
+    for operands, nodes in gone.items():
+        others = fresh.get(operands, [])
+        if len(nodes) != 1 or len(others) != 1:
+            continue
+        was, now = nodes[0].expr, others[0].expr
+        if was is None or now is None or was.value == now.value:
+            continue
+        cases = [frozenset(_HOLDS[e.value].split()) for e in (was, now)]
+        out = _leads_out(old, nodes[0])
+        if (out is True and cases[1] < cases[0]) or (out is False and cases[0] < cases[1]):
+            found.append(Loosened(was, others[0]))
+    return found
+
+
+def _comparisons(order: Reach, standing: frozenset[int]) -> dict[tuple[str, ...], list[Node]]:
+    found: dict[tuple[str, ...], list[Node]] = {}
+    for node in order.order:
+        expr = node.expr
+        if node.kind == "branch" and expr is not None and expr.value in _HOLDS and node.line not in standing:
+            found.setdefault(tuple(arg.key for arg in expr.args), []).append(node)
+    return found
+
+
+def _leads_out(order: Reach, node: Node) -> bool | None:
+    """The outcome of an `if (...) goto out;`, or of a shorter arm, where the two ways do not meet again; else None."""
+    if any(node is head or order.rank.get(head.id) == order.rank[node.id] for _, head in order.back):
+        return None
+    yes, no = order.side(node, True), order.side(node, False)
+    if not yes or not no:
+        return None
+    first = {label: order.rank[target.id] for target, label in node.succ if isinstance(label, bool)}
+    if set(first) != {True, False} or yes >> first[False] & 1 or no >> first[True] & 1:
+        return None
+    lines = {label: target.line for target, label in node.succ if isinstance(label, bool)}
+    return lines[True] > lines[False] or yes.bit_count() <= no.bit_count()

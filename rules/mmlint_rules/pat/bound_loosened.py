@@ -1,0 +1,62 @@
+"""PAT123 bound-loosened: a comparison turns fewer cases away than before, by its operator alone.
+
+## What it does
+Compares the conditions of each function before and after the patch. One whose operands stay and whose operator changes
+(`>=` to `>`, `>=` to `==`, `<` to `<=`) leads out of the function in a part of the cases only.
+
+## Why it matters
+An offset that is equal to the number of entries is one behind the last of them. The test looks the same to a reader.
+
+## Bad
+```diff
+        offset = swp_offset(entry);
+-	if (offset >= si->max)
++	if (offset > si->max)
+                goto put_out;
+```
+
+## Good
+```diff
+-	if (offset > si->max)
++	if (offset >= si->max)
+                goto put_out;
+```
+
+## Limits
+Conditions of loops are left alone, and those that no way out hangs on. Whether the bound was right is not asked.
+
+## Sources
+mm/swapfile.c get_swap_device; include/linux/hugetlb.h huge_pte_lockptr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.bounds import loosened
+from mmlint.facts.change import FunctionChange
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import FG9
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report each comparison that turns fewer cases away."""
+    after = change.after
+    for found in loosened(change):
+        if after is None or found.now.expr is None:
+            continue
+        message = f"`{found.now.expr.value}` turns fewer cases away than `{found.was.value}` did"
+        yield after.hit(found.now.expr, message, anchor=f"bound {found.was.key}")
+
+
+RULE = Rule(
+    code="PAT123",
+    name="bound-loosened",
+    summary="a comparison turns fewer cases away than before, by its operator alone",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=FG9,
+)
