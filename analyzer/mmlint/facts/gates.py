@@ -16,6 +16,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.covers import Covers, Sides
 from mmlint.facts.function import Function, fact
 from mmlint.facts.gains import ACCESSORS
+from mmlint.facts.held import family
 from mmlint.facts.ir import Expr
 from mmlint.facts.loss import Loss
 from mmlint.facts.narrowed import Narrowed
@@ -267,11 +268,9 @@ class Gates:
     def _takes_too(self, word: str) -> bool:
         """Whether the function takes what the call releases: then the release belongs to the way, not to the test."""
         tables = self.sides.tables
-        kinds = {row.kind for row in tables.drops[word]}
+        kinds = {family(row.kind) for row in tables.drops[word]}
         taken = tables.takes.keys() & self.sides.compared.before.calls.keys()
-        return word in ("spin_unlock", "spin_unlock_irq") or any(
-            row.kind in kinds for n in taken for row in tables.takes[n]
-        )
+        return any(family(row.kind) in kinds for name in taken for row in tables.takes[name])
 
     def _differs(self, sink: Act, test: Node, outcome: bool) -> bool:
         """Whether the function answers something else on the way out."""

@@ -15,7 +15,6 @@ from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, performed
 from mmlint.kernel.entries import Step
 
-
 _CLEARED = Step(name="cleared-and-written", role="carry", calls=(), sinks=("",), rule="PAT111", scenario="DIRTY2")
 
 
