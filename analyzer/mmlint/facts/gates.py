@@ -76,11 +76,16 @@ class Gates:
                 return
 
     def _arm_gone(self, act: Act) -> bool:
-        """Whether the test stood in an arm of which nothing is left, and its branch is gone with it."""
+        """Whether the test stood in an arm of which nothing is left, and its branch is gone with it.
+
+        The term before it in one condition (`long_term && !pinnable`) is no such branch: both lead to the same place.
+        """
         old = self.sides.old
+        beside = {target.id for test in act.tests for target, _ in test.succ}
         return any(
             node.kind == "branch"
             and node not in act.tests
+            and beside.isdisjoint(target.id for target, _ in node.succ)
             and (outcome := old.chosen(node, act.node)) is not None
             and old.dominates(node, act.node)
             and not self._stays(node)
@@ -236,6 +241,9 @@ class Gates:
         for label, node in first.items():
             if old.side(test, not label) >> old.rank[node.id] & 1:
                 return label
+        jumps = [label for label, node in first.items() if node.kind == "nop" and node.name]
+        if len(jumps) == 1:
+            return jumps[0]
         shorter = min(first, key=lambda label: (old.side(test, label).bit_count(), first[label].line), default=True)
         return bool(shorter)
 
@@ -251,7 +259,7 @@ class Gates:
 
     def _matters(self, sink: Act, test: Node, outcome: bool | None) -> bool:
         word = sink.word.removeprefix("ptl:")
-        if word in self.sides.tables.drops:
+        if word in self.sides.tables.drops and word not in self.sides.tables.sleeps:
             return not self._takes_too(word)
         if sink.word in self.vocabulary:
             return True
@@ -278,7 +286,14 @@ class Gates:
         out = [
             a.key for a in self.sides.compared.old if a.word == "return" and old.chosen(test, a.node) is (not outcome)
         ]
-        return bool(out) and sink.key not in out and not self._acting
+        if not out:
+            return self._goes_back(test, not outcome)
+        return sink.key not in out and not self._acting
+
+    def _goes_back(self, test: Node, outcome: bool) -> bool:
+        """Whether one way from a test only leads back to where things are looked at again."""
+        old = self.sides.old
+        return old.exit is not None and not old.side(test, outcome) >> old.exit & 1 and not old.ends(test, outcome)
 
     @cached_property
     def _acting(self) -> bool:

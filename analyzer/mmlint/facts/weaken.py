@@ -15,7 +15,7 @@ from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act
+from mmlint.facts.steps import Act, performed
 from mmlint.frozen import dataclass
 from mmlint.kernel.entries import Stronger
 
@@ -85,10 +85,21 @@ def _only_asked(compared: Comparison) -> Iterator[Weaker]:
             continue
         for other in compared.added:
             near = compared.hunks[id(other)] == compared.hunks[id(act)] and other.names & act.names
-            only_asks = other.tests and other.expr.kind == "call" and other.word not in takes
-            if near and only_asks and not any(a.word in takes for a in compared.added):
+            if (
+                near
+                and other.tests
+                and _takes_nothing(compared.after, other)
+                and not any(a.word in takes for a in compared.added)
+            ):
                 yield Weaker(_TAKEN, act, other)
                 break
+
+
+def _takes_nothing(function: Function, act: Act) -> bool:
+    """Whether the body of a callee is known, and takes nothing."""
+    callee = function.program.resolve(act.word, function.path) if act.expr.kind == "call" else None
+    takes = function.tables.takes_resource
+    return callee is not None and act.word not in takes and performed(callee).isdisjoint(takes)
 
 
 def _near(compared: Comparison, act: Act) -> list[Act]:
