@@ -146,6 +146,8 @@ class Gates:
         now = self.sides.compared.pairs.get(id(act))
         if self._told_on(now) if now is not None else self._kept_in_a_variable(act):
             return None
+        if now is not None and now.tests and self.sides.compared.lines.get(act.line) == now.line:
+            return None  # a renamed variable on another line of the condition
         for test in gone:
             if self.sides.old.ends(test, True) or self.sides.old.ends(test, False):
                 continue
