@@ -1,4 +1,4 @@
-"""Arms of a branch from which every way gave a thing up before a patch, and one way does not after it: a wrong label.
+"""Arms of a branch from which every way gave a thing up before a patch, and none does after it: a wrong label.
 
 The exits alone do not tell, where ways that keep the thing and ways that do not end in the same `return`.
 """
@@ -21,7 +21,7 @@ _Release = list[tuple[Node, Expr]]
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """From `start`, after the patch, a way leads out on which `thing` is not given up by `release` or another call."""
+    """From `start`, after the patch, `thing` is not given up any more, by `release` or another call."""
 
     thing: Thing
     start: Node
@@ -57,7 +57,7 @@ def _arms(compared: Comparison, thing: Thing, old: _Release, new: _Release) -> I
             starts = [next((t for t, label in b.succ if label is outcome), None) for b in (was, now)]
             if starts[0] is None or starts[1] is None or not _changed(compared, starts[0]):
                 continue
-            kept = _given_up(compared.before, starts[0], old) and not _given_up(compared.after, starts[1], new)
+            kept = _given_up(compared.before, starts[0], old) and not _reached(starts[1], new)
             if kept and not _handed_on(compared, starts[1], thing):
                 yield Parting(thing, starts[1], new[-1][1])
 
@@ -80,9 +80,18 @@ def _given_up(function: Function, start: Node, releases: _Release) -> bool:
     return start.id in ids or function.cfg.exit.id not in graph.after([start], lambda n: n.id in ids)
 
 
+def _reached(start: Node, releases: _Release) -> bool:
+    """Whether some way from `start` comes to a release, or to `start` from one: the rest may be a matter of values."""
+    around = graph.after([start]) | graph.before([start])
+    return not around.isdisjoint(node.id for node, _ in releases)
+
+
 def _handed_on(compared: Comparison, start: Node, thing: Thing) -> bool:
-    """Whether a call that the patch adds behind `start` gets the thing, or what it lies in."""
+    """Whether a call that the patch adds behind `start` gets the thing, or what it lies in, or it is stored there."""
     reached = graph.after([start])
+    stores = (e for n in compared.after.cfg.order if n.id in reached for op, e in n.events if op == "assign")
+    if any(e.args[1].key == thing.key and e.args[0].kind != "name" for e in stores):
+        return True
     root = thing.key.split("->")[0].split(".")[0].lstrip("*")
     return any(
         act.node.id in reached and act.expr.kind == "call" and root in act.expr.names() for act in compared.added

@@ -72,7 +72,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         yield after.hit(turn.node, message, steps=steps, anchor=f"{turn.how} {name}")
     for arm in partings(change)[:1]:
         if after is not None and arm.thing.key not in told:
-            message = f"a way from here keeps `{arm.thing.key}`: `{arm.release.value}` is not met any more"
+            message = f"the way from here keeps `{arm.thing.key}`: `{arm.release.value}` is not met any more"
             yield after.hit(arm.start, message, anchor=f"parting {arm.thing.key}")
 
 
