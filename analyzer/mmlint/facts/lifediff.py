@@ -92,7 +92,7 @@ def _worse(old: Life, new: Life, told: Set[str], lines: Mapping[int, int]) -> It
         if text not in old.idle:
             yield Turn("idle", new.thing, node, release, text)
             break
-    if new.again and not old.again:
+    if new.again and not old.again and not old.in_parts:
         yield Turn("again", new.thing, new.again[0], _behind(new, new.again[0]))
 
 

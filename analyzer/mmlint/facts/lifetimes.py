@@ -71,6 +71,11 @@ class Life:
     again: list[Node] = field(default_factory=list)
 
     @property
+    def in_parts(self) -> bool:
+        """Whether it is an array given up by its elements."""
+        return any(_PART.search(arg.key) for _, call in self.releases for arg in call.args)
+
+    @property
     def levels(self) -> dict[Way, set[int]]:
         """How it may be left on each way out."""
         return {way: set(found) for way, found in self.exits.items()}
@@ -151,14 +156,13 @@ def _left(thing: Thing, names: frozenset[str], node: Node, state: State, facts: 
 
 
 def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) -> None:
-    parts = any(_PART.search(arg.key) for _, call in found.releases for arg in call.args)
     for node in function.cfg.order:
         states = flow.states(node)
         if node.expr is None or not states:
             continue
         levels = {s.level for s in states}
         for release in (call for n, call in found.releases if n is node):
-            if levels & {GIVEN, PASSED} and not parts:
+            if levels & {GIVEN, PASSED} and not found.in_parts:
                 found.again.append(node)
             if any(_always_zero(arg, states.values()) for arg in release.args):
                 found.idle.setdefault(release.key, node)
