@@ -113,11 +113,9 @@ def check_patch(view: PatchView, rules: Sequence[Rule]) -> tuple[list[Finding], 
     said = {(f.path, f.line) for f in loud}
     instead = {rule.code: rule.instead_of for rule in rules if rule.instead_of}
     covered = {(f.path, f.function, code) for f in loud for code in instead.get(f.code, ())}
-    brought += [
-        f
-        for f in _compared(view, rules)
-        if (f.path, f.line) not in said and (f.path, f.function, f.code) not in covered
-    ]
+    compared = [f for f in _compared(view, rules) if (f.path, f.line) not in said]
+    covered |= {(f.path, f.function, code) for f in compared for code in instead.get(f.code, ())}
+    brought += [f for f in compared if (f.path, f.function, f.code) not in covered]
     return one_a_cause(number(brought)), kept, gone
 
 
@@ -148,7 +146,8 @@ def _affected_callers(view: PatchView) -> list[tuple[Function | None, Function]]
             continue
         if before is None and depth == 0 and not any(summary(after)):
             continue
-        for caller in view.after.callers(after.name, after.path, static=after.source.static):
+        private = after.source.static and not after.path.endswith(".h")
+        for caller in view.after.callers(after.name, after.path, static=private):
             key = (caller.path, caller.name)
             if key in changed or key in found:
                 continue

@@ -160,7 +160,7 @@ def _flags(compared: Comparison) -> Iterator[Weaker]:
         return
     for act in compared.old:
         now = compared.pairs.get(id(act))
-        if now is None or act.expr.kind != "call" or now.expr.kind != "call":
+        if now is None or act.expr.kind != "call" or act.word != act.expr.value or now.expr.kind != "call":
             continue
         for flag, row in rows.items():
             if _sets(compared.before, act, flag) and _lacks(compared.after, now, flag):

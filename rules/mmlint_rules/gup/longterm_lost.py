@@ -149,4 +149,5 @@ RULE = Rule(
     compare=compare,
     scenario=S21,
     partial=True,
+    instead_of=("PAT114",),
 )
