@@ -50,6 +50,12 @@ def verdicts(report: Report) -> Verdicts:
     return (*refused, *found)
 
 
+def printable(body: bytes) -> bytes:
+    """The body in quoted-printable; a CR at the end of a line is written out, as git does, or it is lost on the way."""
+    lines = body.split(b"\n")
+    return b"\n".join(quopri.encodestring(line.removesuffix(b"\r")) + b"=0D" * line.endswith(b"\r") for line in lines)
+
+
 def encoded(mail: bytes, encoding: str) -> bytes:
     """A mail of `git format-patch` with its body in a transfer encoding."""
     head, _, body = mail.partition(b"\n\n")
@@ -58,7 +64,7 @@ def encoded(mail: bytes, encoding: str) -> bytes:
         body.decode()
     except UnicodeDecodeError:
         charset = b"iso-8859-1"
-    coded = quopri.encodestring(body) if encoding == "quoted-printable" else base64.encodebytes(body)
+    coded = printable(body) if encoding == "quoted-printable" else base64.encodebytes(body)
     lines = b"MIME-Version: 1.0\nContent-Type: text/plain; charset=" + charset
     lines += b"\nContent-Transfer-Encoding: " + encoding.encode()
     return _ENCODING.sub(b"", head + b"\n") + lines + b"\n\n" + coded

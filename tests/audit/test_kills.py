@@ -73,7 +73,7 @@ def test_a_report_after_many_kills_is_that_of_an_undisturbed_run(large: Path, tm
         if number % 4 == 0:
             shutil.rmtree(tmp_path / "kept", ignore_errors=True)
         process = start(large, tmp_path / "kept", tmp_path / "killed")
-        time.sleep(chance.uniform(0.1, took))
+        time.sleep(chance.uniform(0.1, took if number % 4 == 0 else took / 2))
         workers = children(process.pid)
         victim = chance.choice(workers) if workers and chance.random() < 0.5 else process.pid
         if process.poll() is None:
@@ -87,7 +87,7 @@ def test_a_report_after_many_kills_is_that_of_an_undisturbed_run(large: Path, tm
         if number % 4 == 3:
             assert finish(start(large, tmp_path / "kept", tmp_path / "after"), tmp_path / "after") == whole
     assert finish(start(large, tmp_path / "kept", tmp_path / "after"), tmp_path / "after") == whole
-    assert hit >= _KILLS // 2
+    assert hit >= _KILLS // 4
 
 
 def test_two_audits_at_once_share_what_they_keep(large: Path, tmp_path: Path) -> None:
