@@ -288,11 +288,15 @@ class Gates:
         out = [
             a.key for a in self.sides.compared.old if a.word == "return" and old.chosen(test, a.node) is (not outcome)
         ]
+        way = old.side(test, not outcome)
+        if not out and not way >> old.rank[sink.node.id] & 1:
+            out = [a.key for a in self.sides.compared.old if a.word == "return" and way >> old.rank[a.node.id] & 1]
         if not out:
             return self._goes_back(test, not outcome)
         nothing = all(key == "NULL" or key.startswith("ERR_PTR") for key in out)
-        getter = nothing and "*" in self.sides.compared.before.source.returns
-        return sink.key not in out and (getter or not self._acting)
+        returns = self.sides.compared.before.source.returns
+        asked = (nothing and "*" in returns) or (returns == "bool" and {sink.key, *out} == {"true", "false"})
+        return sink.key not in out and (asked or not self._acting)
 
     def _goes_back(self, test: Node, outcome: bool) -> bool:
         """Whether one way from a test only leads back to where things are looked at again."""
@@ -305,7 +309,7 @@ class Gates:
 
     def _answer(self, act: Act, row: Step) -> Loss | None:
         """A test that was a term of the answer, which is now made of fewer terms."""
-        if act.use != "return" or id(act) in self.sides.compared.pairs:
+        if act.use != "return" or id(act) in self.sides.compared.pairs or act.word.startswith("flag:"):
             return None
         before = next((a for a in self.sides.compared.old if a.word == "return" and a.node is act.node), None)
         there = self.sides.compared.pairs.get(id(before)) if before is not None else None

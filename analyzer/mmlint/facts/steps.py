@@ -16,7 +16,7 @@ from mmlint.facts.reach import Reach, reach
 from mmlint.frozen import dataclass
 
 _COMPARED = frozenset({"==", "!="})
-_FIELDS = frozenset({"mapping", "swap"})
+_FIELDS = frozenset({"mapping", "swap", "anon_vma"})
 _LOOKUPS = frozenset({"page_folio", "xas_reload", "xa_load"})
 _SEQUENCE = re.compile(r"_seq$")
 _VALUES = ("_val", "_pfn", "_folio", "_page")
