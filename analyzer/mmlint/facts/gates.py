@@ -26,6 +26,8 @@ from mmlint.kernel.entries import Step
 _DEPTH = 2
 _FIRM = frozenset({"pinned", "exclusive", "unshare", "longterm_pinnable", "pte_same", "writable", "revalidate"})
 """Classes of tests each of which is asked by many."""
+_NO_STATE = frozenset({"devmap"})
+"""Bits that go away with the last users of them."""
 _ANSWERS = frozenset({"bool", "int"})
 _MANY = 3
 """A test that goes from this many functions of a patch is a conversion, not a slip."""
@@ -68,7 +70,8 @@ class Gates:
         row = next((row for row in self.rows if not asked.isdisjoint(row.calls)), None)
         fresh = any(act.expr.kind == "call" and act.word not in compared.before.words for act in compared.added)
         for act in compared.removed if row is not None and not fresh else ():
-            if self._converted(act.word):
+            known = self.sides.tables.guards.get(act.word)
+            if self._converted(act.word) or (known is not None and known.class_ in _NO_STATE):
                 continue
             if act.expr.kind == "call" and act.word not in compared.after.words and (act.tests or act.use == "return"):
                 assert row is not None
@@ -159,6 +162,8 @@ class Gates:
                 there = self.sides.compared.pairs.get(id(sink))
                 if there is None or self._asked_again(act, asked, there) or self._leads_out(test, sink):
                     break
+                if sink.word == "return" and self._replaced(test):
+                    break
                 if self.covers.covered(act, row, sink, there) or self.covers.stricter(act, sink, there):
                     break
                 return Loss(row, act, there, "removed")
@@ -186,6 +191,16 @@ class Gates:
             op == "assign" and node.line not in self._old_lines and _term(name, expr.args[1])
             for node in self.sides.new.order
             for op, expr in node.events
+        )
+
+    def _replaced(self, test: Node) -> bool:
+        """Whether a branch that the patch adds, with another question, leads out where the test did."""
+        out = self._out(test)
+        known = {plain(node) for node in self.sides.old.order if node.kind == "branch"}
+        lines = {self.sides.compared.lines.get(node.line) for node, label in test.succ if label is out} - {None}
+        return any(
+            node.kind == "branch" and plain(node) not in known and any(t.line in lines for t, _ in node.succ)
+            for node in self.sides.new.order
         )
 
     def _leads_out(self, test: Node, sink: Act) -> bool:
