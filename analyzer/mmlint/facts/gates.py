@@ -196,10 +196,14 @@ class Gates:
     def _replaced(self, test: Node) -> bool:
         """Whether a branch that the patch adds, with another question, leads out where the test did."""
         out = self._out(test)
-        known = {plain(node) for node in self.sides.old.order if node.kind == "branch"}
+        standing = self.sides.compared.lines
+        gone = {plain(node) for node in self.sides.old.order if node.kind == "branch" and node.line not in standing}
         lines = {self.sides.compared.lines.get(node.line) for node, label in test.succ if label is out} - {None}
         return any(
-            node.kind == "branch" and plain(node) not in known and any(t.line in lines for t, _ in node.succ)
+            node.kind == "branch"
+            and node.line not in self._old_lines
+            and plain(node) not in gone
+            and any(target.line in lines for target, _ in node.succ)
             for node in self.sides.new.order
         )
 
