@@ -14,16 +14,14 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function, call_targets
-from mmlint.facts.held import family
+from mmlint.facts.held import family, naming, root_of
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act, performed
 from mmlint.frozen import dataclass
-from mmlint.kernel.tables import Tables
 
-_GUARDS = frozenset({"guard", "scoped_guard", "CLASS"})
 _LOCKS = frozenset(
     {"ptl", "spin", "raw_spin", "rwlock", "mutex", "rwsem", "mmap_lock", "i_mmap", "anon_vma", "vma_lock"}
 )
@@ -44,13 +42,7 @@ def kept_on_arms(change: FunctionChange) -> list[KeptOnArm]:
     compared = comparison(change)
     if compared is None or locks(compared.after).flow.overflow:
         return []
-    if any(word in _GUARDS for word in compared.after.words - compared.before.words):
-        return []
-    if any(
-        side is not None and side.name != change.name and side.has(change.name)
-        for other in change.patch.changes
-        for side in (other.before, other.after)
-    ):
+    if change.named_elsewhere or compared.scoped:
         return []
     return list(_kept(compared))[:1]
 
@@ -74,13 +66,10 @@ def _kept(compared: Comparison) -> Iterator[KeptOnArm]:
 
 def _arm(compared: Comparison, old: Reach, act: Act) -> Iterator[tuple[Node, Node]]:
     """The start of the innermost arm that the act stands on, before and after."""
-    branches = [b for b in old.order if b.kind == "branch" and old.chosen(b, act.node) is not None]
-    if not branches:
+    nearest, side = old.innermost(act.node)
+    if nearest is None or nearest.expr is None:
         return
-    nearest = max(branches, key=lambda b: old.rank[b.id])
-    side = old.chosen(nearest, act.node)
     line = compared.lines.get(nearest.line)
-    assert nearest.expr is not None
     for now in reach(compared.after).order:
         if now.kind == "branch" and now.line == line and now.expr is not None and now.expr.key == nearest.expr.key:
             starts = [[t for t, label in b.succ if label is side] for b in (nearest, now)]
@@ -91,12 +80,9 @@ def _arm(compared: Comparison, old: Reach, act: Act) -> Iterator[tuple[Node, Nod
 
 def _meets(function: Function, start: Node, key: str) -> bool:
     """Whether every way from `start` meets a release of the lock before the end or the next taking of it."""
-    tables = function.tables
-    drops = _nodes(function, key, tables.drops) | {
-        node.id for node in function.cfg.order if node.kind == "cleanup" and node.name.startswith("guard")
-    }
-    targets = call_targets(function)
-    takes = _nodes(function, key, tables.takes) | {
+    tables, targets = function.tables, call_targets(function)
+    drops = {node.id for node, _ in naming(function, tables.drops, key)}
+    takes = {node.id for node, _ in naming(function, tables.takes, key)} | {
         node.id
         for name in tables.takes.keys() & function.calls.keys()
         for node, call in function.calls[name]
@@ -104,16 +90,6 @@ def _meets(function: Function, start: Node, key: str) -> bool:
     }
     reached = graph.after([start], lambda n: n.id in drops)
     return function.cfg.exit.id not in reached and not (takes & reached)
-
-
-def _nodes(function: Function, key: str, table: object) -> set[int]:
-    assert isinstance(table, dict)
-    return {
-        node.id
-        for name in table.keys() & function.calls.keys()
-        for node, call in function.calls[name]
-        if not call.args or any(canon(arg).removeprefix("&") == key.removeprefix("&") for arg in call.args)
-    }
 
 
 def _held(compared: Comparison, node: Node, kind: str, key: str) -> bool:
@@ -127,7 +103,8 @@ def _held(compared: Comparison, node: Node, kind: str, key: str) -> bool:
 
 def _handed_on(compared: Comparison, kind: str, key: str) -> bool:
     """Whether the patch adds a call that gets the lock or what it lies in, or whose body releases such a lock."""
-    after, known = compared.after, _known(compared.after.tables)
+    after = compared.after
+    known = after.tables.takes.keys() | after.tables.guards.keys()
     drops = {name for name, rows in after.tables.drops.items() if any(row.kind == kind for row in rows)}
     bodies = (f for act in compared.added for f in after.program.named(after.path, act.word)[:1] if f is not after)
     if any(not drops.isdisjoint(performed(body)) for body in bodies):
@@ -135,10 +112,6 @@ def _handed_on(compared: Comparison, kind: str, key: str) -> bool:
     return any(
         act.expr.kind == "call"
         and act.word not in known
-        and any(canon(a).startswith(key.split("->")[0]) for a in act.expr.args)
+        and any(canon(a).startswith(root_of(key)) for a in act.expr.args)
         for act in compared.added
     )
-
-
-def _known(tables: Tables) -> set[str]:
-    return {*tables.takes, *tables.guards}

@@ -13,7 +13,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function, fact
-from mmlint.facts.held import Held, Prop, family, root_of, visible_to_callers
+from mmlint.facts.held import Held, Prop, family, naming, root_of, visible_to_callers
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
@@ -143,25 +143,15 @@ def _unlocked_for(compared: Comparison, old: Act, held: Held) -> bool:
 
 def _taken_first(function: Function, key: str) -> bool:
     """Whether every release of a lock of this name comes behind a taking of it in the function itself."""
-    takes = _naming(function, frozenset(function.tables.takes), key)
-    drops = _naming(function, frozenset(function.tables.drops), key)
-    return bool(takes) and all(graph.always_through(function.cfg, takes, drop) for drop in drops)
-
-
-def _naming(function: Function, names: frozenset[str], key: str) -> list[Node]:
-    """The calls of these names that are handed the lock."""
-    return [
-        node
-        for name in names & function.calls.keys()
-        for node, call in function.calls[name]
-        if any(canon(arg).removeprefix("&") == key.removeprefix("&") for arg in call.args)
-    ]
+    takes = [node for node, _ in naming(function, function.tables.takes, key)]
+    drops = naming(function, function.tables.drops, key)
+    return bool(takes) and all(graph.always_through(function.cfg, takes, drop) for drop, _ in drops)
 
 
 def _takes(function: Function, call: Expr, key: str) -> bool:
     """Whether the callee takes a global lock of this name."""
     callee = function.program.resolve(call.value, function.path)
-    return callee is not None and bool(_naming(callee, frozenset(callee.tables.takes), key)) and "->" not in key
+    return callee is not None and bool(naming(callee, callee.tables.takes, key)) and "->" not in key
 
 
 def _in_an_argument(function: Function, held: Held) -> bool:

@@ -68,6 +68,15 @@ class FunctionChange:
         return side.name if side is not None else ""
 
     @cached_property
+    def named_elsewhere(self) -> bool:
+        """Whether another function that names this one changes in the same patch."""
+        return any(
+            side is not None and side.name != self.name and side.has(self.name)
+            for other in self.patch.changes
+            for side in (other.before, other.after)
+        )
+
+    @cached_property
     def touched(self) -> frozenset[int]:
         """Added lines of the new file inside the function, and lines that follow a removed one."""
         if self.after is None:

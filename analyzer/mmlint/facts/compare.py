@@ -12,6 +12,7 @@ from mmlint.facts.function import Function
 from mmlint.facts.steps import Act, acts
 from mmlint.frozen import dataclass
 
+_BY_SCOPE = frozenset({"__free", "CLASS", "guard", "scoped_guard"})
 _Key = Callable[[Act], Hashable]
 
 
@@ -41,6 +42,12 @@ class Comparison:
     def added(self) -> list[Act]:
         """Acts of after that stand for nothing in before."""
         return [act for act in self.new if id(act) not in self.sources]
+
+    @property
+    def scoped(self) -> bool:
+        """Whether the function has come to give things up at the end of a scope, or with its device."""
+        fresh = self.after.words - self.before.words
+        return not fresh.isdisjoint(_BY_SCOPE) or any(word.startswith("devm_") for word in fresh)
 
     def join(self, a: Act, b: Act) -> None:
         """Make `b` the counterpart of `a`."""

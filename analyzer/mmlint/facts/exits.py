@@ -38,7 +38,7 @@ def changed_exits(change: FunctionChange) -> list[ChangedExit]:
     if before is None or after is None or before.cfg.truncated or after.cfg.truncated:
         return []
     owed = owed_by(before)
-    if not owed or locks(before).flow.overflow or locks(after).flow.overflow or _callers_change(change):
+    if not owed or locks(before).flow.overflow or locks(after).flow.overflow or change.named_elsewhere:
         return []
     return [found for name, (held, _) in sorted(owed.items()) for found in _changed(before, after, name, held)][:2]
 
@@ -72,12 +72,3 @@ def _ways(function: Function, name: _Name) -> _Ways:
         gone = any(h.gone and (family(h.kind), h.key) == name for h in prop)
         found[result_class(value)].append((node, gone))
     return found
-
-
-def _callers_change(change: FunctionChange) -> bool:
-    """Whether another function that names this one changes in the same patch."""
-    return any(
-        side is not None and side.name != change.name and side.has(change.name)
-        for other in change.patch.changes
-        for side in (other.before, other.after)
-    )

@@ -20,7 +20,7 @@ from mmlint.facts.held import family
 from mmlint.facts.ir import Expr
 from mmlint.facts.loss import Loss
 from mmlint.facts.narrowed import Narrowed
-from mmlint.facts.steps import Act, performed, plain
+from mmlint.facts.steps import Act, callee_here, performed, plain
 from mmlint.kernel.entries import Step
 
 _DEPTH = 2
@@ -290,9 +290,8 @@ class Gates:
             return False
         if sink.use == "bare" and not sink.word.startswith(ACCESSORS):
             return True
-        before = self.sides.compared.before
-        callee = next(iter(before.program.named(before.path, sink.word)), None)
-        return callee is not None and callee is not before and not self.vocabulary.isdisjoint(performed(callee))
+        callee = callee_here(self.sides.compared.before, sink)
+        return callee is not None and not self.vocabulary.isdisjoint(performed(callee))
 
     def _takes_too(self, word: str) -> bool:
         """Whether the function takes what the call releases: then the release belongs to the way, not to the test."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
+from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import is_negative, is_zero
 
@@ -115,6 +117,17 @@ def visible_to_callers(function: Function, held: Held) -> bool:
     """Whether a lock's name starts from a parameter or a global."""
     root = root_of(held.key)
     return bool(root) and not held.key.startswith(INNER) and root not in local_names(function)
+
+
+def naming(function: Function, names: Collection[str], key: str) -> list[tuple[Node, Expr]]:
+    """The calls of these names that are handed a lock, by its text, with their nodes."""
+    return [
+        (node, call)
+        for name, calls in function.calls.items()
+        if name in names
+        for node, call in calls
+        if any(canon(arg).removeprefix("&") == key.removeprefix("&") for arg in call.args)
+    ]
 
 
 def root_of(key: str) -> str:

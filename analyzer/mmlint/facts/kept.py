@@ -12,7 +12,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.loss import Loss
 from mmlint.facts.reach import Reach
 from mmlint.facts.reuse import assigned_values
-from mmlint.facts.steps import Act, performed
+from mmlint.facts.steps import Act, callee_here, performed
 from mmlint.kernel.entries import Step
 
 _CLEARED = Step(name="cleared-and-written", role="carry", calls=(), sinks=("",), rule="PAT111", scenario="DIRTY2")
@@ -62,9 +62,9 @@ class Kept:
                 continue
             if row.role == "check" and self._undone(now):
                 continue
-            if row.name.startswith("unlock-") and not act.names & sink.names:
+            if row.only == "same" and not act.names & sink.names:
                 continue
-            if row.name.startswith("page-unlock-") and self._referenced(now):
+            if row.only == "borrowed" and self._referenced(now):
                 continue
             if not any(
                 self.covers.stands_in(other, act, row, there) and self.sides.new.before(other.node, there.node)
@@ -112,10 +112,7 @@ class Kept:
 
     def _inside(self, act: Act) -> frozenset[str]:
         """What a call of a function of this file may do there; nothing for other calls."""
-        before = self.sides.compared.before
-        if act.expr.kind != "call":
-            return frozenset()
-        callee = next((f for f in before.program.named(before.path, act.word) if f is not before), None)
+        callee = callee_here(self.sides.compared.before, act)
         return performed(callee) if callee is not None else frozenset()
 
     def _undone(self, now: Act) -> bool:

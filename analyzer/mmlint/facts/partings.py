@@ -12,6 +12,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
+from mmlint.facts.held import root_of
 from mmlint.facts.ir import Expr
 from mmlint.facts.things import WALK, Thing, things
 from mmlint.frozen import dataclass
@@ -92,7 +93,7 @@ def _handed_on(compared: Comparison, start: Node, thing: Thing) -> bool:
     stores = (e for n in compared.after.cfg.order if n.id in reached for op, e in n.events if op == "assign")
     if any(e.args[1].key == thing.key and e.args[0].kind != "name" for e in stores):
         return True
-    root = thing.key.split("->")[0].split(".")[0].lstrip("*")
+    root = root_of(thing.key)
     return any(
         act.node.id in reached and act.expr.kind == "call" and root in act.expr.names() for act in compared.added
     )

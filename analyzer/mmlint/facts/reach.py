@@ -101,6 +101,12 @@ class Reach:
         yes, no = self.side(branch, True) >> bit & 1, self.side(branch, False) >> bit & 1
         return None if yes == no else bool(yes)
 
+    def innermost(self, node: Node) -> tuple[Node | None, bool | None]:
+        """The last branch of which `node` is on one side only, and that side."""
+        branches = [b for b in self.order if b.kind == "branch" and self.chosen(b, node) is not None]
+        nearest = max(branches, key=lambda b: self.rank[b.id], default=None)
+        return nearest, self.chosen(nearest, node) if nearest is not None else None
+
     def leaves(self, branch: Node, node: Node) -> bool:
         """Whether `node` stands on the side of a branch that goes less far: an early exit."""
         outcome = self.chosen(branch, node)

@@ -5,7 +5,7 @@ A region is a section under a lock, or the time for which a reference is held th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
@@ -16,11 +16,11 @@ from mmlint.facts.sleep import USER_COPIES
 from mmlint.facts.steps import Act, performed
 from mmlint.facts.things import COUNTED, given, kind_of
 from mmlint.frozen import dataclass
+from mmlint.kernel.rows import Drop, Take
 from mmlint.kernel.tables import Tables
 
 _KINDS = frozenset({"ptl", "walk", "seqcount", "pagefault_off", "folio_lock", "i_mmap", "anon_vma", "vma_lock"})
 """Sections that mm knows a reason for; other locks go for many reasons."""
-_NO_FAULTS = frozenset({"pagefault_disable"})
 _RELEASED = "_locked"
 """How a function is called that its callers lock for."""
 
@@ -62,14 +62,9 @@ def _asserted(compared: Comparison) -> Iterator[Unprotected]:
                 for found in _opened(compared, [begin], ends, taken | dropped):
                     callee = compared.after.program.resolve(found.inside.word, compared.after.path)
                     held = {h.key for prop in locks(compared.after).held(found.inside.expr) for h in prop if not h.gone}
-                    asserts = callee is not None and {"lockdep_assert_held", name} <= _spoken(compared.after, callee)
+                    asserts = callee is not None and {"lockdep_assert_held", name} <= performed(callee)
                     if asserts and not any(key.endswith(name) for key in held):
                         yield found
-
-
-def _spoken(function: Function, callee: Function) -> frozenset[str]:
-    """The words of a callee, and of what it calls in its own file."""
-    return performed(callee) if callee is not function else frozenset()
 
 
 def _unheld(compared: Comparison) -> Iterator[Unprotected]:
@@ -100,8 +95,7 @@ def _counted(function: Function, act: Act) -> bool:
     return any(row.holder == "arg:0" and COUNTED.search(kind_of(row.resource)) for row in rows)
 
 
-def _of(rows: object, kind: str) -> frozenset[str]:
-    assert isinstance(rows, dict)
+def _of(rows: Mapping[str, Sequence[Take | Drop]], kind: str) -> frozenset[str]:
     return frozenset(name for name, each in rows.items() if any(kind in (row.kind, *row.also) for row in each))
 
 
@@ -146,7 +140,7 @@ def _same_words(other: FunctionChange, taken: frozenset[str]) -> bool:
 def _opened(compared: Comparison, begins: list[Act], ends: list[Act], words: frozenset[str]) -> Iterator[Unprotected]:
     """What was done in the section and is still done, functions of the same file first."""
     order, before = reach(compared.before), compared.before
-    copies = any(act.word in _NO_FAULTS for act in begins)
+    copies = any(row.kind == "pagefault_off" for act in begins for row in before.tables.takes.get(act.word, ()))
     kept = [
         act
         for act in compared.old

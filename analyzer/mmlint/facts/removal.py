@@ -14,7 +14,6 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import comparison
 from mmlint.facts.covers import Covers, Sides
-from mmlint.facts.function import Function
 from mmlint.facts.gains import ACCESSORS
 from mmlint.facts.gates import Gates, converted
 from mmlint.facts.giveback import given_by
@@ -22,7 +21,7 @@ from mmlint.facts.kept import Kept
 from mmlint.facts.locks import locks
 from mmlint.facts.loss import Loss
 from mmlint.facts.reuse import assigned_values
-from mmlint.facts.steps import Act, performed, spelled
+from mmlint.facts.steps import Act, callee_here, performed, spelled
 from mmlint.facts.things import given
 from mmlint.facts.weaken import weakened
 from mmlint.kernel.entries import Step
@@ -35,8 +34,6 @@ GIVEN_BACK = Step(name="given-back", role="release", calls=(), sinks=("",), rule
 _STRONG = frozenset(
     {"pinned", "pte_same", "expected_count", "freeze", "seq", "interval_retry", "revalidate", "ksm", "exclusive"}
 )
-_BY_SCOPE = frozenset({"__free", "CLASS", "guard", "scoped_guard"})
-"""Words of a function that gives things up at the end of a scope."""
 _UNDECIDED = frozenset({"err", "none", "count"})
 
 
@@ -191,7 +188,7 @@ class _Judge:
     def _about_gone(self, act: Act) -> bool:
         """Whether the patch takes other calls about the same thing away, or adds one that gives it up."""
         compared, keys = self.sides.compared, operands(act)
-        if any(word in _BY_SCOPE or word.startswith("devm_") for word in compared.after.words - compared.before.words):
+        if compared.scoped:
             return True
         gone = (a for a in compared.removed if a is not act and a.expr.kind == "call" and a.word != act.word)
         return any(keys & (operands(a) | target(a)) for a in gone) or any(
@@ -279,14 +276,8 @@ class _Judge:
 
     def _reaches(self, sink: Act, row: Step) -> bool:
         """Whether the sink is a call of this file's that does what the row names."""
-        callee = self._local(sink)
+        callee = callee_here(self.sides.compared.before, sink)
         return callee is not None and not performed(callee).isdisjoint(map(spelled, row.sinks))
-
-    def _local(self, act: Act) -> Function | None:
-        if act.expr.kind != "call":
-            return None
-        before = self.sides.compared.before
-        return next((f for f in before.program.named(before.path, act.word) if f is not before), None)
 
     def _strong(self, act: Act) -> bool:
         guard = self.sides.tables.guards.get(act.word)
@@ -302,7 +293,7 @@ class _Judge:
         return sink.use == "bare" and sink.expr.kind == "call" and not sink.word.startswith(ACCESSORS)
 
     def _does_something(self, sink: Act) -> bool:
-        callee = self._local(sink)
+        callee = callee_here(self.sides.compared.before, sink)
         return callee is not None and not self.vocabulary.isdisjoint(performed(callee))
 
 

@@ -237,6 +237,13 @@ def performed(function: Function) -> frozenset[str]:
     return frozenset(found)
 
 
+def callee_here(function: Function, act: Act) -> Function | None:
+    """The function of the same file, not the function itself, that an act calls."""
+    if act.expr.kind != "call":
+        return None
+    return next((f for f in function.program.named(function.path, act.word) if f is not function), None)
+
+
 def spelled(word: str) -> str:
     """The identifier that must occur where a word of the tables is done."""
     return word.rpartition(":")[2]

@@ -176,11 +176,9 @@ def _settings(function: Function) -> list[tuple[str, str, Node]]:
 
 def _beside(compared: Comparison, order: Reach, node: Node) -> Node | None:
     """What still stands on the same way: reached with the setting only, as it reached the setting only."""
-    branches = [b for b in order.order if b.kind == "branch" and order.chosen(b, node) is not None]
-    if not branches:
+    nearest, side = order.innermost(node)
+    if nearest is None:
         return None
-    nearest = max(branches, key=lambda b: order.rank[b.id])
-    side = order.chosen(nearest, node)
     for act in compared.old:
         there = compared.pairs.get(id(act))
         if there is not None and act.node is not node and order.chosen(nearest, act.node) is side:

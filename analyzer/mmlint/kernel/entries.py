@@ -164,8 +164,11 @@ class Step(Row):
     `role` is check, sync, take, release, mark, carry or order; `calls` are the names that do it, `sinks` the calls or
     sink classes it guards (none: whatever stands behind a test), `side` is before (must dominate the sink), after (must
     post-dominate it) or either, `rule` the rule that reports its removal, `scenario` the simulator scenario whose bad
-    variant shows it ("" none). Words that are no calls: `field:NAME` is a test of a member, `compare:NAME` a comparison
-    of two results of NAME.
+    variant shows it ("" none). `only` narrows an order: `same` if both must be about one thing, `borrowed` where the
+    function holds no reference of its own.
+
+    Words that are no calls: `field:NAME` is a test of a member, `compare:NAME` a comparison of two results of NAME,
+    `flag:NAME` the test of a flag, `set:NAME` its setting, `read:NAME` the reading of a member.
     """
 
     role: str
@@ -174,13 +177,15 @@ class Step(Row):
     side: str = "before"
     rule: str = ""
     scenario: str = ""
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Stronger(Row):
     """An order of strength: `calls` from the strongest to the weakest, replacing one by a later one loses `what`.
 
-    `only` is `atomic` if the order holds only where nothing may sleep, `batch` if `calls` go from many entries to one,
+    `only` is `atomic` if the order holds only where nothing may sleep, `nested` only with another lock held, `batch` if
+    `calls` go from many entries to one,
     `nonpresent` if it holds only for entries that are known not to be present.
     """
 
