@@ -47,12 +47,13 @@ def to_finding(rule: Rule, hit: Hit, path: str, function: str, *, cap: Confidenc
 
 
 def check_function(function: Function, rules: Sequence[Rule]) -> Iterator[Finding]:
-    """The findings of the `check` rules in one function."""
-    cap = Confidence.MEDIUM if function.program.partial else Confidence.HIGH
+    """The findings of the `check` rules in one function; hunks may not show the words that a rule is told by."""
+    partial = function.program.partial
+    cap = Confidence.MEDIUM if partial else Confidence.HIGH
     for rule in rules:
-        if rule.check is None or (rule.tokens and not function.has(*rule.tokens)):
+        if rule.check is None or (partial and not rule.partial):
             continue
-        if function.program.partial and not rule.partial:
+        if rule.tokens and not partial and not function.has(*rule.tokens):
             continue
         for hit in rule.check(function):
             if function.source.damaged and function.cfg.truncated:

@@ -54,10 +54,11 @@ class Rule:
 
     Exactly one of the three checks is set: `check` looks at a function as it stands, `compare` at a function before
     and after a patch, `check_patch` at a whole patch (changelog included). `needs` names the fact providers the check
-    asks for; `tokens` are identifiers of which at least one must occur in a function's text for `check` to run, and
-    `shape` (a regular expression) is what a file must show beside them: an audit passes over files without it;
-    `partial` rules also run on hunks without a tree, where only parts of functions are seen. `instead_of` are the codes
-    of `compare` rules that say the same of a patch: silent in a function in which this rule finds something new.
+    asks for; `tokens` are identifiers of which at least one must occur in a function's text for `check` to run (hunks
+    alone may not show them, there it always runs), and `shape` (a regular expression) is what a file must show beside
+    them: an audit passes over files without it; `partial` rules also run on hunks without a tree, where only parts of
+    functions are seen. `instead_of` are the codes of `compare` rules that say the same of a patch: silent in a function
+    in which this rule finds something new.
     """
 
     code: str

@@ -6,9 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from mmlint.facts.program import Program
+from mmlint.inputs.tree import FolderTree
 from mmlint.kernel.canaries import canaries
 from mmlint.kernel.doctor import examine, report
 from mmlint.kernel.release import release_of
+from mmlint.kernel.tables import tables
 
 MAKEFILE = "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 0\n"
 GFP = """
@@ -185,3 +188,16 @@ def test_tables_fit_a_real_tree(tree: Path | None) -> None:
     if tree is None:
         pytest.skip("no kernel tree (MMLINT_KERNELS)")
     assert [str(each) for each in examine(tree)] == []
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("tree", kernels() or [None], ids=lambda tree: tree.name if tree else "none")
+def test_headers_have_the_two_arms_that_the_tables_say(tree: Path | None) -> None:
+    if tree is None:
+        pytest.skip("no kernel tree (MMLINT_KERNELS)")
+    program = Program(FolderTree(str(tree)))
+    arms: dict[str, set[str]] = {}
+    for path in {row.path for row in tables().two_arms.values()}:
+        for function in program.functions(path):
+            arms.setdefault(function.name, set()).add(function.source.condition)
+    assert [name for name in tables().two_arms if len(arms.get(name, ())) < 2] == []

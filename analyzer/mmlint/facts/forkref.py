@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
 from mmlint.facts.fork import is_fork_copy, pin_checks
-from mmlint.facts.function import Function, fact
+from mmlint.facts.function import CUT, Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts
 from mmlint.frozen import dataclass
@@ -47,11 +47,23 @@ def stale_references(function: Function) -> tuple[StaleReference, ...]:
     client = _Shares(function)
     flow = solve(function.cfg, client)
     found: dict[int, StaleReference] = {}
-    for end, share, _, _ in flow.returns:
+    ends = [(end, share) for end, share, _, _ in flow.returns]
+    ends += [(cut, share) for cut in _cuts(function) for share in flow.states(cut) if _meets(flow.states(cut), share)]
+    for end, share in ends:
         if share.taken and share.pinned:
             node, call = client.takes[share.taken]
             found.setdefault(share.taken, StaleReference(node, call, client.checks[share.taken], end))
     return tuple(sorted(found.values(), key=lambda s: s.call.line))
+
+
+def _cuts(function: Function) -> list[Node]:
+    """Where a hunk breaks off."""
+    return [node for node, _ in function.calls.get(CUT, ())] if function.program.partial else []
+
+
+def _meets(states: Iterable[Share], share: Share) -> bool:
+    """Whether a page that is shared comes the same way: what follows, which is not shown, cannot tell the two apart."""
+    return share._replace(pinned=False) in states
 
 
 class _Shares:

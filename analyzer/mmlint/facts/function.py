@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 NOT_SHOWN = "mmlint_not_shown"
 """The call that stands for the lines which the hunks of a patch leave out: anything may be among them."""
+CUT = "unreachable"
+"""The call that stands where a hunk breaks off."""
 
 
 class Function:

@@ -1,6 +1,7 @@
 """Pages found in an entry under its page-table lock, and used when that lock is gone and no reference was taken.
 
 The entry's own reference keeps such a page as long as nobody can take the entry away, that is while the lock is held.
+Hunks alone often begin behind the look-up; what a fault carries with it (`vmf->page`) came out of its entry as well.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
-from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.function import NOT_SHOWN, Function, call_targets, fact
 from mmlint.facts.held import Held
 from mmlint.facts.holders import canon, held_at
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import lock_effects, locks
 from mmlint.facts.resources import harmless, keeps
+from mmlint.facts.unseen import drops
 from mmlint.facts.values import Facts
 from mmlint.frozen import dataclass
 
@@ -47,7 +49,7 @@ Prop = frozenset[Seen]
 
 @dataclass(frozen=True, slots=True)
 class Unkept:
-    """A use of a page found by `found` after `drop` let go of the lock that kept it."""
+    """A use of a page after `drop` let go of the lock that kept it; `found` is the call, or what the fault carries."""
 
     found: Expr
     drop: Expr
@@ -58,27 +60,41 @@ class Unkept:
 @fact
 def unkept_uses(function: Function) -> tuple[Unkept, ...]:
     """The first use of each page that nothing keeps any more."""
-    if not any(_FROM_ENTRY.match(name) for name in function.calls):
+    carried = _carried_page(function)
+    if carried is None and not any(_FROM_ENTRY.match(name) for name in function.calls):
         return ()
     facts = locks(function)
     if facts.flow.overflow or function.cfg.truncated or function.source.damaged:
         return ()
-    client = _Pages(function)
-    if not client.finds or not client.drops:
+    client = _Pages(function, carried)
+    if not client.drops or not (client.finds or client.initial):
         return ()
     if solve(function.cfg, client).overflow:
         return ()
     return tuple(sorted(client.uses.values(), key=lambda u: (u.use.line, u.use.column)))
 
 
-class _Pages:
-    initial: Prop = frozenset()
+def _carried_page(function: Function) -> Expr | None:
+    """The page that a fault comes with, where the hunks show no look-up and the caller has locked its entry."""
+    faults = [p.name for p in function.source.params if p.type_text.startswith("struct vm_fault")]
+    if not function.program.partial or not faults:
+        return None
+    exprs = [e for node in function.cfg.order if node.expr is not None for e in node.expr.walk()]
+    pages = [e for e in exprs if e.kind == "field" and e.value == "page" and e.root == faults[0]]
+    stored = {e.args[0].key for e in exprs if e.kind == "assign"}
+    return pages[0] if pages and pages[0].key not in stored and _entered_locked(function) else None
 
-    def __init__(self, function: Function) -> None:
+
+class _Pages:
+    def __init__(self, function: Function, carried: Expr | None) -> None:
         self.function = function
         self.tables = function.tables
         self.targets = call_targets(function)
         self.calls = {id(call): call for calls in function.calls.values() for _, call in calls}
+        self.initial: Prop = frozenset()
+        if carried is not None:
+            self.calls[id(carried)] = carried
+            self.initial = frozenset((Seen(frozenset((carried.key,)), id(carried)),))
         self.finds = {
             id(call)
             for name, calls in function.calls.items()
@@ -95,7 +111,7 @@ class _Pages:
         if call.value in _POINTER_ONLY or _CONVERTS.match(call.value):
             return None
         self._used(call, {canon(arg) for arg in call.args}, prop, facts)
-        if self._takes_over(call):
+        if call.value == NOT_SHOWN or self._takes_over(call):
             return [Outcome(frozenset())]
         if id(call) in self.drops:
             return [Outcome(frozenset(s if s.dropped else s._replace(dropped=id(call)) for s in prop))]
@@ -193,7 +209,7 @@ def _gone(prop: frozenset[Held]) -> bool:
 
 def _lets_go(function: Function, node: Node, call: Expr) -> bool:
     """Whether the call drops a page-table lock in any case, and none is held behind it."""
-    rows = function.tables.drops.get(call.value)
+    rows = drops(function, call.value)
     if rows is not None:
         if call.value in function.tables.takes or not any(d.kind in _LOCKS and d.when == "always" for d in rows):
             return False

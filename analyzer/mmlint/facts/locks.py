@@ -95,7 +95,7 @@ class _Locks:
         row = self.tables.sleeps.get(name)
         if row is not None and row.when.startswith("calls:"):
             return self._released_by(call, int(row.when[6:]), prop)
-        takes, drops = self.tables.takes.get(name), self.tables.drops.get(name)
+        takes, drops = self.tables.takes.get(name), unseen.drops(self.function, name)
         if takes is None and drops is None:
             return self._callee(call, prop)
         outcomes = [Outcome(prop)]

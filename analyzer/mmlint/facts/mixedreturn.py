@@ -12,24 +12,46 @@ from mmlint.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """A way on which `error` (an errno) is returned at `node`, and one on which the swap entry `value` is."""
+    """A way on which `error` is returned at `node`: an errno by name, or a call of `callee`, which returns one.
+
+    `value` is the swap entry that is returned on another way; None where only the tables know of it.
+    """
 
     node: Node
     error: Expr
-    value: Expr
+    value: Expr | None
+    callee: Function | None = None
 
 
 @fact
 def mixed_returns(function: Function) -> tuple[Mixed, ...]:
     """The returns of an errno by a function that returns the raw value of a swap entry elsewhere."""
-    entries = _entries(function)
-    if not entries or "*" in function.source.returns:
+    known = function.program.partial and function.name in function.tables.entry_results
+    if not (known or function.has("swp_entry_t")) or "*" in function.source.returns:
         return ()
     returned = list(_returned(function))
+    entries = _entries(function)
     values = [expr for _, expr in returned if expr.kind == "field" and expr.value == "val" and expr.root in entries]
-    if not values:
+    if not (values or known):
         return ()
-    return tuple(Mixed(node, expr, values[0]) for node, expr in returned if _is_errno(expr))
+    value = values[0] if values else None
+    found = []
+    for node, expr in returned:
+        callee = _failing_callee(function, expr)
+        if _is_errno(expr) or callee is not None:
+            found.append(Mixed(node, expr, value, callee))
+    return tuple(found)
+
+
+def _failing_callee(function: Function, expr: Expr) -> Function | None:
+    """The function of the same file whose result this is, where it returns errnos by name and nothing but 0 beside."""
+    callees = function.program.named(function.path, expr.value) if expr.kind == "call" and expr.value else ()
+    callee = next((each for each in callees if each is not function), None)
+    if callee is None:
+        return None
+    results = [result for _, result in _returned(callee)]
+    errors = [result for result in results if _is_errno(result)]
+    return callee if errors and all(result in errors or result.key == "0" for result in results) else None
 
 
 def _entries(function: Function) -> set[str]:

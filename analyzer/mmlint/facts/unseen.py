@@ -8,14 +8,25 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from mmlint.facts.function import Function
 from mmlint.facts.held import CONTEXTS, Held, Prop, root_of
 from mmlint.facts.ir import Expr
+from mmlint.kernel.rows import Drop
 
 _UNLOCK = re.compile(r"(?<![a-z])unlock")
 _RELEASE = re.compile(r"(?<![a-z])unlock|irq_?restore|irq_?enable|preempt_enable")
 _CALLS_UNLOCK = re.compile(rb"(?<![a-z])unlock\w*\s*\(")
 _NAMED = ("irq", "bh", "preempt")
 """Contexts that such a name mentions when it leaves them."""
+
+
+def drops(function: Function, name: str) -> tuple[Drop, ...] | None:
+    """What the tables say that a call drops; in hunks also what a function that they may not show is known to drop."""
+    rows = function.tables.drops.get(name)
+    entered = function.tables.entered.get(name) if rows is None and function.program.partial else None
+    if entered is None or not entered.drops:
+        return rows
+    return tuple(Drop(name=name, kind=kind, source=entered.source) for kind in entered.holds)
 
 
 def says_release(name: str) -> bool:

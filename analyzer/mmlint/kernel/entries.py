@@ -107,10 +107,12 @@ class Callback(Row):
 class Entered(Row):
     """A function of the kernel that all its callers enter with locks of the kinds `holds` taken.
 
-    Only for reading hunks, where the callers are not seen: with a tree locks are followed from where they are taken.
+    `drops`: it leaves without them. Only for reading hunks, where neither it nor its callers may be seen: with a tree
+    locks are followed from where they are taken.
     """
 
     holds: tuple[str, ...] = ()
+    drops: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -147,6 +149,23 @@ class EntryPage(Row):
     device: bool = False
     mapped: bool = False
     tail: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class TwoArms(Row):
+    """A function that the header `path` defines inline in both arms of a condition, the second for kernels without it.
+
+    Only for reading hunks, which may show one arm and not the other: with a tree both are seen.
+    """
+
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class GupWalk(Row):
+    """A function of one of GUP's two walks (`locked`, `lockless`) that looks at the permissions of an entry."""
+
+    walk: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

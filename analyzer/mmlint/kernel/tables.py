@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SECTIONS", "TableError", "Tables", "extend", "tables"]
 
-FILES = ("locks", "sleep", "gfp", "gup", "resources", "guards", "entries", "results")
+FILES = ("locks", "sleep", "gfp", "gup", "resources", "guards", "entries", "results", "arms")
 HERE = Path(__file__).parent
 
 R = TypeVar("R", bound=Row)
@@ -75,6 +75,9 @@ class Tables:
     teardowns: dict[str, e.Teardown]
     entry_pages: dict[str, e.EntryPage]
     kernel_iters: frozenset[str]
+    entry_results: frozenset[str]
+    two_arms: dict[str, e.TwoArms]
+    gup_walks: dict[str, e.GupWalk]
     probes: tuple[e.Probe, ...]
     orders: tuple[r.Order, ...]
     sections: Mapping[str, tuple[Row, ...]]
@@ -187,6 +190,9 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         teardowns=_one(store.of("teardown", e.Teardown)),
         entry_pages=_one(store.of("entry_page", e.EntryPage)),
         kernel_iters=frozenset(row.name for row in store.of("kernel_iter", e.Plain)),
+        entry_results=frozenset(row.name for row in store.of("entry_result", e.Plain)),
+        two_arms=_one(store.of("two_arms", e.TwoArms)),
+        gup_walks=_one(store.of("gup_walk", e.GupWalk)),
         probes=tuple(store.of("probe", e.Probe)),
         orders=tuple(store.of("order", r.Order)),
         sections=sections,

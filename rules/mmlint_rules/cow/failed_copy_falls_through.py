@@ -3,7 +3,8 @@
 ## What it does
 Looks at the functions that copy page tables at fork for a way from a check that says "this page may be pinned" to a
 write-protection of the parent's entry for the same page: because the result is ignored, because the early copy failed
-and the code carries on as before, or because it worked and nothing keeps the parent's entry out of what follows.
+and the code carries on as before, or because it worked and nothing keeps the parent's entry out of what follows. The
+steps name the failures of which a helper tells its caller no more than false.
 
 ## Why it matters
 The check is there to keep the parent's mapping of a pinned page as it is. When memory is short the copy fails, the
@@ -38,10 +39,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.cfg import Node
 from mmlint.facts.fork import PINNED, fork_sites, pin_checks
 from mmlint.facts.function import Function
+from mmlint.facts.merged import merged_failures
 from mmlint.facts.reach import reach
-from mmlint.finding import Confidence, Hit, Severity
+from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S18
 
@@ -56,11 +59,20 @@ def check(function: Function) -> Iterator[Hit]:
             call for node, call in pin_checks(function) if order.together(node, site.node) and node is not site.node
         ]
         steps = tuple(function.step(call.line, f"`{call.value}` says that the page may be pinned") for call in asked)
+        steps += tuple(_unheard(function, site.node))
         yield function.hit(
             site.call,
             f"the parent's {site.entry} is write-protected although the page was found to be pinned",
             steps=(*steps, *site.steps),
         )
+
+
+def _unheard(function: Function, sink: Node) -> Iterator[Step]:
+    """The failures that a helper of the copy merges into false, with which the code carries on to `sink` as before."""
+    for merged in merged_failures(function):
+        if reach(function).before(merged.node, sink):
+            told = f"`{merged.call.value}` says no more than false when this fails, and the code carries on"
+            yield merged.helper.step(merged.failed.line, told)
 
 
 RULE = Rule(

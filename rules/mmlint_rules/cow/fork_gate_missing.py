@@ -56,5 +56,6 @@ RULE = Rule(
     since="0.1",
     needs=(ungated_checks,),
     check=check,
+    partial=True,
     scenario=GATE1,
 )

@@ -27,7 +27,8 @@ nor the test decides.
 
 ## Limits
 Silent if the changelog names the other level or says that it follows: staged work was accepted. `copy_huge_pud` is
-not asked for, there are no anonymous pages at that level.
+not asked for, there are no anonymous pages at that level. By hunks alone a level that the patch does not show may have
+had the check before: then the confidence is low.
 
 ## Sources
 Fork-time early copy of 2020 (digest-000 B4, S28); 70e806e4e645 (pte), d042035eaf5f (pmd).
@@ -41,7 +42,7 @@ from collections.abc import Iterator
 from mmlint.facts.change import FunctionChange, PatchView
 from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function
-from mmlint.facts.steps import acts, performed
+from mmlint.facts.steps import Act, acts, performed
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S28
@@ -58,13 +59,18 @@ _SAID = {"page": r"\bptes?\b|copy_present", "huge page": r"\bthp|huge_pmd|\bpmds
 def check(view: PatchView) -> Iterator[Hit]:
     """Report each level of the fork copy that has no pinned check, if the patch adds one to another level."""
     pinned = view.tables.with_class("pinned")
-    gained = {level for change in view.changes if (level := _level(change.name)) and _gains(change, pinned)}
+    gained = {
+        level: act for change in view.changes if (level := _level(change.name)) and (act := _gain(change, pinned))
+    }
     if not gained:
         return
+    hidden = []
     for level, names in _LEVELS.items():
         if level in gained or re.search(_SAID[level], f"{view.subject}\n{view.body}", re.I):
             continue
         function = _find(view, names)
+        if function is None:
+            hidden.append(level)
         if function is None or not performed(function).isdisjoint(pinned):
             continue
         for act in acts(function):
@@ -73,19 +79,30 @@ def check(view: PatchView) -> Iterator[Hit]:
                 told = f"`{act.word}` for a {level} has no pinned check, which this patch gives to another level"
                 yield Hit(act.line, told, act.expr.column, anchor=act.key, path=function.path)
                 break
+    if view.partial and hidden:
+        yield _left_out(view, gained, hidden)
+
+
+def _left_out(view: PatchView, gained: dict[str, Act], levels: list[str]) -> Hit:
+    """What hunks alone can say: these levels do not change, so they have no check unless they had one before."""
+    level, act = next(iter(gained.items()))
+    path = next(change.file.path for change in view.changes if _level(change.name) == level)
+    told = (
+        f"`{act.word}` comes in for {level} entries, and the patch shows no such check for {' and '.join(levels)} ones"
+    )
+    return Hit(act.line, told, act.expr.column, anchor=act.key, path=path, confidence=Confidence.LOW)
 
 
 def _level(name: str) -> str:
     return next((level for level, names in _LEVELS.items() if name in names), "")
 
 
-def _gains(change: FunctionChange, pinned: frozenset[str]) -> bool:
+def _gain(change: FunctionChange, pinned: frozenset[str]) -> Act | None:
+    """The pinned check that a change brings to a function that lost none."""
     compared = comparison(change)
-    return (
-        compared is not None
-        and any(act.word in pinned for act in compared.added)
-        and not any(act.word in pinned for act in compared.removed)
-    )
+    if compared is None or any(act.word in pinned for act in compared.removed):
+        return None
+    return next((act for act in compared.added if act.word in pinned), None)
 
 
 def _find(view: PatchView, names: tuple[str, ...]) -> Function | None:
@@ -103,5 +120,6 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     check_patch=check,
+    partial=True,
     scenario=S28,
 )

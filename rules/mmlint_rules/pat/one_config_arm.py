@@ -25,7 +25,7 @@ The build of the other configuration breaks, and it is the one that the author d
 
 ## Limits
 Only arms in one file, and only the number and the types of parameters. Architectures that each have their own
-definition are not compared.
+definition are not compared. By hunks alone the arms are those that the tables know of in mm's headers.
 
 ## Sources
 Proposed fork-event counter of 2020 (digest-000 E3); digest-001-004 R-PL6; review rule RR-105.
@@ -36,7 +36,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from mmlint.facts.change import PatchView
+from mmlint.facts.change import FileText, PatchView
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -48,6 +48,8 @@ def check(view: PatchView) -> Iterator[Hit]:
     for file in view.files:
         if file.old_path is None or file.new_path is None:
             continue
+        if view.partial:
+            yield from _shown_arms(view, file)
         before, after = _arms(view.before.functions(file.old_path)), _arms(view.after.functions(file.new_path))
         for name, arms in after.items():
             old = before.get(name, [])
@@ -64,6 +66,20 @@ def check(view: PatchView) -> Iterator[Hit]:
                     path=file.path,
                     steps=(other.step(other.line, "the arm with the old parameters"),),
                 )
+
+
+def _shown_arms(view: PatchView, file: FileText) -> Iterator[Hit]:
+    """The functions known to have two arms of which the hunks show and change one: the other stays as it is."""
+    for change in view.changes:
+        row = view.tables.two_arms.get(change.name)
+        before, after = change.before, change.after
+        if row is None or row.path != file.path or change.file is not file or before is None or after is None:
+            continue
+        sides = [[f for f in side.program.functions(file.path) if f.name == change.name] for side in (before, after)]
+        if all(len(side) == 1 for side in sides) and _signature(before) != _signature(after):
+            told = f"`{change.name}` changed its parameters here, and its other arm is not in the patch"
+            step = after.step(after.line, f"`{file.path}` defines it for kernels with and without a configuration")
+            yield Hit(after.line, told, anchor=f"{change.name} arms", path=file.path, steps=(step,))
 
 
 def _arms(functions: tuple[Function, ...]) -> dict[str, list[Function]]:
@@ -90,5 +106,6 @@ RULE = Rule(
     confidence=Confidence.HIGH,
     since="0.1",
     check_patch=check,
+    partial=True,
     scenario=S19,
 )

@@ -26,8 +26,8 @@ if (!new_page)
 ```
 
 ## Limits
-Seen are errnos by name, straight or by way of the variable that is returned. An errno that a called function returns
-and that is passed on is not seen.
+Seen are errnos by name, and those of a function of the same file that returns nothing but them and 0, straight or by
+way of the variable that is returned. Hunks alone do not always show what else is returned: then the tables say it.
 
 ## Sources
 linux-mm thread of August 2020, the FIXME on copy_one_pte (digest 000, D5, I19 and S15);
@@ -48,12 +48,17 @@ from mmlint.sim.scenarios import S15
 def check(function: Function) -> Iterator[Hit]:
     """Report each errno that shares its way out with a swap entry."""
     for found in mixed_returns(function):
+        value, callee = found.value, found.callee
+        what = f"`{found.error.key}`" if callee is None else f"the errno of `{callee.name}`"
+        told = f"`{value.key}` is returned in line {value.line}" if value else f"`{function.name}` returns its value"
+        steps = [callee.step(callee.line, f"`{callee.name}` returns 0 or an errno")] if callee else []
+        if value is not None:
+            steps.append(function.step(value.line, f"`{value.key}` is returned here, by its value"))
         yield function.hit(
             found.error,
-            f"`{found.error.key}` goes the way of a swap entry: `{found.value.key}` is returned in line "
-            f"{found.value.line}",
-            steps=(function.step(found.value.line, f"`{found.value.key}` is returned here, by its value"),),
-            anchor=f"returns {found.error.key} and {found.value.key}",
+            f"{what} goes the way of a swap entry: {told}",
+            steps=tuple(steps),
+            anchor=f"returns {found.error.key} and {value.key if value else 'a swap entry'}",
         )
 
 

@@ -24,7 +24,8 @@ wp_page_reuse(vmf);
 ## Limits
 A page handed to a function that is not known to leave its count alone is no longer followed. Neither is one whose entry
 was cleared in between: the entry's reference is the function's then. The folio lock does not keep a page.
-Trace events, which note the frame, and waits for the page lock are right.
+Trace events, which note the frame, and waits for the page lock are right. By hunks alone `vmf->page` counts as found,
+and lines that are not shown end the search.
 
 ## Sources
 Commit be068f29034f (misplaced unlock_page in do_wp_page); digest 000, A9 and S35; review practice, rule 7.
@@ -35,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
+from mmlint.facts.ir import Expr
 from mmlint.facts.lockedpage import unkept_uses
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -49,11 +51,17 @@ def check(function: Function) -> Iterator[Hit]:
             found.use,
             f"`{what}` uses `{found.key}` after `{found.drop.value}` (line {found.drop.line}) let go of its entry",
             steps=(
-                function.step(found.found.line, f"`{found.found.value}` finds the page under the page-table lock"),
+                function.step(found.found.line, _kept(found.found)),
                 function.step(found.drop.line, f"`{found.drop.value}` drops the lock, and no reference was taken"),
             ),
             anchor=f"{found.use.key} after {found.drop.value}",
         )
+
+
+def _kept(found: Expr) -> str:
+    if found.kind == "field":
+        return f"`{found.key}` is the page of the entry, which the caller has locked"
+    return f"`{found.value}` finds the page under the page-table lock"
 
 
 RULE = Rule(
@@ -69,6 +77,7 @@ RULE = Rule(
         *("pte_page", "pmd_page", "pud_page", "pte_folio", "pmd_folio", "pud_folio"),
     ),
     check=check,
+    partial=True,
     instead_of=("PAT113",),
     scenario=S35,
 )
