@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mmlint.kernel.tables import Tables
 
 SOURCES = (".c", ".h")
+_USERSPACE = ("tools/", "scripts/")
+"""Folders of programs: their locks and pages are not the kernel's."""
 
 
 @dataclass(frozen=True)
@@ -281,7 +283,11 @@ def _tree_error(where: str, error: Exception, remedy: str) -> InputError:
 
 
 def _readable(changes: Sequence[FileChange]) -> Iterator[FileChange]:
-    return (c for c in changes if c.kind not in ("binary", "mode") and c.path.endswith(SOURCES))
+    return (
+        c
+        for c in changes
+        if c.kind not in ("binary", "mode") and c.path.endswith(SOURCES) and not c.path.startswith(_USERSPACE)
+    )
 
 
 def _without(patch: Patch, paths: set[str]) -> tuple[FileChange, ...]:

@@ -91,8 +91,16 @@ class Covers:
             or self._another_question(act)
             or any(self._still_does(other, act, row, sink) for other in self.sides.compared.old)
             or self.sides.gains.elsewhere(act, row)
+            or self._dispatched(there)
             or (row.role == "release" and self._always_released(act, sink, there))
         )
+
+    def _dispatched(self, there: Act) -> bool:
+        """Whether the sink's function has become one that calls a method: what it does depends on the object now."""
+        compared = self.sides.compared
+        old = compared.before.program.resolve(there.word, compared.before.path) if there.expr.kind == "call" else None
+        new = compared.after.program.resolve(there.word, compared.after.path) if old is not None else None
+        return old is not None and new is not None and old.text != new.text and "" in new.calls and "" not in old.calls
 
     def stricter(self, act: Act, sink: Act, there: Act) -> bool:
         """Whether the test only let more through (`if (!huge && !devmap) goto out;`): fewer reach the sink now."""

@@ -9,6 +9,9 @@ from mmlint.facts.ir import Expr
 HELD, GIVEN, MOVED = "held", "given", "moved"
 _SAME = {"page_folio": 0, "compound_head": 0, "folio_page": 0, "virt_to_head_page": 0, "folio_file_page": 0}
 
+_PART = frozenset({"page", "css"})
+"""Members that hold the count of the object they lie in."""
+
 
 class Own(NamedTuple):
     """One thing taken: which resource, the variables that hold it, the call that took it and what became of it."""
@@ -28,7 +31,7 @@ def canon(expr: Expr) -> str:
         if expr.kind == "call" and expr.value in _SAME and expr.args:
             expr = expr.args[0]
         elif (
-            expr.kind == "unary" and expr.value == "&" and expr.args[0].kind == "field" and expr.args[0].value == "page"
+            expr.kind == "unary" and expr.value == "&" and expr.args[0].kind == "field" and expr.args[0].value in _PART
         ):
             expr = expr.args[0].args[0]
         elif expr.kind == "assign" and expr.value == "=":

@@ -119,6 +119,8 @@ def _fewer(before: Function, after: Function) -> Iterator[Turn]:
 
 def _untaken(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:
     """One more reference of a thing that lives on is not taken any more, and the patch takes no release away for it."""
+    if _cleared(after) - _cleared(before):
+        return
     old, new = _more(before), _more(after)
     for thing in sorted(old.keys() - new.keys()):
         told = _told(before)
@@ -133,6 +135,16 @@ def _untaken(change: FunctionChange, before: Function, after: Function) -> Itera
             and not _less_released(change, thing.kind)
         ):
             yield Turn("untaken", thing, after.cfg.order[0], old[thing])
+
+
+def _cleared(function: Function) -> frozenset[str]:
+    """The members that are set to nothing: who held something by one lets another have it."""
+    return frozenset(
+        expr.args[0].key
+        for node in function.cfg.order
+        for op, expr in node.events
+        if op == "assign" and expr.args[0].kind == "field" and expr.args[1].value in ("0", "NULL")
+    )
 
 
 def _told(function: Function) -> frozenset[str]:

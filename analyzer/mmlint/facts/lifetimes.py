@@ -12,13 +12,14 @@ from dataclasses import field
 from typing import NamedTuple
 
 from mmlint.facts.acquired import REFUSED, TAKEN
+from mmlint.facts.aliases import found_in, results, same_thing
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Flow, Outcome, solve
-from mmlint.facts.function import Function, fact
+from mmlint.facts.function import Function
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.resources import asks_for_one, harmless, keeps, loop_gives
-from mmlint.facts.things import COUNTED, PATH, WALK, Thing, counts, holder_of, kind_of, things
+from mmlint.facts.things import COUNTED, WALK, Thing, counts, holder_of, kind_of, things
 from mmlint.facts.values import Facts, is_error, is_zero
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
@@ -26,6 +27,7 @@ from mmlint.kernel.rows import Taking
 _FREES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)")
 _PART = re.compile(r"\[| \+ ")
 """An element of an array, or what begins with one: each release is about another part of it."""
+_LOOK_UP = re.compile(r"^lookup_|_lookup$|_(next|prev|first|last)$")
 _CODE = re.compile(r"-?[A-Z0-9_]+$")
 _MOST = 8
 _NO_THING = frozenset({"NULL", "0", "ERR_PTR", "PTR_ERR", "PTR_ERR_OR_ZERO"})
@@ -171,8 +173,13 @@ def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) 
                 found.late.setdefault(used, node)
         held = [f for s, f in states.items() if s.level in (HELD, TWICE)]
         known = [f.get(found.thing.key) for f in held]
-        if client.renews(node) and any(not is_zero(k) and not is_error(k) for k in known):
+        if client.renews(node) and not _looks_up(node) and any(not is_zero(k) and not is_error(k) for k in known):
             found.lost.append(node)
+
+
+def _looks_up(node: Node) -> bool:
+    """Whether what is assigned comes from a look-up, which by its name takes nothing."""
+    return any(op == "assign" and _LOOK_UP.search(expr.args[1].value) for op, expr in node.events)
 
 
 def _always_zero(arg: Expr, states: Iterable[Facts]) -> bool:
@@ -187,7 +194,7 @@ class _Tracker:
         self.thing = thing
         self.releases = releases
         self.root = re.split(r"->|\.|\[", thing.key.lstrip("*"))[0]
-        self.results = _results(function)
+        self.results = results(function)
         taken = any(
             self._takes(call, row)
             for name, rows in function.tables.takes_resource.items()
@@ -198,7 +205,7 @@ class _Tracker:
         given_by_loops = loop_gives(function).items() if thing.kind == "page" else ()
         self.loops = {branch for branch, found in given_by_loops if thing.key in (key for _, key in found)}
         self.initial = State(HELD if self.root in function.params and not taken else NOTHING, "")
-        self.names = _found_in(function, thing.key) if thing.kind == WALK else _same_thing(function, thing.key)
+        self.names = found_in(function, thing.key) if thing.kind == WALK else same_thing(function, thing.key)
         self.early = self._before_release()
 
     def _before_release(self) -> set[int]:
@@ -259,6 +266,8 @@ class _Tracker:
             return [Outcome(prop._replace(level=GIVEN))]
         if prop.level == HELD and node.id not in self.early and self._consumes(call):
             return [Outcome(prop._replace(level=PASSED))]
+        if prop.level == HELD and node.id in self.early and self._stored_by(call):
+            return [Outcome(prop._replace(level=PASSED), "0"), Outcome(prop, "!0")]
         if prop.level in (NOTHING, GIVEN) and self._fills(call):
             return [Outcome(prop._replace(level=HELD))]
         return None
@@ -317,6 +326,19 @@ class _Tracker:
             for index, arg in enumerate(call.args)
         )
 
+    def _stored_by(self, call: Expr) -> bool:
+        """Whether a callee that returns an error code stores the thing away: where it succeeds, that is."""
+        places = [i for i, arg in enumerate(call.args) if canon(arg) == self.thing.key]
+        callee = self.function.program.resolve(call.value, self.function.path) if places and call.value else None
+        if callee is None or callee is self.function or callee.source.returns.split()[-1:] not in (["int"], ["long"]):
+            return False
+        names = {callee.params[i] for i in places if i < len(callee.params)}
+        return any(
+            op == "assign" and expr.args[0].kind == "field" and canon(expr.args[1]) in names
+            for node in callee.cfg.order
+            for op, expr in node.events
+        )
+
     def assigned(self, target: Expr, value: Expr | None, prop: State, facts: Facts, node: Node) -> State:
         if target.key == self.thing.key:
             prop = prop._replace(level=self._assigned_level(value, prop, facts))
@@ -352,39 +374,3 @@ class _Tracker:
 
 def _less(level: int) -> int:
     return HELD if level == TWICE else GIVEN
-
-
-@fact
-def _results(function: Function) -> frozenset[str]:
-    """The variables that the function returns."""
-    returned = (n.expr for n in function.cfg.order if n.kind == "return" and n.expr is not None)
-    return frozenset(e.key for e in returned if e.kind == "name")
-
-
-def _same_thing(function: Function, key: str) -> frozenset[str]:
-    """The other variables for the same page: `page = folio_page(folio, 0)`, `folio = page_folio(page)`."""
-    found = {key}
-    for node in function.cfg.order:
-        for op, expr in node.events:
-            if op != "assign" or expr.value != "=" or expr.args[0].kind != "name":
-                continue
-            target, source = expr.args[0].key, canon(expr.args[1])
-            if source == key and expr.args[1].key != key:
-                found.add(target)
-            elif target == key and PATH.match(source) and source != "NULL":
-                found.add(source)
-    return frozenset(found)
-
-
-def _found_in(function: Function, key: str) -> frozenset[str]:
-    """What a walk finds: the results of calls that get its address, and what is read of its fields."""
-    found = set()
-    for node in function.cfg.order:
-        for op, expr in node.events:
-            if op != "assign" or expr.value != "=" or expr.args[0].kind != "name":
-                continue
-            source = expr.args[1]
-            handed = source.kind == "call" and any(a.key == f"&{key}" for a in source.args)
-            if handed or (source.kind == "field" and source.args[0].key == key):
-                found.add(expr.args[0].key)
-    return frozenset(found)

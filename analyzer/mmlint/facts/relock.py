@@ -9,9 +9,12 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, local_names, match
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import LockFacts, lock_effects, lock_tokens, locks
+from mmlint.facts.resources import harmless
 from mmlint.frozen import dataclass
 
 _FIRM = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "lru_lock", "bit_spin"})
+_NEAR = 8
+"""Nodes that are looked at behind a release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,39 @@ def twice(function: Function) -> tuple[Twice, ...]:
             if hit is not None:
                 found.setdefault((hit.kind, hit.key), hit)
     return tuple(found.values())
+
+
+@fact
+def dropped_in_a_row(function: Function) -> tuple[Twice, ...]:
+    """Releases that follow one of the same lock in a straight line: wrong whatever stands above, so hunks will do."""
+    found: dict[tuple[str, str], Twice] = {}
+    for name, calls in function.calls_of(function.tables.drops.keys()).items():
+        drop = function.tables.drops[name][0]
+        if drop.kind not in _FIRM or drop.when != "always" or drop.arg is None or name in function.tables.takes:
+            continue
+        for node, call in calls:
+            key = call.args[drop.arg].key if drop.arg < len(call.args) else ""
+            again = _next_drop(function, node, call) if key else None
+            if again is not None:
+                own = _own(function, drop.kind, key)
+                found.setdefault((drop.kind, key), Twice(drop.kind, key, again, node.line, again=False, ours=own))
+    return tuple(found.values())
+
+
+def _next_drop(function: Function, node: Node, call: Expr) -> Expr | None:
+    """The same release further on, where the way to it has no branch and nothing but labels and tables' own calls."""
+    for _ in range(_NEAR):
+        if len(node.succ) != 1:
+            return None
+        node = node.succ[0][0]
+        for each in node.expr.calls() if node.expr is not None else ():
+            if each.key == call.key:
+                return each
+            if each.value in function.tables.takes or not harmless(function, each.value):
+                return None
+        if node.kind == "return" or _assigns(node, set(contract.words(call.key))):
+            return None
+    return None
 
 
 def _dropped_again(function: Function, facts: LockFacts, node: Node, call: Expr) -> Twice | None:

@@ -14,6 +14,7 @@ from mmlint.kernel.rows import Taking
 _GIVES = re.compile(r"(^|_)(put|unpin|release|deref|unref)(_|s?$)|_drop$")
 _NOT_GIVES = re.compile(r"lock|put_(user|unaligned|cpu)|(in|out)put|drop_(nlink|pages|slab)")
 _PAGES = dict.fromkeys(("folio reference", "page pin", "GUP page reference", "isolated folio"), "page")
+_PAGES |= dict.fromkeys(("memcg reference", "css reference"), "css reference")
 _NOT_THINGS = frozenset({"folio lock", "notifier range", "mmu gather", "LRU cache disable"})
 """Resources that are locks and sections: their balance is that of the lock facts."""
 COUNTED = re.compile(r"page$|mm users$|(reference|users)$|(^|_)(put|deref|unref)(_|$)|_release$")
@@ -78,11 +79,17 @@ def given(function: Function, name: str, call: Expr) -> set[Thing]:
     ):
         return set()
     verb = _GIVES.search(name)
-    if verb is None or _NOT_GIVES.search(name):
+    if verb is None or _NOT_GIVES.search(name) or _gives_a_part(function, name, verb.start()):
         return set()
     noun = name[verb.end() :].strip("_")
     key = next((noun for arg in call.args[1:] if noun and arg.key == noun), None) or plain(call.args[0])
     return {Thing(key, name)} if key else set()
+
+
+def _gives_a_part(function: Function, name: str, verb: int) -> bool:
+    """Whether a release is of something of the object: `mem_cgroup_id_put` beside `mem_cgroup_put`."""
+    whole = name[:verb].rpartition("_")[0] + name[verb:]
+    return bool(name[:verb]) and whole in function.tables.gives_resource
 
 
 def argument(call: Expr, holder: str) -> Expr | None:

@@ -149,9 +149,8 @@ def _unwritten(compared: Comparison) -> Iterator[Unwritten]:
         if beside is None:
             continue
         if variable.startswith("*"):
-            if variable[1:] in compared.after.params and not any(
-                name == variable and order.together(n, beside) for name, _, n in new
-            ):
+            sets = [n for n in compared.after.cfg.order if _sets(n, variable) is not None]
+            if variable[1:] in compared.after.params and not any(order.together(n, beside) for n in sets):
                 yield Unwritten(variable, value, beside, beside)
             continue
         reader = _reader(compared.after, beside, variable)

@@ -15,6 +15,8 @@ CUT = b"unreachable();"
 """Ends a path where the hunk ends: what follows is not known, so nothing may be concluded from reaching the end."""
 GAP = b"mmlint_not_shown();"
 """Stands for the lines between two hunks of one function."""
+ABOVE = b"mmlint_above();"
+"""Stands for the lines of a function above its first hunk."""
 
 _MAX_DEPTH = 128
 """Open brackets at which a piece is no longer followed: no code is nested that deep."""

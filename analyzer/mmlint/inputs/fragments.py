@@ -13,7 +13,7 @@ from dataclasses import field
 from itertools import pairwise
 
 from mmlint.frozen import dataclass
-from mmlint.inputs.blocks import GAP, HIDDEN, Block, Walk, walk
+from mmlint.inputs.blocks import ABOVE, GAP, HIDDEN, Block, Walk, walk
 from mmlint.inputs.clex import Masked, function_name, masked
 from mmlint.inputs.model import FileChange, Hunk
 
@@ -241,7 +241,7 @@ def _opening(region: _Region) -> Iterator[bytes]:
         named = re.match(r"(?:static |const |typedef )*((?:struct|union|enum)(?: \w+)?)", heading)
         yield (named[1].encode() if named else b"struct " + HIDDEN) + b" {"
     elif region.context == "body":
-        yield (_header(heading) or f"void {_name(region)}(void)").encode() + b" {"
+        yield (_header(heading) or f"void {_name(region)}(void)").encode() + b" { " + ABOVE
     elif region.context == "brace":
         yield (_header(heading) or f"void {_name(region)}(void)").encode()
     elif region.context == "args":

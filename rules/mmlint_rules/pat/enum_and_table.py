@@ -59,6 +59,9 @@ _PAIRS = (
     _Pair("include/linux/vm_event_item.h", "enum vm_event_item", "mm/vmstat.c", "vmstat_text[]", _STRING),
     _Pair("include/linux/mmzone.h", "enum zone_stat_item", "mm/vmstat.c", "vmstat_text[]", _STRING),
     _Pair("include/linux/mmzone.h", "enum node_stat_item", "mm/vmstat.c", "vmstat_text[]", _STRING),
+    _Pair("include/linux/mmzone.h", "enum numa_stat_item", "mm/vmstat.c", "vmstat_text[]", _STRING),
+    _Pair("include/linux/vmstat.h", "enum vm_stat_item", "mm/vmstat.c", "vmstat_text[]", _STRING),
+    _Pair("include/linux/vmstat.h", "enum writeback_stat_item", "mm/vmstat.c", "vmstat_text[]", _STRING),
     _Pair(_MODE, "enum migrate_reason", "include/trace/events/migrate.h", "define MIGRATE_REASON", r"EMe?\("),
     _Pair("mm/khugepaged.c", "enum scan_result", "include/trace/events/huge_memory.h", "define SCAN_STATUS", r"EMe?\("),
 )

@@ -28,10 +28,10 @@ if (!pte_present(ptep_get(pte))) {
 
 ## Limits
 Folio locks count only on error returns. Of spinlocks and mutexes that are not mm's own only exits that other exits
-contradict are reported; that a patch takes the only release away is PTL117. Where a callee changes locks in a way that
-its result does not tell, or where a method gets the object that the lock lies in, the rule is silent. On mm/, fs/,
-kernel/ and arch/x86 of 6.12 it reports three places, all right; locks that are not mm's own are warnings, for their
-contracts are not in the tables.
+contradict are reported; that a patch takes the only release away is PTL117. On hunks alone a function must be shown
+whole, but for two releases in a row. Where a callee changes locks in a way that its result does not tell, or where a
+method gets the object that the lock lies in, the rule is silent. On mm/, fs/, kernel/ and arch/x86 of 6.12 it reports
+three places, all right; locks that are not mm's own are warnings, for their contracts are not in the tables.
 
 ## Sources
 Documentation/mm/split_page_table_lock.rst; review practice RR-4, RR-5, RR-8, RF-3, RF-8 to RF-10.
@@ -43,7 +43,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.balance import Left, left_held
 from mmlint.facts.function import Function
-from mmlint.facts.relock import Twice, twice
+from mmlint.facts.relock import Twice, dropped_in_a_row, twice
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK1
@@ -54,12 +54,12 @@ _OTHERS = frozenset({"walk", "notifier", "lazy_mmu"})
 
 def check(function: Function) -> Iterator[Hit]:
     """Report each taking call whose lock stays behind on an exit, and each release or taking that comes twice."""
-    for left in left_held(function):
+    for left in left_held(function) if function.whole else ():
         if left.lock.kind not in _OTHERS:
             yield report(function, left)
-    for found in twice(function):
-        if found.ours:
-            yield _twice(function, found)
+    again = tuple(found for found in twice(function) if found.ours) if function.whole else ()
+    for found in again or dropped_in_a_row(function):
+        yield _twice(function, found)
 
 
 def report(function: Function, left: Left) -> Hit:
@@ -116,5 +116,6 @@ RULE = Rule(
     since="0.1",
     needs=(left_held, twice),
     check=check,
+    partial=True,
     scenario=LK1,
 )

@@ -23,6 +23,7 @@ if (!folio_try_get(folio))
 
 ## Limits
 Only what a patch changes: whether a page in front of a plain get may be free cannot be seen from the function alone.
+A page that `vm_normal_page()` found is mapped while its lock is held: then it is a warning.
 
 ## Sources
 commits f8be156be163 and 7c7b962938dd; digest-review-rules RR-40.
@@ -34,6 +35,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.owned import references
+from mmlint.facts.reuse import assigned_values
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ZERO1
@@ -51,7 +53,14 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         if lost > 0 and len(calls) > len(old.get(page, ())):
             was = tried[page][0].value
             message = f"`{calls[0].value}` takes `{page}` for granted where `{was}` allowed for a count of zero"
-            yield after.hit(calls[0], message)
+            sources = assigned_values(after).get(page, ())
+            mapped = bool(sources) and all(source.value.startswith("vm_normal_") for source in sources)
+            yield after.hit(
+                calls[0],
+                message,
+                severity=Severity.WARNING if mapped else None,
+                confidence=Confidence.MEDIUM if mapped else None,
+            )
 
 
 RULE = Rule(
@@ -64,5 +73,6 @@ RULE = Rule(
     needs=(references,),
     compare=compare,
     partial=True,
+    instead_of=("PAT114",),
     scenario=ZERO1,
 )

@@ -1,0 +1,82 @@
+"""What the rules say of a patch when there is no tree, and of files that are not the kernel's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmlint.api import check_patches
+from mmlint.settings import Settings
+
+HEAD = "Subject: [PATCH] demo: change it\n\nIt has to change.\n---\n"
+NEW_FUNCTION = """\
+static int demo_last(struct demo *demo)
+ \treturn 0;
+ }
++
++static int demo_commit(struct demo *demo)
++{
++\tint rc;
++
++\tdown_read(&demo_sem);
++\trc = demo_targets(demo);
++\tif (rc)
++\t\tgoto out;
++\tdemo_write(demo);
++\tup_read(&demo_sem);
++\trc = demo_await(demo);
++out:
++\tdemo_tell(demo, rc);
++\treturn rc;
++}
+"""
+HALF_A_FUNCTION = """\
+static int demo_commit(struct demo *demo)
+ \tint rc;
+
+ \tdown_read(&demo_sem);
+ \trc = demo_targets(demo);
+ \tif (rc)
+ \t\tgoto out;
++\tif (demo->dead)
++\t\tgoto out;
+ \tdemo_write(demo);
+ \tdemo_kick(demo);
+"""
+TWICE = """\
+static int demo_commit(struct demo *demo)
+ \tdemo->targets++;
+ \tdemo_write(demo);
+ \tdemo_kick(demo);
+ \tmutex_unlock(&demo->lock);
+
+-\treturn 0;
++out:
++\tmutex_unlock(&demo->lock);
++\treturn rc;
+ }
+
+"""
+TAKEN_BETWEEN = TWICE.replace("+out:\n", "+\tmutex_lock(&demo->lock);\n")
+
+
+def said(hunk: str, path: str, tmp_path: Path) -> list[tuple[str, str]]:
+    heading, *lines = (line or " " for line in hunk.splitlines())
+    old, new = (sum(line[:1] != sign for line in lines) for sign in "+-")
+    mail = tmp_path / "demo.patch"
+    text = "\n".join([f"@@ -40,{old} +40,{new} @@ {heading}", *lines])
+    mail.write_text(f"{HEAD}diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n{text}\n")
+    report = check_patches([str(mail)], Settings())
+    assert not report.errors
+    return [(f.code, f.function) for f in report.findings]
+
+
+@pytest.mark.parametrize(
+    ("hunk", "code"), [(NEW_FUNCTION, "PTL104"), (TWICE, "PTL104"), (HALF_A_FUNCTION, ""), (TAKEN_BETWEEN, "")]
+)
+def test_locks_are_judged_where_the_lines_that_matter_are_shown(hunk: str, code: str, tmp_path: Path) -> None:
+    assert said(hunk, "mm/demo.c", tmp_path) == ([(code, "demo_commit")] if code else [])
+
+
+def test_programs_of_the_tree_are_left_alone(tmp_path: Path) -> None:
+    assert said(TWICE, "tools/testing/demo.c", tmp_path) == []
