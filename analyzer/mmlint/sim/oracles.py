@@ -1,4 +1,4 @@
-"""The properties, O1 to O14 of the digests and O15 to O19 of this project, each one function a scenario asks for.
+"""The properties, O1 to O14 of the digests and O15 to O21 of this project, each one function a scenario asks for.
 
 `O3` (no sleep in atomic context), `O5` (no use of a freed page) and `O15` (locks balanced) are checked by the
 operations themselves; the others are installed by `watch`.
@@ -32,6 +32,7 @@ MEANING = {
     "O18": "no access through a translation that was taken away",
     "O19": "the call answers the same whatever else runs",
     "O20": "nobody waits for a lock that his work does not need",
+    "O21": "what a feature costs is paid where the feature is used",
     "deadlock": "tasks wait for each other for ever",
     "livelock": "tasks run for ever without getting on",
     "holds": "nothing breaks in any interleaving",

@@ -21,7 +21,7 @@ MODULES: dict[str, str] = {
         "protection": "CW1 CW2 CW3 CW4 CW6 CW7 CW8",
         "dax": "DX1 DX2 DX3 DX4 DX5 DX6 DX7",
         "hmm": "HM1 HM2 HM3 HM4 HM5 HM6 HM7 HM8 HM9 HM10 HM11 HM12",
-        "zone_device": "ZD0 ZD1 ZD2 ZD3 ZD4 ZD5 ZD6 ZD7 ZD8 ZD9 ZD17 ZD18",
+        "zone_device": "ZD0 ZD1 ZD2 ZD3 ZD4 ZD5 ZD6 ZD7 ZD8 ZD9 ZD17 ZD18 ZD19",
         "device_private": "ZD10 ZD11 ZD12 ZD13 ZD14 ZD15 ZD16",
         "fast_gup": "FG1 FG2 FG3 FG4 FG5 FG6 FG7 FG8 FG9 FG10 FG11 FG12 FG13",
         "locking": "LK1 LK2 LK3 LK4 LK5 NUL1 WALK1",

@@ -354,3 +354,57 @@ ZD18 = Scenario(
     bad="after-put",
     good="before-put",
 )
+
+
+def _zd19(w: World, policy: str) -> None:
+    """A hook for device pages in inlined put_page: every page is asked, though no device is there.
+
+    A static key, switched on before the first device page is mapped, makes the hook free for everybody else; switched
+    on too late, it misses the put of a device page.
+
+    Digest 001-004: J14; Kirill 004:L5227-5231, Dan Williams 004:L4214.
+    """
+    w.facts.update(key=False, mapped=False, told=0)
+
+    def looks() -> bool:
+        return policy == "inline" or bool(w.facts["key"])
+
+    def put(device: bool) -> None:
+        if looks():
+            if not (device or w.facts["key"]):
+                w.fail("O21", "put_page of an ordinary page looks for device memory, and there is none")
+            w.facts["told"] += device
+
+    def user() -> Op[None]:
+        yield "put_page of an ordinary page"
+        put(False)
+
+    def driver() -> Op[None]:
+        for step in ("map", "key") if policy == "key-late" else ("key", "map"):
+            yield "static_branch_enable" if step == "key" else "map a device page"
+            w.facts["key" if step == "key" else "mapped"] = True
+
+    def owner() -> Op[None]:
+        yield Wait("the device page is mapped", lambda: bool(w.facts["mapped"]))
+        yield "put_page of the device page"
+        put(True)
+
+    def told() -> None:
+        if w.facts["told"] != 1:
+            w.fail("O12", "the driver is not told of the last put of its page")
+
+    w.task("user", user())
+    w.task("driver", driver())
+    w.task("owner", owner())
+    w.final.append(told)
+
+
+ZD19 = Scenario(
+    "ZD19",
+    "look-without-static-key",
+    "inlined put_page asks every page whether it is device memory",
+    _zd19,
+    choices(inline="O21", key_late="O12", key_first=HOLDS),
+    bad="inline",
+    good="key-first",
+)
