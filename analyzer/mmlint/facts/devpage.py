@@ -107,6 +107,8 @@ def _tail(function: Function, arg: Expr) -> str:
         return f"`{arg.key}`"
     row = function.tables.entry_pages.get(arg.value) if arg.kind == "call" else None
     if row is not None and row.tail:
+        if row.address and arg.args and _counted_on(function, arg.args[0].key):
+            return ""
         return "" if arg.value == "folio_page" and arg.args[-1].key == "0" else f"`{arg.value}`"
     if arg.kind != "name":
         return ""
@@ -122,6 +124,12 @@ def _assigned(function: Function, name: str) -> list[Expr]:
             if op == "assign" and expr.args[0].key == name:
                 found.append(expr.args[1] if expr.value == "=" else expr)
     return found
+
+
+def _counted_on(function: Function, name: str) -> bool:
+    """Whether an address goes from page to page: through memory that was allocated as so many single pages."""
+    changed = (expr for node in function.cfg.order for op, expr in node.events if op in ("assign", "update"))
+    return any(expr.args[0].key == name and expr.value != "=" for expr in changed)
 
 
 def _moved(arg: Expr) -> bool:

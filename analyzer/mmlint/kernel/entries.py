@@ -140,7 +140,7 @@ class Teardown(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class EntryPage(Row):
-    """A call that gives the page or folio behind an entry or a pfn.
+    """A call that gives the page or folio behind an entry, a pfn or (`address`) an address of the kernel.
 
     `device`: it may be device memory. `tail`: it may be any page of a large folio, not only the first. `mapped`: it is
     in a page table, so that whoever puts it back on the LRU has taken it off before.
@@ -149,6 +149,7 @@ class EntryPage(Row):
     device: bool = False
     mapped: bool = False
     tail: bool = False
+    address: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -24,9 +24,10 @@ if (pte_write(entry) && !folio_maybe_dma_pinned(folio))
 
 ## Limits
 A check made by a caller is not seen; that only shared mappings come here is only known from a test of `VM_SHARED` or
-of `is_cow_mapping`. Entries set to a read-only value in another way (mprotect) are not looked at. Three findings in
-mm/ of 6.1 and of 6.12, all in the self-test of these functions (debug_vm_pgtable.c), none in fs/, kernel/ and
-arch/x86 of 6.12.
+of `is_cow_mapping`. Entries set to a read-only value in another way (mprotect) are not looked at. Eight findings on
+the whole of 6.12 and seven on 6.1: three in the self-test of these functions (debug_vm_pgtable.c), the others in the
+definitions of the write-protecting functions themselves (huge and batched forms of the generic headers, arm64 and
+riscv), which are called with what their callers have checked.
 
 ## Sources
 Thread on the rules of copy-on-write (digest 001-004, R-CW1, CW3, CW4); fs/proc/task_mmu.c clear_soft_dirty.

@@ -20,8 +20,9 @@ pin_user_pages_fast(addr, nr, FOLL_WRITE, pages);
 ```
 
 ## Limits
-Only mappings in the same function are seen. Preview: on 6.12 three drivers do this today, of which two stand (bcm-vk,
-qaic); radeon gives the pages back when an MMU notifier of another file says so, which needs no pin.
+Only mappings in the same function are seen. Where the driver has an MMU notifier, which gives the pages back when
+the mapping changes, it is info: no pin is needed then, if that is what the notifier is for. On the whole of 6.12 two
+places are reported (qaic, bcm-vk), on 6.1 one (bcm-vk), all true; radeon is info.
 
 ## Sources
 Documentation/core-api/pin_user_pages.rst, case 1; digest of the fork/COW thread, rule C3.
@@ -34,6 +35,7 @@ from collections.abc import Iterator
 from mmlint.facts.function import Function
 from mmlint.facts.gup import GupSite, gup_calls
 from mmlint.facts.ir import Expr
+from mmlint.facts.notified import folder_notifier
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S33
@@ -48,9 +50,12 @@ def check(function: Function) -> Iterator[Hit]:
         if site.kind == "get" and site.entry.result == "count" and site.pages is not None:
             dma = next((call for call in mapped if call.line > site.call.line), None)
             if dma is not None:
-                yield function.hit(
-                    site.call, _says(site, dma), steps=(function.step(dma.line, f"`{dma.value}` maps them"),)
-                )
+                steps = [function.step(dma.line, f"`{dma.value}` maps them")]
+                notified = folder_notifier(function)
+                if notified is not None:
+                    steps.append(notified.step(notified.line, f"`{notified.name}` hears of changes of the mapping"))
+                severity = Severity.INFO if notified is not None else None
+                yield function.hit(site.call, _says(site, dma), steps=tuple(steps), severity=severity)
 
 
 def _says(site: GupSite, dma: Expr) -> str:
@@ -67,6 +72,5 @@ RULE = Rule(
     needs=(gup_calls,),
     check=check,
     tokens=_MAPPERS,
-    status="preview",
     scenario=S33,
 )

@@ -1,7 +1,8 @@
 """GUP102 longterm-without-write: a long-term pin is taken for reading only, from memory that may be copy-on-write.
 
 ## What it does
-Reports each pin whose flags are known to have FOLL_LONGTERM and known to lack FOLL_WRITE.
+Reports each pin whose flags are known to have FOLL_LONGTERM and known to lack FOLL_WRITE, unless the function or its
+callers give the pages back before they return.
 
 ## Why it matters
 Up to 6.1 a read-only pin of a private mapping pins the shared page. The first write of the process then moves it to a
@@ -19,8 +20,9 @@ pin_user_pages_fast(addr, nr, FOLL_LONGTERM | FOLL_WRITE, pages);
 
 ## Limits
 Since 6.2 the kernel breaks COW for such a pin by itself: there it is info, a hint for who carries the code to an older
-kernel. Flags that differ by path are not judged. Preview: on 6.1 three drivers do it (qib, vmwgfx in three places,
-sev), and the same five calls are info on 6.12. Each only reads, of memory that its user keeps to itself.
+kernel. Flags that differ by path are not judged, and a function is reported once. On the whole of 6.1 three are (sev.c,
+whose FOLL_WRITE a stable update took away as if 6.1 were 6.2; vmwgfx_msg.c; qib_user_sdma.c), and the same as info
+on 6.12. Whether the memory was written before, so that nothing is left to copy, is up to user space.
 
 ## Sources
 digest of the fork/COW thread, rule C2; mm/gup.c, gup_must_unshare; commit 84209e87c696.
@@ -32,7 +34,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.function import Function
 from mmlint.facts.gup import LONGTERM
-from mmlint.facts.pins import pin_sites
+from mmlint.facts.pins import Lifetime, lifetime, pin_sites
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S2
@@ -45,9 +47,12 @@ def check(function: Function) -> Iterator[Hit]:
     for pin in pin_sites(function):
         flags = pin.site.flags
         known = pin.site.kind == "pin" and pin.site.takes_flags and flags.exact
-        if known and LONGTERM in flags.must and "FOLL_WRITE" not in flags.may:
+        if not (known and LONGTERM in flags.must and "FOLL_WRITE" not in flags.may):
+            continue
+        if lifetime(function, pin) not in (Lifetime.CALL, Lifetime.CALLER):
             message = f"`{pin.call.value}` pins for long without FOLL_WRITE: COW may leave the device with the old page"
-            yield function.hit(pin.call, message, steps=pin.through, severity=severity)
+            cause = f"pins for long of {function.name}"
+            yield function.hit(pin.call, message, steps=pin.through, severity=severity, cause=cause)
 
 
 RULE = Rule(
@@ -60,6 +65,5 @@ RULE = Rule(
     needs=(pin_sites,),
     check=check,
     tokens=(LONGTERM,),
-    status="preview",
     scenario=S2,
 )

@@ -24,10 +24,9 @@ if (!folio_try_get(folio))
 ```
 
 ## Limits
-Pages from `pfn_to_page`, from parameters and fields are not judged: those who scan memory page by page know its order.
-`get_page` and `put_page` go to the head by themselves. Preview: nothing is reported on
-6.12; of two on 6.1, mc_handle_present_pte stands (its try on a tail fails, and the page is skipped), the vermilion
-driver does not: pages of `__get_free_pages` are no tails.
+Pages from `pfn_to_page`, from parameters and fields are not judged, nor those of an address that counts on: who goes
+through memory page by page knows its order. `get_page` and `put_page` go to the head by themselves. Nothing is
+reported on the whole of 6.12; on 6.1 mc_handle_present_pte is, whose try on a tail fails, so that the page is skipped.
 
 ## Sources
 include/linux/page_ref.h; digest of the ZONE_DEVICE reference thread, rule R-RC11 and scenario FG12.
@@ -59,6 +58,5 @@ RULE = Rule(
     since="0.1",
     needs=(tail_counts,),
     check=check,
-    status="preview",
     scenario=TAIL1,
 )
