@@ -2,17 +2,20 @@
 
 Counts the functions ctags lists that `outline` finds with the same line of the name and the same last line, and the
 functions whose own tree has no ERROR or MISSING node. `--recursive --sample 3000` looks at that many files below.
+`--recursive --kept FILE .` reads a whole tree in batches and keeps the counts of each in FILE: a run that was stopped
+goes on where it was, and once all is read the figures come from the file.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mmlint.source.file import SourceFile
@@ -46,6 +49,11 @@ class Comparison:
         """Functions with an undamaged tree, of all that were found."""
         return 1 - len(self.damaged) / max(self.functions, 1)
 
+    def add(self, other: Comparison) -> None:
+        """Add the counts of other files."""
+        for name, value in asdict(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
 
 def texts_of(tree: Path, files: Iterable[Path]) -> dict[str, bytes]:
     return {str(path): (tree / path).read_bytes() for path in files}
@@ -66,15 +74,13 @@ def listed_functions(tree: Path, files: Iterable[str]) -> Tags:
     return found
 
 
-def compare(texts: Mapping[str, bytes], listed: Tags, before: Comparison | None = None) -> Comparison:
-    """The counts of these files, added to those of the files before them."""
-    result = before or Comparison()
-    result.files += len(texts)
-    result.lines += sum(text.count(b"\n") for text in texts.values())
+def compare(texts: Mapping[str, bytes], listed: Tags) -> Comparison:
+    """The counts of these files."""
+    result = Comparison(len(texts), sum(text.count(b"\n") for text in texts.values()))
     start = time.process_time()
     for text in texts.values():
         outline(text)
-    result.outline_seconds += time.process_time() - start
+    result.outline_seconds = time.process_time() - start
     for path, text in texts.items():
         start = time.process_time()
         source = SourceFile(path, text)
@@ -88,6 +94,23 @@ def compare(texts: Mapping[str, bytes], listed: Tags, before: Comparison | None 
     return result
 
 
+def batches(tree: Path, files: list[Path], kept: Path | None) -> Comparison:
+    """The counts of all files, batch by batch; those that `kept` holds from an earlier run are not worked out again."""
+    done = [json.loads(line) for line in kept.read_text().splitlines()] if kept is not None and kept.exists() else []
+    known = {row["first"]: Comparison(**row["counts"]) for row in done}
+    result = Comparison()
+    for at in range(0, len(files), BATCH):
+        first = str(files[at])
+        if first not in known:
+            texts = texts_of(tree, files[at : at + BATCH])
+            known[first] = compare(texts, listed_functions(tree, texts))
+            if kept is not None:
+                with kept.open("a") as out:
+                    print(json.dumps({"first": first, "counts": asdict(known[first])}), file=out)
+        result.add(known[first])
+    return result
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("tree", type=Path)
@@ -95,6 +118,7 @@ def main() -> None:
     arguments.add_argument("--sample", type=int, default=0, help="look at this many files only, chosen by --seed")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--recursive", action="store_true")
+    arguments.add_argument("--kept", type=Path, help="keep the counts of each batch in this file, and use those in it")
     arguments.add_argument("--list", type=int, default=0, help="print this many differences and damaged functions")
     options = arguments.parse_args()
     pattern = "**/*.c" if options.recursive else "*.c"
@@ -102,10 +126,7 @@ def main() -> None:
     files = sorted(path.relative_to(options.tree) for path in below if path.is_file())
     if options.sample and options.sample < len(files):
         files = sorted(random.Random(options.seed).sample(files, options.sample))
-    result = Comparison()
-    for at in range(0, len(files), BATCH):
-        texts = texts_of(options.tree, files[at : at + BATCH])
-        result = compare(texts, listed_functions(options.tree, texts), result)
+    result = batches(options.tree, files, options.kept)
     for row in result.differences[: options.list]:
         print("differs:", row)
     for row in result.damaged[: options.list]:

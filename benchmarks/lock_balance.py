@@ -23,7 +23,8 @@ from pathlib import Path
 from mmlint.facts import contract
 from mmlint.facts.function import Function
 from mmlint.facts.held import Held
-from mmlint.facts.locks import is_api, lock_effects, locks, may_change_locks
+from mmlint.facts.locks import lock_effects, locks
+from mmlint.facts.lockwords import is_api, may_change_locks
 from mmlint.facts.program import Program
 from mmlint.inputs.tree import FolderTree
 

@@ -13,6 +13,7 @@ from mmlint.facts.program import Program
 from mmlint.facts.summaries import summary
 from mmlint.finding import Confidence, Finding, Hit, Origin, Severity, Simulation, Step
 from mmlint.rule import Rule
+from mmlint.triggers import triggers
 
 _CALLER_DEPTH = 3
 _MAX_CALLERS = 60
@@ -50,10 +51,8 @@ def check_function(function: Function, rules: Sequence[Rule]) -> Iterator[Findin
     """The findings of the `check` rules in one function; hunks may not show the words that a rule is told by."""
     partial = function.program.partial
     cap = Confidence.MEDIUM if partial else Confidence.HIGH
-    for rule in rules:
+    for rule in rules if partial else triggers(rules, function.tables).woken_by(function.words):
         if rule.check is None or (partial and not rule.partial):
-            continue
-        if rule.tokens and not partial and not function.has(*rule.tokens):
             continue
         for hit in rule.check(function):
             if function.source.damaged and function.cfg.truncated:

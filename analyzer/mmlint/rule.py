@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -54,11 +54,12 @@ class Rule:
 
     Exactly one of the three checks is set: `check` looks at a function as it stands, `compare` at a function before
     and after a patch, `check_patch` at a whole patch (changelog included). `needs` names the fact providers the check
-    asks for; `tokens` are identifiers of which at least one must occur in a function's text for `check` to run (hunks
-    alone may not show them, there it always runs), and `shape` (a regular expression) is what a file must show beside
-    them: an audit passes over files without it; `partial` rules also run on hunks without a tree, where only parts of
-    functions are seen. `instead_of` are the codes of `compare` rules that say the same of a patch: silent in a function
-    in which this rule finds something new.
+    asks for; `tokens` are identifiers of which at least one must occur in a function's text for `check` to run, or one
+    of the names that the kernel tables `tables` (attributes of `Tables`) list (hunks alone may not show them, there it
+    always runs), and `shape` (a regular expression) is what a file must show beside the tokens: an audit passes over
+    files without it; `partial` rules also run on hunks without a tree, where only parts of functions are seen.
+    `instead_of` are the codes of `compare` rules that say the same of a patch: silent in a function in which this rule
+    finds something new.
     """
 
     code: str
@@ -73,6 +74,7 @@ class Rule:
     check_patch: Callable[[PatchView], Iterator[Hit]] | None = None
     needs: tuple[Callable[..., Any], ...] = ()
     tokens: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
     shape: str = ""
     partial: bool = False
     instead_of: tuple[str, ...] = ()
@@ -193,7 +195,7 @@ def find(word: str) -> Rule | None:
 # ----------------------------------------------------------------- late rules
 
 _CHECKS = ("check", "compare", "check_patch")
-_PLAIN = ("code", "name", "summary", "since", "tokens", "shape", "partial", "instead_of", "status", "module")
+_PLAIN = ("code", "name", "summary", "since", "tokens", "tables", "shape", "partial", "instead_of", "status", "module")
 _Row = dict[str, Any]
 
 
@@ -220,9 +222,14 @@ class _LateCheck:
     module: str
     name: str
 
-    def __call__(self, subject: Any) -> Iterator[Hit]:
-        found: Iterator[Hit] = getattr(_rule_of(self.module), self.name)(subject)
+    @cached_property
+    def real(self) -> Callable[[Any], Iterator[Hit]]:
+        """The check itself."""
+        found: Callable[[Any], Iterator[Hit]] = getattr(_rule_of(self.module), self.name)
         return found
+
+    def __call__(self, subject: Any) -> Iterator[Hit]:
+        return self.real(subject)
 
 
 class _LateRule(Rule):

@@ -6,7 +6,7 @@ import re
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flags import flags_at
-from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.function import Function, call_targets, fact, keep
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.frozen import dataclass
@@ -58,30 +58,29 @@ def _mentions(calls: list[tuple[Node, Expr]]) -> bool:
     return any(arg.kind in ("name", "binary", "cond") for _, call in calls for arg in call.args)
 
 
-_BUSY: list[tuple[str, str]] = []
+_Masks = tuple[tuple[int, tuple[Function, Expr]], ...]
 
 
-@fact
-def mask_params(function: Function) -> tuple[tuple[int, tuple[Function, Expr]], ...]:
-    """The parameters that become the mask of a page for users, with the allocation, here or in a callee."""
-    key = (function.path, function.name)
-    if key in _BUSY or len(_BUSY) >= _MAX_DEPTH or not any("gfp" in p.type_text for p in function.source.params):
+def mask_params(function: Function, level: int = _MAX_DEPTH) -> _Masks:
+    """The parameters that become the mask of a page for users, with the allocation, here or `level` calls deep."""
+    return keep(function, ("mask params", level), lambda: _mask_params(function, level))
+
+
+def _mask_params(function: Function, level: int) -> _Masks:
+    if level <= 0 or not any("gfp" in p.type_text for p in function.source.params):
         return ()
     found: dict[int, tuple[Function, Expr]] = {}
     for node, call, mask in _user_allocations(function):
         for index in flags_at(function, node, mask).params:
             found.setdefault(index, (function, call))
-    _BUSY.append(key)
-    try:
-        for name, calls in function.calls.items():
-            callee = function.program.resolve(name, function.path) if name not in function.tables.nosleep else None
-            for inner_index, inner in mask_params(callee) if callee is not None and callee is not function else ():
-                for node, call in calls:
-                    if inner_index < len(call.args):
-                        for index in flags_at(function, node, call.args[inner_index]).params:
-                            found.setdefault(index, inner)
-    finally:
-        _BUSY.pop()
+    for name, calls in function.calls.items():
+        callee = function.program.resolve(name, function.path) if name not in function.tables.nosleep else None
+        below = mask_params(callee, level - 1) if callee is not None and callee is not function else ()
+        for inner_index, inner in below:
+            for node, call in calls:
+                if inner_index < len(call.args):
+                    for index in flags_at(function, node, call.args[inner_index]).params:
+                        found.setdefault(index, inner)
     return tuple(sorted(found.items(), key=lambda item: item[0]))
 
 

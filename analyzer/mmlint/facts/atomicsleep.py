@@ -9,7 +9,8 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, Prop
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import LockFacts, atomic, locks, may_change_locks
+from mmlint.facts.locks import LockFacts, atomic, locks
+from mmlint.facts.lockwords import may_change_locks
 from mmlint.facts.needs import GUESS, UNKNOWN
 from mmlint.facts.sleep import USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
 from mmlint.facts.values import Facts

@@ -11,7 +11,8 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.contract import Site
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held
-from mmlint.facts.locks import LockFacts, locks, may_change_locks
+from mmlint.facts.locks import LockFacts, locks
+from mmlint.facts.lockwords import may_change_locks
 from mmlint.facts.values import is_zero
 from mmlint.frozen import dataclass
 

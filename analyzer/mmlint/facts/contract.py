@@ -9,7 +9,8 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, Prop, family, local_names, match, root_of, translate
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import lock_effects, locks, may_change_locks, page_table_locks
+from mmlint.facts.locks import lock_effects, locks
+from mmlint.facts.lockwords import may_change_locks, page_table_locks
 from mmlint.facts.values import is_negative, is_zero
 
 Outcome = Literal["good", "bad", "unknown"]

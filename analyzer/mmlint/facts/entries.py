@@ -9,7 +9,8 @@ from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import lock_tokens, locks
+from mmlint.facts.locks import locks
+from mmlint.facts.lockwords import lock_tokens
 from mmlint.frozen import dataclass
 
 

@@ -29,12 +29,13 @@ _HOLES = (NOT_SHOWN, CUT, "mmlint_above", "mmlint_hidden")
 class Function:
     """A function of one state of a tree. Facts about it are asked for by calling the fact: `locks(function)`."""
 
-    __slots__ = ("_calls", "_words", "cache", "program", "source")
+    __slots__ = ("_calls", "_words", "cache", "program", "provisional", "source")
 
     def __init__(self, source: FunctionSource, program: Program) -> None:
         self.source = source
         self.program = program
         self.cache: dict[object, Any] = {}
+        self.provisional: dict[object, Any] = {}
         self._calls: dict[str, list[tuple[Node, Expr]]] | None = None
         self._words: frozenset[str] | None = None
 
@@ -107,10 +108,6 @@ class Function:
             self._words = frozenset(word.decode() for word in identifiers(self.text))
         return self._words
 
-    def forget(self) -> None:
-        """Keep of the facts only those that its own text decides."""
-        self.cache = {compute: found for compute, found in self.cache.items() if compute in _OWN}
-
     def step(self, line: int, message: str) -> Step:
         """A step in this function's file."""
         return Step(self.path, line, message)
@@ -146,6 +143,46 @@ class Function:
         return f"<Function {self.name} {self.path}:{self.line}>"
 
 
+class _Cut:
+    """Whether what is being worked out has met the end of a search that depends on where it began."""
+
+    __slots__ = ("met",)
+
+    def __init__(self) -> None:
+        self.met = False
+
+
+_CUT = _Cut()
+
+
+def cut_short() -> None:
+    """Say that a fact goes round in a circle of calls, or deeper than is followed: another start may tell more.
+
+    The facts that are being worked out are then provisional, and forgotten before the next file (`forget_facts`).
+    """
+    _CUT.met = True
+
+
+def keep(function: Function, key: object, compute: Callable[[], T]) -> T:
+    """What is kept with the function under `key`, computed where it is not there."""
+    try:
+        return cast("T", function.cache[key])
+    except KeyError:
+        pass
+    if key in function.provisional:
+        _CUT.met = True
+        return cast("T", function.provisional[key])
+    around, _CUT.met = _CUT.met, False
+    found = compute()
+    if _CUT.met:
+        function.program.note_provisional(function)
+        function.provisional[key] = found
+    else:
+        function.cache[key] = found
+        _CUT.met = around
+    return found
+
+
 def fact(compute: Callable[[Function], T]) -> Callable[[Function], T]:
     """Make `compute` a fact: its result is kept with the function."""
 
@@ -154,8 +191,7 @@ def fact(compute: Callable[[Function], T]) -> Callable[[Function], T]:
         try:
             return cast("T", function.cache[compute])
         except KeyError:
-            found = function.cache[compute] = compute(function)
-            return found
+            return keep(function, compute, lambda: compute(function))
 
     return get
 
@@ -179,7 +215,3 @@ def call_targets(function: Function) -> dict[int, Expr]:
                 if source.kind == "call":
                     found[id(source)] = expr.args[0]
     return found
-
-
-_OWN = frozenset(getattr(each, "__wrapped__", each) for each in (cfg, call_targets))
-"""The facts that no other function and no table has a part in."""

@@ -7,7 +7,7 @@ from itertools import product
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
-from mmlint.facts.function import Function, fact
+from mmlint.facts.function import Function, fact, keep
 from mmlint.facts.holders import held_at
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts, is_error, is_negative, is_zero
@@ -61,10 +61,12 @@ class Given:
 
 
 _NOTHING = Given()
+_LEVELS = 3
+"""How many calls deep releases are looked for."""
 
 
-def given_by(function: Function, call: Expr) -> Given:
-    """What a call gives back of pins and GUP references, by the tables or by its own body."""
+def given_by(function: Function, call: Expr, level: int = _LEVELS) -> Given:
+    """What a call gives back of pins and GUP references, by the tables or by its own body, `level` calls deep."""
     rows = function.tables.gives_resource.get(call.value)
     if rows is not None:
         return Given(frozenset(r.resource for r in rows))
@@ -73,7 +75,7 @@ def given_by(function: Function, call: Expr) -> Given:
     callee = function.program.resolve(call.value, function.path)
     if callee is None or callee is function or _elsewhere(callee, function):
         return _NOTHING
-    return gives(callee)
+    return gives(callee, level)
 
 
 def gives_away(function: Function, call: Expr) -> dict[int, str]:
@@ -109,27 +111,22 @@ def _elsewhere(callee: Function, function: Function) -> bool:
     return callee.path != function.path and (callee.path.endswith(".h") or callee.path.startswith("mm/"))
 
 
-_GIVING: list[tuple[str, str]] = []
-
-
-@fact
-def gives(function: Function) -> Given:
+def gives(function: Function, level: int = _LEVELS) -> Given:
     """What `function`, or one of its folder that it calls, gives back: also on success, or only where it fails."""
-    key = (function.path, function.name)
-    if key in _GIVING or len(_GIVING) >= 3:
+    return keep(function, ("gives", level), lambda: _gives(function, level))
+
+
+def _gives(function: Function, level: int) -> Given:
+    if level <= 0:
         return _NOTHING
-    _GIVING.append(key)
-    try:
-        calls = {id(call): given_by(function, call) for _, call in all_calls(function)}
-        found = frozenset[str]().union(*(g.always for g in calls.values())) & frozenset(RESOURCES.values())
-        if not found:
-            return _NOTHING
-        flow = solve(function.cfg, _Gave(calls))
-        ends = [(gave, fails(function, node, value)) for node, gave, _, value in flow.returns]
-        always = frozenset[str]().union(*(gave for gave, failed in ends if not failed)) & found
-        return Given(always, found - always)
-    finally:
-        _GIVING.pop()
+    calls = {id(call): given_by(function, call, level - 1) for _, call in all_calls(function)}
+    found = frozenset[str]().union(*(g.always for g in calls.values())) & frozenset(RESOURCES.values())
+    if not found:
+        return _NOTHING
+    flow = solve(function.cfg, _Gave(calls))
+    ends = [(gave, fails(function, node, value)) for node, gave, _, value in flow.returns]
+    always = frozenset[str]().union(*(gave for gave, failed in ends if not failed)) & found
+    return Given(always, found - always)
 
 
 class _Gave:

@@ -14,11 +14,12 @@ from typing import NamedTuple
 from mmlint.facts.acquired import REFUSED, TAKEN
 from mmlint.facts.aliases import found_in, results, same_thing
 from mmlint.facts.cfg import Node
+from mmlint.facts.consumed import harmless, keeps
 from mmlint.facts.flow import Flow, Outcome, solve
-from mmlint.facts.function import Function
+from mmlint.facts.function import Function, keep
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
-from mmlint.facts.resources import asks_for_one, harmless, keeps, loop_gives
+from mmlint.facts.resources import asks_for_one, loop_gives
 from mmlint.facts.things import COUNTED, WALK, Thing, counts, holder_of, kind_of, things
 from mmlint.facts.values import Facts, is_error, is_zero
 from mmlint.frozen import dataclass
@@ -90,11 +91,7 @@ class Life:
 
 def life(function: Function, thing: Thing) -> Life | None:
     """The life of one thing; None where the function is beyond the analysis, or knows nothing of the thing."""
-    key = ("life", thing)
-    if key not in function.cache:
-        function.cache[key] = _live(function, thing)
-    found: Life | None = function.cache[key]
-    return found
+    return keep(function, ("life", thing), lambda: _live(function, thing))
 
 
 def _live(function: Function, thing: Thing) -> Life | None:

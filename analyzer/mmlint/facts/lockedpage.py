@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
+from mmlint.facts.consumed import harmless, keeps
 from mmlint.facts.flow import Outcome, solve
 from mmlint.facts.function import NOT_SHOWN, Function, call_targets, fact
 from mmlint.facts.held import Held
 from mmlint.facts.holders import canon, held_at
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import lock_effects, locks
-from mmlint.facts.resources import harmless, keeps
 from mmlint.facts.unseen import drops
 from mmlint.facts.values import Facts
 from mmlint.frozen import dataclass

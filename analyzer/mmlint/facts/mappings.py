@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import lock_tokens, locks
+from mmlint.facts.locks import locks
+from mmlint.facts.lockwords import lock_tokens
 from mmlint.frozen import dataclass
 
 _KINDS = frozenset({"ptl", "pte_map", "walk"})

@@ -14,7 +14,8 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import family
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import lock_tokens, locks
+from mmlint.facts.locks import locks
+from mmlint.facts.lockwords import lock_tokens
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Order
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from mmlint.facts.flow import is_pure
-from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.function import Function, call_targets, cut_short, fact
 from mmlint.facts.giveback import RESOURCES
 from mmlint.facts.gup import GupSite, argument_flags, gup_calls
 from mmlint.facts.ir import Expr
@@ -65,8 +65,11 @@ class PinSite:
 def pin_sites(function: Function) -> tuple[PinSite, ...]:
     """The GUP calls of `function` and its calls of wrappers whose flags it decides."""
     found = [PinSite(site) for site in gup_calls(function)]
-    if len(_BUSY) < _MAX_DEPTH and not found and _may_pin(function):
-        found += _wrapped(function)
+    if not found and _may_pin(function):
+        if len(_BUSY) < _MAX_DEPTH:
+            found += _wrapped(function)
+        else:
+            cut_short()
     return tuple(found)
 
 
@@ -106,7 +109,10 @@ def _handed(function: Function, callee: Function, kept: PinSite, call: Expr) -> 
 
 def _local_callee(function: Function, name: str) -> Function | None:
     callee = next(iter(function.program.named(function.path, name)), None) if name else None
-    if callee is None or callee is function or (callee.path, callee.name) in _BUSY:
+    if callee is None or callee is function:
+        return None
+    if (callee.path, callee.name) in _BUSY:
+        cut_short()
         return None
     return callee
 
@@ -115,7 +121,10 @@ def _local_callee(function: Function, name: str) -> Function | None:
 def wrapper(function: Function) -> tuple[PinSite, ...]:
     """The sites of `function` whose flags come from its caller and whose pages outlive it: it pins for its callers."""
     key = (function.path, function.name)
-    if key in _BUSY or len(_BUSY) >= _MAX_DEPTH or not _may_pin(function):
+    if not _may_pin(function):
+        return ()
+    if key in _BUSY or len(_BUSY) >= _MAX_DEPTH:
+        cut_short()
         return ()
     _BUSY.append(key)
     try:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import is_api
+from mmlint.facts.lockwords import is_api
 from mmlint.facts.program import Program
 from mmlint.facts.sleep import Sleeper, sleepers
 from mmlint.finding import Step

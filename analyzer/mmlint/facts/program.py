@@ -49,6 +49,7 @@ class Program:
         self._resolved: dict[tuple[str, str], Function | None] = {}
         self._elsewhere: dict[tuple[str, str], Place | None] = {}
         self._own: set[str] = set(changed)
+        self._provisional: list[Function] = []
         self._initialisers: dict[str, Mapping[str, list[tuple[str, str]]]] = {}
 
     @cached_property
@@ -73,24 +74,31 @@ class Program:
                 self._files[path] = SourceFile(path, text) if text is not None and len(text) <= MAX_FILE else None
         return self._files[path]
 
+    def note_provisional(self, function: Function) -> None:
+        """Take note of a function of which a fact depends on where a search began."""
+        self._provisional.append(function)
+
     def forget_facts(self, keep: tuple[str, ...] = ()) -> None:
-        """Begin anew with what is known of functions; texts, trees and graphs stay for files in the folders `keep`.
+        """Begin anew with what depends on where a search began, and with all outside the folders `keep`.
 
         A fact that goes round in a circle of calls may depend on where the circle is entered. What is said of a file
         must not depend on the files before it.
         """
+        for function in self._provisional:
+            function.provisional.clear()
+        self._provisional.clear()
+        gone = [path for path in self._files if path.rpartition("/")[0] not in keep]
+        if not gone:
+            return
         self._resolved.clear()
         self._elsewhere.clear()
-        for path in [path for path in self._files if path.rpartition("/")[0] not in keep]:
+        for path in gone:
             del self._files[path]
             self._functions.pop(path, None)
             self._by_name.pop(path, None)
         for folder in [folder for folder in self._folders if folder not in keep]:
             del self._folders[folder]
             self._initialisers.pop(folder, None)
-        for functions in self._functions.values():
-            for function in functions:
-                function.forget()
 
     def functions(self, path: str) -> tuple[Function, ...]:
         """The functions of a file, in order."""

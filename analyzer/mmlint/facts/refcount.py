@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.function import Function, fact
+from mmlint.facts.function import Function, cut_short, fact
 from mmlint.facts.ir import Expr
 from mmlint.finding import Step
 from mmlint.frozen import dataclass
@@ -101,7 +101,10 @@ _BUSY: set[tuple[str, str]] = set()
 def returned_counter(function: Function) -> str:
     """The counter whose address `function` returns, or the empty string."""
     key = (function.path, function.name)
-    if "*" not in function.source.returns or key in _BUSY or not function.words & FIELDS:
+    if "*" not in function.source.returns or not function.words & FIELDS:
+        return ""
+    if key in _BUSY:
+        cut_short()
         return ""
     _BUSY.add(key)
     try:

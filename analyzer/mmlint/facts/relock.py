@@ -5,11 +5,12 @@ from __future__ import annotations
 from mmlint.facts import contract, graph
 from mmlint.facts.balance import bypasses, sites, takers
 from mmlint.facts.cfg import Node
+from mmlint.facts.consumed import harmless
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, local_names, match
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import LockFacts, lock_effects, lock_tokens, locks
-from mmlint.facts.resources import harmless
+from mmlint.facts.locks import LockFacts, lock_effects, locks
+from mmlint.facts.lockwords import lock_tokens
 from mmlint.frozen import dataclass
 
 _FIRM = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "lru_lock", "bit_spin"})

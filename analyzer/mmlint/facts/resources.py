@@ -12,10 +12,11 @@ from dataclasses import field
 
 from mmlint.facts.acquired import REFUSED, TAKEN, by_release, candidates, handed_out, may_hand_out
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Flow, Outcome, is_pure, solve
-from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.consumed import escapes, harmless, keeps
+from mmlint.facts.flow import Flow, Outcome, solve
+from mmlint.facts.function import Function, call_targets, cut_short, fact
 from mmlint.facts.giveback import given_by, gives_away
-from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, Prop, canon, held_at, mentions_bare
+from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, Prop, canon, held_at
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import loops_with
 from mmlint.facts.values import Facts
@@ -25,7 +26,6 @@ from mmlint.kernel.tables import PINNED
 
 _CONVERTED = frozenset({"page_to_pfn", "folio_pfn", "page_to_phys", "page_address", "folio_address", "page_to_virt"})
 """Calls after which the page is known by another value, too."""
-_MAX_DEPTH = 3
 
 
 @dataclass(slots=True)
@@ -65,7 +65,10 @@ _ASKING: list[tuple[str, str]] = []
 def acquired(function: Function) -> tuple[Taking, ...]:
     """What a call of `function` leaves to its caller to give back."""
     key = (function.path, function.name)
-    if key in _ASKING or not may_hand_out(function):
+    if not may_hand_out(function):
+        return ()
+    if key in _ASKING:
+        cut_short()
         return ()
     _ASKING.append(key)
     try:
@@ -126,21 +129,6 @@ def _is_element(function: Function, arg: Expr) -> bool:
     return arg.kind == "name" and any(
         e.kind == "assign" and e.args[0].key == arg.key and "[" in e.args[1].key for x in exprs for e in x.walk()
     )
-
-
-def harmless(function: Function, name: str) -> bool:
-    """Whether a call is known to leave references to what it is handed as they are."""
-    t = function.tables
-    known = name in t.nosleep or name in t.marks or name in t.guards or name in t.ref_helpers
-    return bool(name) and (known or name in t.takes or name in t.drops or name in t.flushes or is_pure(name))
-
-
-def keeps(function: Function, call: Expr, index: int) -> bool:
-    """Whether the callee is known to leave ownership of an argument with its caller."""
-    if not call.value:
-        return False
-    callee = function.program.resolve(call.value, function.path)
-    return callee is not None and callee is not function and index not in consumed(callee)
 
 
 def asks_for_one(function: Function, call: Expr) -> bool:
@@ -266,7 +254,7 @@ class _Owner:
                     names = names | {target.key}
             elif target.key in names and source not in names and target.kind != "index":
                 names = names - {target.key}
-            if value is not None and own.state == HELD and _escapes(target, value, own.names):
+            if value is not None and own.state == HELD and escapes(target, value, own.names):
                 here = own._replace(state=MOVED)
                 names = names | self._given_out(target, own)
             names = self._tied(target, value, names)
@@ -344,57 +332,3 @@ def _end(prop: Prop, resource: str, key: str, state: str) -> Prop:
         if own.resource == resource and own.state == HELD and (key in own.names or base in own.names):
             return prop - {own} | {own._replace(state=state)}
     return prop
-
-
-def _escapes(target: Expr, value: Expr, names: frozenset[str]) -> bool:
-    """Whether an assignment lets a held thing out: into memory, or mixed into another value."""
-    if canon(value) in names:
-        return target.kind != "name"
-    if value.kind in ("call", "field", "index", "name", "num", "str"):
-        return False
-    return any(mentions_bare(value, name) for name in names)
-
-
-# ----------------------------------------------------------------- callees
-
-_BUSY: list[tuple[str, str]] = []
-
-
-@fact
-def consumed(function: Function) -> frozenset[int]:
-    """The parameters whose thing `function` may give back, keep, hand on or return: a caller no longer knows of it."""
-    everything = frozenset(range(len(function.params)))
-    key = (function.path, function.name)
-    if key in _BUSY or len(_BUSY) >= _MAX_DEPTH or function.source.damaged or function.cfg.truncated:
-        return everything
-    _BUSY.append(key)
-    try:
-        return frozenset(i for i, name in enumerate(function.params) if name and _may_consume(function, name))
-    finally:
-        _BUSY.pop()
-
-
-def _may_consume(function: Function, name: str) -> bool:
-    names = {name}
-    t = function.tables
-    for node in function.cfg.order:
-        for expr in node.expr.walk() if node.expr is not None else ():
-            if expr.kind == "assign" and canon(expr.args[1]) in names:
-                if expr.args[0].kind != "name":
-                    return True
-                names.add(expr.args[0].key)
-            elif expr.kind == "assign" and _escapes(expr.args[0], expr.args[1], frozenset(names)):
-                return True
-            elif expr.kind == "call":
-                mine = [i for i, arg in enumerate(expr.args) if canon(arg) in names]
-                if not mine:
-                    continue
-                if expr.value in t.gives_resource or expr.value in t.transfers_resource:
-                    return True
-                if expr.value in t.takes_resource or harmless(function, expr.value):
-                    continue
-                if not all(keeps(function, expr, i) for i in mine):
-                    return True
-        if node.kind == "return" and node.expr is not None and any(mentions_bare(node.expr, n) for n in names):
-            return True
-    return False

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flags import FlagSet, flags_at, reclaims
-from mmlint.facts.function import Function
+from mmlint.facts.function import Function, fact, keep
 from mmlint.facts.held import Held, Prop
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
@@ -189,25 +189,26 @@ def _through(function: Function, node: Node, call: Expr, facts: Facts, inner: Sl
 
 def sleepers(function: Function, level: int = LEVELS) -> tuple[Sleeper, ...]:
     """The ways to sleep inside `function` while its caller's locks are still held, up to `level` calls deep."""
-    key = ("sleepers", level)
-    if key not in function.cache:
-        reachable = level > 0 and not function.cfg.truncated and _can_sleep(function, level)
-        function.cache[key] = _sleepers(function, level) if reachable else ()
-    found: tuple[Sleeper, ...] = function.cache[key]
-    return found
+    return keep(function, ("sleepers", level), lambda: _sleepers(function, level))
 
 
 def _can_sleep(function: Function, level: int) -> bool:
     """Whether the text names a sleeper, or a function that does: a cheap look before the flow is followed."""
-    key = ("can sleep", level)
-    if key not in function.cache:
-        function.cache[key] = False
+
+    def look() -> bool:
         table = function.tables
-        called = {name.decode() for name in _CALLED.findall(function.text)}
-        function.cache[key] = not called.isdisjoint(table.sleeps) or (
+        called = _called(function)
+        return not called.isdisjoint(table.sleeps) or (
             level > 1 and any(_leads_to_sleep(function, name, level - 1) for name in sorted(called - table.nosleep))
         )
-    return bool(function.cache[key])
+
+    return keep(function, ("can sleep", level), look)
+
+
+@fact
+def _called(function: Function) -> frozenset[str]:
+    """The names that its text calls."""
+    return frozenset(name.decode() for name in _CALLED.findall(function.text))
 
 
 def _leads_to_sleep(function: Function, name: str, level: int) -> bool:
@@ -222,6 +223,8 @@ _CALLED = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
 
 
 def _sleepers(function: Function, level: int) -> tuple[Sleeper, ...]:
+    if level <= 0 or function.cfg.truncated or not _can_sleep(function, level):
+        return ()
     lock_facts = locks(function)
     if lock_facts.flow.overflow:
         return ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from mmlint.facts.function import Function
 from mmlint.facts.held import CONTEXTS, Held, Prop, root_of
@@ -29,6 +30,7 @@ def drops(function: Function, name: str) -> tuple[Drop, ...] | None:
     return tuple(Drop(name=name, kind=kind, source=entered.source) for kind in entered.holds)
 
 
+@lru_cache(maxsize=8192)
 def says_release(name: str) -> bool:
     """Whether a name says that a lock or a context is given up."""
     return _RELEASE.search(name) is not None

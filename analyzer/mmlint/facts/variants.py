@@ -7,7 +7,8 @@ from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.held import match
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import lock_tokens, locks
+from mmlint.facts.locks import locks
+from mmlint.facts.lockwords import lock_tokens
 from mmlint.frozen import dataclass
 
 _SPINS = frozenset({"spin", "raw_spin", "ptl"})

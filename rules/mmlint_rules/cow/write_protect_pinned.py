@@ -61,6 +61,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(unguarded_write_protects,),
+    tables=("wrprotects",),
     check=check,
     scenario=CW3,
     status="preview",

@@ -61,6 +61,7 @@ RULE = Rule(
     confidence=Confidence.HIGH,
     since="0.1",
     needs=(gup_calls,),
+    tables=("gup",),
     check=check,
     partial=True,
     scenario=S33,

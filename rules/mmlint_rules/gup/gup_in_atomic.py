@@ -63,6 +63,7 @@ RULE = Rule(
         gup_calls,
         locks,
     ),
+    tables=("gup",),
     check=check,
     partial=True,
     scenario=GUPLOCK1,

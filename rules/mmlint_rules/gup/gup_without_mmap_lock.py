@@ -66,6 +66,7 @@ RULE = Rule(
         gup_calls,
         locks,
     ),
+    tables=("gup",),
     check=check,
     scenario=GUPLOCK1,
 )

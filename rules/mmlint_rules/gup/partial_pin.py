@@ -66,6 +66,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(uncounted,),
+    tables=("gup",),
     check=check,
     scenario=FG10,
 )

@@ -58,6 +58,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
+    tables=("gup",),
     check=check,
     scenario=PIN1,
 )

@@ -56,6 +56,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(clean_releases,),
+    tables=("gup",),
     check=check,
     scenario=DIRTY1,
 )

@@ -63,6 +63,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(late_flushes,),
+    tables=("set_entries",),
     check=check,
     scenario=BATCH1,
 )

@@ -57,6 +57,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(nested_folio_locks,),
+    tables=("takes",),
     check=check,
     scenario=HM3,
 )

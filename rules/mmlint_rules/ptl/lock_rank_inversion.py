@@ -67,6 +67,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(inversions,),
+    tables=("takes",),
     check=check,
     scenario=LK2,
 )

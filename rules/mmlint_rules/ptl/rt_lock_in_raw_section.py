@@ -33,7 +33,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.locks import lock_tokens, locks
+from mmlint.facts.locks import locks
+from mmlint.facts.lockwords import lock_tokens
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import RT1
@@ -76,6 +77,7 @@ RULE = Rule(
     confidence=Confidence.HIGH,
     since="0.1",
     needs=(locks,),
+    tables=("takes",),
     check=check,
     scenario=RT1,
 )

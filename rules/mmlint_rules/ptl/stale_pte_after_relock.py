@@ -60,6 +60,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(blind_writes,),
+    tables=("set_entries",),
     check=check,
     scenario=S14,
 )

@@ -62,6 +62,7 @@ RULE = Rule(
     confidence=Confidence.HIGH,
     since="0.1",
     needs=(null_uses,),
+    tables=("takes",),
     check=check,
     scenario=NUL1,
 )

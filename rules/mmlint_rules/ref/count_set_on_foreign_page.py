@@ -55,6 +55,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(unowned_sets,),
+    tables=("ref_helpers",),
     check=check,
     scenario=FRZ1,
 )

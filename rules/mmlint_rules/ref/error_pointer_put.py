@@ -54,6 +54,7 @@ RULE = Rule(
     confidence=Confidence.HIGH,
     since="0.1",
     needs=(bad_puts,),
+    tables=("gives_resource",),
     check=check,
     partial=True,
     scenario=ERRP1,

@@ -76,6 +76,7 @@ RULE = Rule(
     confidence=Confidence.HIGH,
     since="0.1",
     needs=(wrong_tests,),
+    tables=("senses",),
     check=check,
     scenario=ERRP1,
 )

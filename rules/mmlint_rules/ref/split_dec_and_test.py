@@ -55,6 +55,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(split_tests,),
+    tables=("ref_helpers",),
     check=check,
     partial=True,
     scenario=PUT1,

@@ -57,6 +57,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(tail_counts,),
+    tables=("ref_helpers",),
     check=check,
     scenario=TAIL1,
 )

@@ -50,6 +50,7 @@ RULE = Rule(
     confidence=Confidence.HIGH,
     since="0.1",
     needs=(ignored_freezes,),
+    tables=("ref_helpers",),
     check=check,
     partial=True,
     scenario=FRZ1,
