@@ -57,6 +57,23 @@ static int demo_commit(struct demo *demo)
  }
 
 """
+KEPT = """\
+static int demo_last(struct demo *demo)
+ \treturn 0;
+ }
++
++int demo_charge(struct folio *folio, gfp_t gfp)
++{
++\tstruct mem_cgroup *memcg = get_mem_cgroup_from_current();
++
++\tif (demo_charge_one(folio, memcg, gfp))
++\t\treturn -ENOMEM;
++
++\tmem_cgroup_put(memcg);
++\treturn 0;
++}
+"""
+HANDED_ON = KEPT.replace("+\tmem_cgroup_put(memcg);\n", "")
 TAKEN_BETWEEN = TWICE.replace("+out:\n", "+\tmutex_lock(&demo->lock);\n")
 
 
@@ -76,6 +93,11 @@ def said(hunk: str, path: str, tmp_path: Path) -> list[tuple[str, str]]:
 )
 def test_locks_are_judged_where_the_lines_that_matter_are_shown(hunk: str, code: str, tmp_path: Path) -> None:
     assert said(hunk, "mm/demo.c", tmp_path) == ([(code, "demo_commit")] if code else [])
+
+
+@pytest.mark.parametrize(("hunk", "codes"), [(KEPT, ["REF111"]), (HANDED_ON, [])])
+def test_who_fails_leaves_what_it_was_handed_with_its_caller(hunk: str, codes: list[str], tmp_path: Path) -> None:
+    assert [code for code, _ in said(hunk, "mm/demo.c", tmp_path)] == codes
 
 
 def test_programs_of_the_tree_are_left_alone(tmp_path: Path) -> None:

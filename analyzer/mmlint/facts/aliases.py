@@ -41,3 +41,17 @@ def found_in(function: Function, key: str) -> frozenset[str]:
             if handed or (source.kind == "field" and source.args[0].key == key):
                 found.add(expr.args[0].key)
     return frozenset(found)
+
+
+def other_names(function: Function, key: str) -> frozenset[str]:
+    """The variables that are copied from or to a plain variable (`pol = counted = lookup()`)."""
+    found = set()
+    for node in function.cfg.order:
+        for op, expr in node.events:
+            if op == "assign" and expr.value == "=" and expr.args[0].kind == "name":
+                target, source = expr.args[0].key, expr.args[1]
+                while source.kind == "assign":
+                    source = source.args[0]
+                if source.kind == "name" and key in (target, source.key):
+                    found |= {target, source.key}
+    return frozenset(found - {key})

@@ -14,6 +14,8 @@ from mmlint.facts.values import Facts, is_error, is_zero
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
 
+_BY_ITSELF = "memcg iterator"
+"""What gives itself back at the end of the walk."""
 _POINTER_ONLY = frozenset(
     {"page_to_pfn", "folio_pfn", "page_to_phys", "IS_ERR", "PTR_ERR", "ERR_PTR", "IS_ERR_OR_NULL"}
 )
@@ -55,6 +57,38 @@ def leaks(function: Function) -> tuple[Leak, ...]:
     if function.program.partial:
         found += _before_hidden_labels(function, owned)
     return tuple(sorted(found, key=lambda leak: (leak.take.line, leak.exit.line)))
+
+
+def released(function: Function, leak: Leak) -> list[Expr]:
+    """The calls of the tables that give back what the call took elsewhere: in another turn of a loop, say."""
+    target = call_targets(function).get(id(leak.take))
+    key = held_at(leak.take, leak.row.holder, target)
+    return [
+        call
+        for name, rows in function.tables.gives_resource.items()
+        for _, call in function.calls.get(name, ())
+        for row in rows
+        if row.resource == leak.resource and key and held_at(call, row.holder, None) == key
+    ]
+
+
+@fact
+def never_given(function: Function) -> tuple[tuple[Expr, str], ...]:
+    """The calls whose result is held on every way out, in no hands but the function's: with the resource."""
+    owned = ownership(function)
+    if not owned.takes or owned.flow.overflow or function.cfg.truncated or not function.whole:
+        return ()
+    ends: dict[tuple[int, str], set[str]] = {}
+    for node, prop, facts, _ in owned.flow.returns:
+        for own in prop:
+            local = all(name.isidentifier() for name in own.names)
+            ends.setdefault((own.take, own.resource), set()).add(_status(node, own, facts) if local else MOVED)
+    found = []
+    for key, states in ends.items():
+        _, take, row = owned.takes[key]
+        if HELD in states and states <= {HELD, "none"} and row.holder == "result" and key[1] != _BY_ITSELF:
+            found.append((take, key[1]))
+    return tuple(found)
 
 
 def _before_hidden_labels(function: Function, owned: Ownership) -> Iterator[Leak]:

@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import NamedTuple
 
 from mmlint.facts.acquired import REFUSED, TAKEN
-from mmlint.facts.aliases import found_in, results, same_thing
+from mmlint.facts.aliases import found_in, other_names, results, same_thing
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import harmless, keeps
 from mmlint.facts.flow import Flow, Outcome, solve
@@ -97,6 +97,8 @@ def life(function: Function, thing: Thing) -> Life | None:
 def _live(function: Function, thing: Thing) -> Life | None:
     releases = things(function).get(thing)
     if releases is None or function.cfg.truncated or function.source.damaged:
+        return None
+    if not other_names(function, thing.key).isdisjoint(other.key for other in things(function)):
         return None
     client = _Tracker(function, thing, {id(call) for _, call in releases})
     flow = solve(function.cfg, client)

@@ -13,6 +13,7 @@ from dataclasses import field
 from mmlint.facts.acquired import REFUSED, TAKEN, by_release, candidates, handed_out, may_hand_out
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import escapes, harmless, keeps
+from mmlint.facts.failing import OTHER, contains, element, fails_with, inside
 from mmlint.facts.flow import Flow, Outcome, solve
 from mmlint.facts.function import Function, call_targets, cut_short, fact
 from mmlint.facts.giveback import given_by, gives_away
@@ -156,7 +157,10 @@ class _Owner:
         takes = self.tables.takes_resource.get(name) or self.helpers.get(name)
         if gives is None and moves is None and takes is None:
             after = self._passed(call, prop, facts)
-            return None if after is prop else [Outcome(after)]
+            if after is prop:
+                return None
+            failed = fails_with(call, node) if self.function.program.partial else ""
+            return [Outcome(after, OTHER[failed]), Outcome(prop, failed)] if failed else [Outcome(after)]
         outcomes = [Outcome(prop)]
         if gives is not None:
             outcomes = self._release(gives, call, outcomes, GIVEN)
@@ -220,9 +224,9 @@ class _Owner:
             taken = arg.kind == "unary" and arg.value == "&"
             key = canon(arg)
             key = canon(arg.args[0]) if taken and key.startswith("&") else key
-            mine = [o for o in prop if o.state == HELD and (key in o.names or _element(o, key))]
+            mine = [o for o in prop if o.state == HELD and (key in o.names or element(o, key))]
             if not known and call.value not in ("", self.function.name):
-                mine += [o for o in prop if o.state == HELD and o not in mine and _inside(o, key)]
+                mine += [o for o in prop if o.state == HELD and o not in mine and inside(o, key)]
             if taken:
                 gone = {o for o in prop if o.state == GIVEN and key in o.names}
                 prop = prop - gone | {o._replace(names=o.names - {key}) for o in gone if o.names - {key}}
@@ -250,7 +254,7 @@ class _Owner:
             if target.kind == "name":
                 if source not in names and target.value in {n.split("->")[0].split("[")[0].lstrip("*") for n in names}:
                     names = frozenset(n for n in names if n.split("->")[0].split("[")[0].lstrip("*") != target.value)
-                elif source in names:
+                elif source in names or contains(value, names):
                     names = names | {target.key}
             elif target.key in names and source not in names and target.kind != "index":
                 names = names - {target.key}
@@ -304,17 +308,6 @@ class _Owner:
             return prop
         key = canon(node.expr)
         return frozenset(o._replace(state=GIVEN) if o.state == HELD and key in o.names else o for o in prop)
-
-
-def _inside(own: Own, key: str) -> bool:
-    """Whether a thing is known only as a member of the object `key`, which goes to code that is not seen."""
-    return bool(own.names) and all(name.startswith(f"{key}->") for name in own.names)
-
-
-def _element(own: Own, key: str) -> bool:
-    """Whether `key` is an element of the array in which pins are held: who hands on one in a loop hands on all."""
-    array, bracket, _ = key.partition("[")
-    return bool(bracket) and own.resource in PINNED and array in own.names
 
 
 def _end_all(prop: Prop, resource: str) -> Prop:

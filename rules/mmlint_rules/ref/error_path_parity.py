@@ -3,7 +3,7 @@
 ## What it does
 For every pair of the tables that is not a page (memcg, css, mempolicy, mm, task, pid, swap device, anon_vma, file and
 dma-buf references, isolated folios, iterators): reports an exit on which the thing is still held where the other exits
-of the function give it back.
+of the function give it back; and a thing that the function takes and neither gives back nor hands on at all.
 
 ## Why it matters
 A reference that one forgotten `return` keeps is never freed; a plain `return` among `goto out` is how most such leaks
@@ -39,7 +39,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.leaks import Leak, leaks
+from mmlint.facts.leaks import Leak, leaks, never_given, released
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK2
@@ -54,13 +54,20 @@ def check(function: Function) -> Iterator[Hit]:
     """Report each exit that keeps what its siblings give back."""
     for leak in leaks(function):
         row = function.tables.resources[leak.resource]
-        if leak.resource in _ELSEWHERE or not row.leak or not leak.given or (leak.moved and not leak.fails):
+        if leak.resource in _ELSEWHERE or not row.leak or (leak.moved and not leak.fails):
+            continue
+        if not leak.given and not (function.whole and released(function, leak)):
             continue
         if not leak.fails and len(leak.given) < 2:
             continue
         taken = function.step(leak.take.line, f"`{leak.take.value}` takes it")
-        given = function.step(leak.given[0].line, "on the way to this exit it is given back")
+        line = leak.given[0].line if leak.given else released(function, leak)[0].line
+        given = function.step(line, "on the way to this exit it is given back" if leak.given else "given back here")
         yield function.hit(leak.exit, _says(leak), steps=(taken, given), anchor=f"{leak.take.key} kept")
+    for take, resource in never_given(function):
+        if resource not in _ELSEWHERE and function.tables.resources[resource].leak:
+            message = f"nothing gives back the {resource} that `{take.value}` takes"
+            yield function.hit(take, message, anchor=f"{take.key} never")
 
 
 def _says(leak: Leak) -> str:
@@ -76,7 +83,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
-    needs=(leaks,),
+    needs=(leaks, never_given),
     check=check,
     partial=True,
     scenario=LEAK2,
