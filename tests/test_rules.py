@@ -16,9 +16,12 @@ HEADINGS = ("What it does", "Why it matters", "Bad", "Good", "Limits", "Sources"
 
 
 def pairs(rule: Rule, kind: str) -> list[tuple[str, str]]:
-    """(before, after) file names of a rule that compares; (text, "") of one that does not, which may have several."""
+    """(before, after) file names of a rule that compares; (text, "") of one that does not. There may be several."""
     if rule.check is None:
-        return [("before", "after") if kind == "bad" else ("before.good", "after.good")]
+        ends = "" if kind == "bad" else ".good"
+        befores = sorted(fixture_folder(FIXTURES, rule).glob(f"before*{ends}.c"))
+        stems = [path.stem for path in befores if path.stem.endswith(".good") == bool(ends)]
+        return [(stem, stem.replace("before", "after")) for stem in stems]
     return [(path.stem, "") for path in sorted(fixture_folder(FIXTURES, rule).glob(f"{kind}*.c"))]
 
 

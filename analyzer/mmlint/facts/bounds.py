@@ -57,11 +57,21 @@ def _leads_out(order: Reach, node: Node) -> bool | None:
     """The outcome of an `if (...) goto out;`, or of a shorter arm, where the two ways do not meet again; else None."""
     if any(node is head or order.rank.get(head.id) == order.rank[node.id] for _, head in order.back):
         return None
-    yes, no = order.side(node, True), order.side(node, False)
-    if not yes or not no:
+    first = {label: target for target, label in node.succ if isinstance(label, bool)}
+    if set(first) != {True, False}:
         return None
-    first = {label: order.rank[target.id] for target, label in node.succ if isinstance(label, bool)}
-    if set(first) != {True, False} or yes >> first[False] & 1 or no >> first[True] & 1:
+    last = _last_term(first[False], first[True])
+    yes, no = order.side(node, True), order.side(last or node, False)
+    goes_on = first[False] if last is None else next(t for t, label in last.succ if label is False)
+    if not yes or not no or yes >> order.rank[goes_on.id] & 1 or no >> order.rank[first[True].id] & 1:
         return None
-    lines = {label: target.line for target, label in node.succ if isinstance(label, bool)}
-    return lines[True] > lines[False] or yes.bit_count() <= no.bit_count()
+    return first[True].line > goes_on.line or yes.bit_count() <= no.bit_count()
+
+
+def _last_term(term: Node, taken: Node) -> Node | None:
+    """The last term of `a || b || c` where control comes to `term` if the first one does not hold."""
+    last = None
+    while term.kind == "branch" and any(label is True and target is taken for target, label in term.succ):
+        last = term
+        term = next(target for target, label in term.succ if label is False)
+    return last

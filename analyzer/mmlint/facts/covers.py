@@ -56,6 +56,8 @@ class Sides:
         """Whether the step stands on its side of the sink before the patch."""
         if row.side == "either":
             return self.old.together(act.node, sink.node)
+        if row.role == "carry" and act.node is sink.node:
+            return act is not sink
         first, second = (act, sink) if row.side == "before" else (sink, act)
         return self.old.before(first.node, second.node)
 
@@ -110,11 +112,10 @@ class Covers:
             (now, label)
             for test in tests
             for before in self.sides.old.order
-            if before.kind == "branch" and before.expr is not None
+            if before.kind == "branch"
             for target, label in before.succ
             if target is test
-            for now in self.sides.new.order
-            if now.kind == "branch" and now.expr is not None and now.expr.key == before.expr.key
+            for now in self.sides.counterparts(before)
         ]
         if bit is None or not ways:
             return False

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
+from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
@@ -40,7 +42,49 @@ def exchanged(change: FunctionChange) -> list[Exchanged]:
     if compared is None:
         return []
     pairs = list(_told_and_asked(compared.after))
-    return [*_asked_for(compared, pairs), *_other_count(compared, pairs)][:_MOST]
+    return [*_asked_for(compared, pairs), *_other_count(compared, pairs), *_not_set(compared)][:_MOST]
+
+
+def _not_set(compared: Comparison) -> Iterator[Exchanged]:
+    """The first release whose count is not set any more on the way to it: it is what it was before."""
+    gone, fresh = _changed(compared)
+    for node in gone:
+        for store in (e for op, e in node.events if op in ("assign", "update") and _NAME.match(e.args[0].key)):
+            count = store.args[0].key
+            if len(node.succ) == 1 and not any(_gives_value(other, count) for other in fresh):
+                releases = _counted_by(compared, count, node)
+                reached = _behind(compared, node)
+                still = (now for now in releases if now.node.id in reached)
+                yield from (
+                    Exchanged(now.expr, store.args[-1].key if store.kind == "assign" else store.key, count, None)
+                    for now in islice(still, 1)
+                )
+
+
+def _behind(compared: Comparison, node: Node) -> set[int]:
+    """What control comes to, after the patch, from the next line behind a statement that still stands."""
+    while len(node.succ) == 1 and (node.line not in compared.lines or node.kind == "nop"):
+        node = node.succ[0][0]
+    line = compared.lines.get(node.line)
+    return graph.after(n for n in compared.after.cfg.order if n.line == line)
+
+
+def _counted_by(compared: Comparison, count: str, start: Node) -> list[Act]:
+    """The releases, unchanged by the patch, that give back so many pages as the count holds behind `start`."""
+    reached = graph.after([t for t, _ in start.succ], lambda node: _gives_value(node, count))
+    return [
+        now
+        for act in compared.old
+        if act.expr.kind == "call"
+        and act.node.id in reached
+        and count in {e.key for arg in act.expr.args[1:] for e in arg.walk()}
+        if (now := compared.pairs.get(id(act))) is not None and now.key == act.key
+        if _gives_pages(compared.before, act.expr)
+    ]
+
+
+def _gives_value(node: Node, key: str) -> bool:
+    return any(op in ("assign", "update") and expr.args[0].key == key for op, expr in node.events)
 
 
 def _told_and_asked(function: Function) -> Iterator[tuple[str, str, Expr]]:

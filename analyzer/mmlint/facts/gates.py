@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from mmlint.facts.about import settled_by, target
+from mmlint.facts.asking import asks
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.covers import Covers, Sides
-from mmlint.facts.function import Function, fact
 from mmlint.facts.gains import ACCESSORS
 from mmlint.facts.held import family
 from mmlint.facts.ir import Expr
+from mmlint.facts.joint import jointly_decided
 from mmlint.facts.loss import Loss
 from mmlint.facts.narrowed import Narrowed
 from mmlint.facts.steps import Act, callee_here, performed, plain
 from mmlint.kernel.entries import Step
 
-_DEPTH = 2
 _FIRM = frozenset({"pinned", "exclusive", "unshare", "longterm_pinnable", "pte_same", "writable", "revalidate"})
 """Classes of tests each of which is asked by many."""
 _NO_STATE = frozenset({"devmap"})
@@ -66,8 +66,7 @@ class Gates:
         answer = next((act for act in compared.new if act.word == "return"), None)
         if guard is None or guard.class_ not in _FIRM or answer is None:
             return
-        asked = self.sides.tables.with_class(guard.class_)
-        row = next((row for row in self.rows if not asked.isdisjoint(row.calls)), None)
+        row = self._row_of(guard.class_)
         fresh = any(act.expr.kind == "call" and act.word not in compared.before.words for act in compared.added)
         for act in compared.removed if row is not None and not fresh else ():
             known = self.sides.tables.guards.get(act.word)
@@ -102,10 +101,15 @@ class Gates:
 
     def _own_row(self, act: Act) -> Step | None:
         if act.word.startswith("is:"):
-            asked = self.sides.tables.with_class(act.word.removeprefix("is:"))
-            return next((row for row in self.rows if not asked.isdisjoint(row.calls)), None)
+            if act.word.removeprefix("is:") not in self.sides.compared.after.words:
+                return None
+            return self._row_of(act.word.removeprefix("is:"))
         words = {act.word, act.word.replace("flag:", "flag:!")}
         return next((row for row in self.rows if not words.isdisjoint(row.calls)), None)
+
+    def _row_of(self, class_: str) -> Step | None:
+        asked = self.sides.tables.with_class(class_)
+        return next((row for row in self.rows if not asked.isdisjoint(row.calls)), None)
 
     def _row(self, act: Act) -> tuple[Step | None, frozenset[str]]:
         """The gate that an act is a test of, with the tests that ask the same."""
@@ -242,12 +246,19 @@ class Gates:
                 continue
             if self._matters(sink, test, not out):
                 yield sink
+        for sink in jointly_decided(self.sides.compared, test):
+            if sink is not act and self._does(sink):
+                yield sink
         deciding = [node for node in _on(settled_by(act, old), old.order) if old.before(test, node)]
         for sink in self.sides.compared.old if deciding else ():
             if self._matters(sink, test, None) and any(
                 old.before(node, sink.node) and not old.follows(node, sink.node) for node in deciding
             ):
                 yield sink
+
+    def _does(self, sink: Act) -> bool:
+        """Whether a call changes something."""
+        return sink.word != "return" and sink.expr.kind == "call" and self._matters(sink, sink.node, None)
 
     def _out(self, test: Node) -> bool:
         """The outcome that leads out: the one of which nothing is left, or else the one from which control does not get
@@ -282,7 +293,7 @@ class Gates:
         word = sink.word.removeprefix("ptl:")
         if word in self.sides.tables.drops and word not in self.sides.tables.sleeps:
             return not self._takes_too(word)
-        if sink.word in self.vocabulary:
+        if sink.word in self.vocabulary or sink.word.startswith("set:"):
             return True
         if sink.word == "return":
             return outcome is not None and self._differs(sink, test, outcome)
@@ -352,27 +363,6 @@ def converted(change: FunctionChange, word: str) -> bool:
             return True
         lost += other.after is None or word not in other.after.words
     return lost >= _MANY
-
-
-@fact
-def asks(function: Function) -> frozenset[str]:
-    """The tests that a function makes which does nothing else; empty for one that changes anything."""
-    return _asks(function, _DEPTH)
-
-
-def _asks(function: Function, depth: int) -> frozenset[str]:
-    tables = function.tables
-    found: set[str] = set()
-    for name in function.calls:
-        if name in tables.set_entries or name in tables.wrprotects or name in tables.marks:
-            return frozenset()
-        if name in tables.guards:
-            found.add(name)
-        elif depth and name:
-            for callee in function.program.named(function.path, name)[:1]:
-                if callee is not function:
-                    found |= _asks(callee, depth - 1)
-    return frozenset(found)
 
 
 def _term(name: str, e: Expr) -> bool:

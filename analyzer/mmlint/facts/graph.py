@@ -24,15 +24,18 @@ def after(start: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> 
     return seen
 
 
-def before(end: Iterable[Node]) -> set[int]:
-    """The ids of the nodes from which control may reach one of `end` (included)."""
+def before(end: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> set[int]:
+    """The ids of the nodes from which control may reach one of `end` (included); it does not go back beyond a `stop`
+    node.
+    """
     work = list(end)
     seen = {n.id for n in work}
     while work:
         for source in work.pop().pred:
             if source.id not in seen:
                 seen.add(source.id)
-                work.append(source)
+                if stop is None or not stop(source):
+                    work.append(source)
     return seen
 
 

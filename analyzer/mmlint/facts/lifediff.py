@@ -19,7 +19,7 @@ class Turn:
     """What became worse for a thing at `node`. `release` is a call that gives it up (or, `untaken`, took it).
 
     It is `kept` on a way out, `lost` in a new assignment, used `late`, given up `again`, with an `idle` count, by
-    another `door` or `fewer` times; or one more reference of it is `untaken`.
+    another `door` or `fewer` times; or one more reference of it is `untaken`, or `swapped` for one of another kind.
     """
 
     how: str
@@ -60,9 +60,10 @@ def settled(change: FunctionChange, release: Expr) -> bool:
 def _turns(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:
     compared = comparison(change)
     lines = compared.lines if compared is not None else {}
-    yield from _doors(before, after)
+    yield from _doors(change, before, after)
     yield from _fewer(before, after)
-    yield from _untaken(change, before, after)
+    swapped = tuple(_swapped(change, before, after))
+    yield from swapped or _untaken(change, before, after)
     for thing in things(after):
         if thing not in things(before):
             continue
@@ -84,7 +85,7 @@ def _worse(old: Life, new: Life, told: Set[str], lines: Mapping[int, int]) -> It
     if new.thing.kind == WALK:
         return
     kept = _kept(old, new, lines)
-    if kept is not None and not _only_conditional(old, new):
+    if kept is not None and not _only_conditional(old, new, lines):
         yield Turn("kept", new.thing, kept, release)
     if new.lost and not old.lost and not _gained_lost(old, new):
         yield Turn("lost", new.thing, new.lost[0], release)
@@ -96,12 +97,14 @@ def _worse(old: Life, new: Life, told: Set[str], lines: Mapping[int, int]) -> It
         yield Turn("again", new.thing, new.again[0], _behind(new, new.again[0]))
 
 
-def _doors(before: Function, after: Function) -> Iterator[Turn]:
-    """A thing that is taken as before, and given up by a call of the tables that is for something else."""
+def _doors(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:
+    """A thing that is taken as before, here or nowhere in the patch, and given up by a call for something else."""
     known = after.tables.resources
     old_things, new_things = _released(before), _released(after)
     for old in old_things.keys() - new_things.keys():
-        if old.kind not in known or _taken(before, old) != _taken(after, old) or not _taken(after, old):
+        if old.kind not in known or _taken(before, old) != _taken(after, old):
+            continue
+        if not _taken(after, old) and (_less_taken(change, old.kind) or len(old_things[old]) != 1):
             continue
         for new, releases in new_things.items():
             if new.key == old.key and new.kind in known and new not in old_things and not _taken(after, new):
@@ -115,6 +118,20 @@ def _fewer(before: Function, after: Function) -> Iterator[Turn]:
         old, new = ([counts(after, call) for _, call in calls] for calls in (old_things.get(thing, []), releases))
         if any(old) and not any(new) and len(old) == len(new):
             yield Turn("fewer", thing, releases[-1][0], releases[-1][1])
+
+
+def _swapped(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:
+    """One more reference of a thing is taken, of another kind than before, and what gives it up does not change."""
+    old, new = _more(before), _more(after)
+    for was in sorted(old.keys() - new.keys()):
+        now = [thing for thing in new.keys() - old.keys() if thing.key == was.key]
+        if (
+            len(now) == 1
+            and not _less_released(change, was.kind)
+            and _released(before).keys() == _released(after).keys()
+        ):
+            node = next(n for n, call in after.calls[new[now[0]].value] if call is new[now[0]])
+            yield Turn("swapped", was, node, old[was], new[now[0]].value)
 
 
 def _untaken(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:
@@ -175,6 +192,16 @@ def _less_released(change: FunctionChange, kind: str) -> bool:
     return False
 
 
+def _less_taken(change: FunctionChange, kind: str) -> bool:
+    """Whether some function of the patch takes the kind another number of times than before."""
+    rows = change.patch.tables.takes_resource
+    names = [name for name, each in rows.items() if any(kind_of(row.resource) == kind for row in each)]
+    return any(
+        len({sum(len(side.calls.get(n, ())) for n in names) if side else 0 for side in (other.before, other.after)}) > 1
+        for other in change.patch.changes
+    )
+
+
 def _released(function: Function) -> dict[Thing, list[tuple[Node, Expr]]]:
     return {thing: calls for thing, calls in things(function).items() if calls}
 
@@ -190,11 +217,15 @@ def _taken(function: Function, thing: Thing) -> list[str]:
     )
 
 
-def _only_conditional(old: Life, new: Life) -> bool:
-    """Whether a release of unknown make is all there, and made on a condition now: that may be put off on purpose."""
+def _only_conditional(old: Life, new: Life, lines: Mapping[int, int]) -> bool:
+    """Whether a release of unknown make is all there, and made on a condition that the patch adds: that may be put off
+    on purpose.
+    """
     nodes = [{n.line for levels in life.exits.values() for n in levels.values()} for life in (old, new)]
     by_name = new.releases and new.releases[0][1].value == new.thing.kind
-    return bool(by_name) and len(new.releases) >= len(old.releases) and len(nodes[0]) == len(nodes[1])
+    standing = set(lines.values())
+    moved = any(node.line not in standing and node.pred[0].line in standing for node, _ in new.releases if node.pred)
+    return bool(by_name) and len(new.releases) >= len(old.releases) and len(nodes[0]) == len(nodes[1]) and not moved
 
 
 def _gained_lost(old: Life, new: Life) -> bool:

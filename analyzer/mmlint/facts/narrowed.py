@@ -16,7 +16,7 @@ from mmlint.facts.covers import Sides
 from mmlint.facts.ir import Expr
 from mmlint.facts.loss import Loss
 from mmlint.facts.reach import Reach
-from mmlint.facts.steps import Act, plain
+from mmlint.facts.steps import Act, negated, plain
 from mmlint.kernel.entries import Step
 
 _CLASSES = frozenset({"pinned", "exclusive", "unshare", "pte_same", "seq", "interval_retry", "longterm_pinnable"})
@@ -184,7 +184,7 @@ class Narrowed:
         """The states on one outcome of a test."""
         states = self.sides.tables.steps.states
         row = states[act.word]
-        holds = outcome is not _negated(test.expr)
+        holds = outcome is not negated(test.expr)
         named = frozenset(s for each in states.values() if each.of == row.of for s in each.holds)
         return frozenset(row.holds) if holds else (named | {_UNNAMED}) - frozenset(row.holds)
 
@@ -216,10 +216,3 @@ def _conjuncts(expr: Expr) -> Iterator[Expr]:
 
 def _conditions(place: Node, order: Reach) -> int:
     return sum(node.kind == "branch" and order.chosen(node, place) is not None for node in order.order)
-
-
-def _negated(expr: Expr | None) -> bool:
-    odd = False
-    while expr is not None and expr.kind == "unary" and expr.value == "!":
-        expr, odd = expr.args[0], not odd
-    return odd

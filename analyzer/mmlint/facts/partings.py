@@ -12,9 +12,11 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
-from mmlint.facts.held import root_of
+from mmlint.facts.held import local_names, root_of
 from mmlint.facts.ir import Expr
-from mmlint.facts.things import WALK, Thing, things
+from mmlint.facts.reach import reach
+from mmlint.facts.steps import plain
+from mmlint.facts.things import WALK, Thing, kind_of, things
 from mmlint.frozen import dataclass
 
 _Release = list[tuple[Node, Expr]]
@@ -45,26 +47,50 @@ def partings(change: FunctionChange) -> list[Parting]:
 
 
 def _arms(compared: Comparison, thing: Thing, old: _Release, new: _Release) -> Iterator[Parting]:
-    pairs = {
-        (compared.lines[n.line], n.expr.key): n
-        for n in compared.before.cfg.order
-        if n.kind == "branch" and n.expr is not None and n.line in compared.lines
-    }
-    for now in compared.after.cfg.order:
-        was = pairs.get((now.line, now.expr.key)) if now.kind == "branch" and now.expr is not None else None
-        if was is None or was.expr is None or thing.key in {e.key for e in was.expr.walk()}:
+    for was, now in _branches(compared):
+        if was.expr is None or _about(compared.before, was.expr, thing):
             continue
         for outcome in (True, False):
             starts = [next((t for t, label in b.succ if label is outcome), None) for b in (was, now)]
-            if starts[0] is None or starts[1] is None or not _changed(compared, starts[0]):
+            if starts[0] is None or starts[1] is None or not _changed(compared, starts[0], starts[1]):
                 continue
-            kept = _given_up(compared.before, starts[0], old) and not _reached(starts[1], new)
-            if kept and not _handed_on(compared, starts[1], thing):
+            ends = [node for node, _ in old] + (_tests(compared.before, thing) if _used(compared, now, thing) else [])
+            kept = _given_up(compared.before, starts[0], thing, ends) and not _reached(
+                compared.after, now, starts[1], thing, new
+            )
+            if kept and _known(compared.after, now, new[-1][1]) and not _handed_on(compared, starts[1], thing):
                 yield Parting(thing, starts[1], new[-1][1])
 
 
-def _changed(compared: Comparison, start: Node) -> bool:
+def _about(function: Function, test: Expr, thing: Thing) -> bool:
+    """Whether a test asks whether there is such a thing, takes it, or gives it up."""
+    if thing.key not in {e.key for e in test.walk()}:
+        return False
+    rows = function.tables.takes_resource, function.tables.gives_resource
+    asked = {kind_of(row.resource) for call in test.calls() for each in rows for row in each.get(call.value, ())}
+    return thing.kind in asked or not any(call.value in function.tables.takes for call in test.calls())
+
+
+def _branches(compared: Comparison) -> Iterator[tuple[Node, Node]]:
+    """The branches that are the same one on both sides: on an unchanged line, or alone of their text."""
+    standing = set(compared.lines.values())
+    old: dict[tuple[int, str], list[Node]] = {}
+    for node in compared.before.cfg.order:
+        if node.kind == "branch" and node.expr is not None:
+            old.setdefault((compared.lines.get(node.line, 0), node.expr.key), []).append(node)
+    new: dict[tuple[int, str], list[Node]] = {}
+    for node in compared.after.cfg.order:
+        if node.kind == "branch" and node.expr is not None:
+            new.setdefault((node.line if node.line in standing else 0, node.expr.key), []).append(node)
+    for key, nodes in new.items():
+        if len(nodes) == len(old.get(key, ())) and (key[0] or len(nodes) == 1):
+            yield old[key][-1], nodes[-1]
+
+
+def _changed(compared: Comparison, start: Node, now: Node) -> bool:
     """Whether the patch touches the straight code at the start of the arm: the jump, or what stands before it."""
+    if start.kind == "nop" and compared.lines.get(start.line) != now.line:
+        return True
     node = start
     for _ in range(12):
         if node.line not in compared.lines and node.kind not in ("exit", "nop"):
@@ -75,16 +101,66 @@ def _changed(compared: Comparison, start: Node) -> bool:
     return False
 
 
-def _given_up(function: Function, start: Node, releases: _Release) -> bool:
-    """Whether every way out from `start` meets a release."""
-    ids = {node.id for node, _ in releases}
-    return start.id in ids or function.cfg.exit.id not in graph.after([start], lambda n: n.id in ids)
+def _tests(function: Function, thing: Thing) -> list[Node]:
+    """The branches that ask whether there is a thing to give up."""
+    return [n for n in function.cfg.order if n.kind == "branch" and plain(n) == thing.key]
 
 
-def _reached(start: Node, releases: _Release) -> bool:
-    """Whether some way from `start` comes to a release, or to `start` from one: the rest may be a matter of values."""
-    around = graph.after([start]) | graph.before([start])
+def _used(compared: Comparison, branch: Node, thing: Thing) -> bool:
+    """Whether control comes to a branch only behind a call that made use of the thing: there is one."""
+    order = reach(compared.after)
+    return any(
+        op == "call" and thing.key in {arg.key for arg in expr.args} and order.dominates(node, branch)
+        for node in order.order
+        for op, expr in node.events
+    )
+
+
+def _given_up(function: Function, start: Node, thing: Thing, ends: list[Node]) -> bool:
+    """Whether every way out from `start` meets a release, or the question whether there is something to release, and
+    the thing has its name until then.
+    """
+    ids = {node.id for node in ends}
+    if start.id in ids:
+        return True
+    reached = graph.after([start], lambda n: n.id in ids)
+    return reached.isdisjoint({function.cfg.exit.id} | (_anew(function, thing) - ids))
+
+
+def _anew(function: Function, thing: Thing) -> set[int]:
+    """Where another thing gets the name."""
+    return {n.id for n in function.cfg.order if any(_sets(op, expr, thing.key) for op, expr in n.events)}
+
+
+def _reached(function: Function, branch: Node, start: Node, thing: Thing, releases: _Release) -> bool:
+    """Whether some way from `start` comes to a release, or to `branch` from one: the rest may be a matter of values.
+
+    A way ends where another thing gets the name.
+    """
+    anew = _anew(function, thing)
+    around = graph.after([start], lambda n: n.id in anew) | graph.before([branch], lambda n: n.id in anew)
     return not around.isdisjoint(node.id for node, _ in releases)
+
+
+def _sets(op: str, expr: Expr, key: str) -> bool:
+    return op == "assign" and expr.value == "=" and expr.args[0].key == key
+
+
+def _known(function: Function, branch: Node, release: Expr) -> bool:
+    """Whether everything that the release is handed has its value where control comes to the branch."""
+    order, locals_ = reach(function), local_names(function)
+    wanted = {name for arg in release.args for name in arg.names() & locals_}
+    given = {e.args[0].root for n in order.order if order.before(n, branch) for op, e in n.events if op == "assign"}
+    filled = {
+        arg.root
+        for n in order.order
+        if order.before(n, branch)
+        for op, e in n.events
+        if op == "call"
+        for arg in e.args
+        if arg.kind == "unary" and arg.value == "&"
+    }
+    return wanted <= given | filled
 
 
 def _handed_on(compared: Comparison, start: Node, thing: Thing) -> bool:

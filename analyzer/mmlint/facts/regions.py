@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
+from mmlint.facts.held import family
 from mmlint.facts.locks import locks
 from mmlint.facts.reach import reach
 from mmlint.facts.sleep import USER_COPIES
@@ -21,17 +22,22 @@ from mmlint.kernel.tables import Tables
 
 _KINDS = frozenset({"ptl", "walk", "seqcount", "pagefault_off", "folio_lock", "i_mmap", "anon_vma", "vma_lock"})
 """Sections that mm knows a reason for; other locks go for many reasons."""
+_WAITED = frozenset({"spin", "mutex", "rwsem", "folio_lock", "i_mmap", "anon_vma", "mmap_lock", "vma_lock"})
 _RELEASED = "_locked"
 """How a function is called that its callers lock for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unprotected:
-    """`inside` (after the patch) ran between `begin` and `end` (before it), which are gone."""
+    """`inside` (after the patch) ran between `begin` and `end` (before it), which are gone; or (`waits`) behind them,
+    with nothing between; or (`empty`) they are there, and it stands behind them.
+    """
 
     begin: Act
     end: Act
     inside: Act
+    waits: bool = False
+    empty: bool = False
 
 
 def unprotected(change: FunctionChange) -> list[Unprotected]:
@@ -47,7 +53,38 @@ def unprotected(change: FunctionChange) -> list[Unprotected]:
         ends = [a for a in compared.removed if a.word in dropped or (kind == "ptl" and a.word == "ptl:spin_unlock")]
         if begins and ends and not _made_up(change, compared, taken):
             found += list(_opened(compared, begins, ends, taken | dropped))[:1]
-    return found or [*_unheld(compared), *_asserted(compared)][:1]
+    return found or [*_unheld(compared), *_asserted(compared), *_waited(compared), *_emptied(compared)][:1]
+
+
+def _waited(compared: Comparison) -> Iterator[Unprotected]:
+    """A lock taken and dropped at once, to wait for who holds it: what comes behind does not wait any more."""
+    tables, order = compared.before.tables, reach(compared.before)
+    for begin in compared.removed:
+        kinds = {family(row.kind) for row in tables.takes.get(begin.word, ()) if row.mode != "try"} & _WAITED
+        next_ = begin.node.succ[0][0] if kinds and len(begin.node.succ) == 1 else None
+        for end in (act for act in compared.removed if act.node is next_):
+            if kinds & {family(row.kind) for row in tables.drops.get(end.word, ())}:
+                behind = (a for a in compared.old if id(a) in compared.pairs and order.before(end.node, a.node))
+                yield from (Unprotected(begin, end, compared.pairs[id(act)], waits=True) for act in behind)
+
+
+def _emptied(compared: Comparison) -> Iterator[Unprotected]:
+    """A section whose end has moved up to its begin: what stood in it, and still stands, is outside now."""
+    tables, order = compared.before.tables, reach(compared.before)
+    for begin in compared.old:
+        kinds = {family(row.kind) for row in tables.takes.get(begin.word, ())}
+        now = compared.pairs.get(id(begin)) if kinds else None
+        if now is None or len(now.node.succ) != 1 or now.node.succ[0][0].kind != "expr":
+            continue
+        for end in compared.old:
+            there = compared.pairs.get(id(end))
+            drops = {family(row.kind) for row in tables.drops.get(end.word, ())}
+            if there is None or there.node is not now.node.succ[0][0] or not kinds & drops:
+                continue
+            for act in compared.old:
+                inside = order.before(begin.node, act.node) and order.before(act.node, end.node)
+                if inside and act.expr.kind == "call" and id(act) in compared.pairs and _does(compared, act):
+                    yield Unprotected(now, there, compared.pairs[id(act)], empty=True)
 
 
 def _asserted(compared: Comparison) -> Iterator[Unprotected]:

@@ -82,6 +82,7 @@ class _Collector:
         self.targets = call_targets(function)
         self.nullable = _mapped(function)
         self.order = reach(function)
+        self.flags = {node.name for node in function.cfg.nodes if node.kind == "decl" and "bool" in node.type}
 
     def collect(self) -> Iterator[Act]:
         for node in self.order.order:
@@ -134,7 +135,7 @@ class _Collector:
                 yield "field:null"
             elif e.kind == "field" and e.value in _FIELDS:
                 yield f"field:{e.value}"
-            elif e.value in self.function.params and self.tables.with_class(e.value):
+            elif self.tables.with_class(e.value) and (e.value in self.function.params or e.value in self.flags):
                 yield f"is:{e.value}"
 
     def _scope_take(self, name: str) -> str:
@@ -206,6 +207,14 @@ def _canonical(e: Expr) -> str:
     if e.kind == "binary" or (e.kind == "call" and e.value.endswith("_same")):
         return f"{e.value}({', '.join(sorted(arg.key for arg in e.args))})"
     return e.key
+
+
+def negated(expr: Expr | None) -> bool:
+    """Whether a condition says the opposite of what stands behind its `!`."""
+    odd = False
+    while expr is not None and expr.kind == "unary" and expr.value == "!":
+        expr, odd = expr.args[0], not odd
+    return odd
 
 
 def plain(node: Node) -> str:

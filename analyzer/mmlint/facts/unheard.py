@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from mmlint.facts import graph
+from mmlint.facts.about import target
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
@@ -21,6 +22,7 @@ from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass
 
 _TELLS = re.compile(r"(^|_)(pr|dev|netdev|trace|print\w*|log|debug|dbg|warn|warning|err|info)(_|$)", re.I)
+_QUESTIONS = frozenset({"==", "!=", "<", ">", "<=", ">=", "!", "&", "&&", "||"})
 _CONSTANT = re.compile(r"-?\d+$|true$|false$|NULL$")
 
 
@@ -66,12 +68,45 @@ def unheard(change: FunctionChange) -> list[Unheard]:
     return found
 
 
+def decided(change: FunctionChange) -> list[tuple[Act, Expr, str]]:
+    """The calls that were handed the answer to a question and are handed `true` or `false` now: the call after the
+    patch, the question, and what it is told.
+    """
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return []
+    changed = {other.name for other in change.patch.changes}
+    found = []
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if now is None or now.word != act.word or act.word in changed or act.word != act.expr.value:
+            continue
+        if len(act.expr.args) != len(now.expr.args):
+            continue
+        pairs = [(a, b) for a, b in zip(act.expr.args, now.expr.args, strict=True) if a.key != b.key]
+        if len(pairs) == 1 and pairs[0][1].key in ("true", "false") and pairs[0][0].value in _QUESTIONS:
+            found.append((now, *pairs[0]))
+    return [(now, was, told.key) for now, was, told in found] if len(found) == 1 else []
+
+
 def _decided(compared: Comparison, act: Act) -> bool:
     """Whether something other than a message hung on the result."""
     if act.use == "return":
         return True
     order = reach(compared.before)
-    return any(_matter(compared.old, order, test) for test in act.tests)
+    return any(_matter(compared.old, order, test) for test in act.tests) or _handed_on(compared, act)
+
+
+def _handed_on(compared: Comparison, act: Act) -> bool:
+    """Whether a call was handed the result, and is handed something else in its place now."""
+    keeper = target(act)
+    return any(
+        keeper & arg.names() and not keeper & new.names()
+        for other in compared.old
+        if other.expr.kind == "call" and other.use == "bare" and not _TELLS.search(other.word)
+        if (now := compared.pairs.get(id(other))) is not None and now.word == other.word
+        for arg, new in zip(other.expr.args, now.expr.args, strict=False)
+    )
 
 
 def _matter(acts: tuple[Act, ...], order: Reach, test: Node) -> bool:

@@ -3,7 +3,8 @@
 ## What it does
 Looks at entries made from a swap, migration or device entry where a function has cleared or decoded the old one, and at
 present entries made where a non-present one was decoded (`pte_to_swp_entry()`). Reports the write if some way to it
-does not ask for the old entry's soft-dirty and uffd-wp bits.
+does not ask for the old entry's soft-dirty and uffd-wp bits. An entry that gets a bit only if it has it already is
+reported as well: the question was meant for the old one.
 
 ## Why it matters
 A lost soft-dirty bit makes a checkpoint miss a page that changed. A lost uffd-wp bit lets a write through that the
@@ -41,7 +42,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mmlint.facts.carried import bits_dropped
+from mmlint.facts.carried import bits_dropped, bits_of_itself
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -58,6 +59,8 @@ def check(function: Function) -> Iterator[Hit]:
             steps=(function.step(found.made.line, f"`{found.made.value}` makes the new entry"),),
         )
         yield replace(hit, scenario=UFFD1 if found.missing == ("uffd-wp",) else None)
+    for call, test in bits_of_itself(function):
+        yield function.hit(call, f"`{call.value}` gives the bit to an entry that `{test.value}` found to have it")
 
 
 RULE = Rule(
@@ -67,10 +70,12 @@ RULE = Rule(
     severity=Severity.ERROR,
     confidence=Confidence.MEDIUM,
     since="0.1",
-    needs=(bits_dropped,),
+    needs=(bits_dropped, bits_of_itself),
     tokens=(
         *("swp_entry_to_pte", "swp_entry_to_pmd", "__swp_entry_to_pte", "__swp_entry_to_pmd"),
         *("pte_to_swp_entry", "pmd_to_swp_entry"),
+        *("pte_swp_mkuffd_wp", "pmd_swp_mkuffd_wp", "pte_mkuffd_wp", "pmd_mkuffd_wp", "huge_pte_mkuffd_wp"),
+        *("pte_swp_mksoft_dirty", "pmd_swp_mksoft_dirty", "pte_mksoft_dirty", "pmd_mksoft_dirty"),
     ),
     check=check,
     instead_of=("PAT111",),

@@ -2,7 +2,8 @@
 
 ## What it does
 Compares each function before and after the patch. A call decided by its result, or by a variable whose address it gets,
-what was done next; after the patch the call is still there, and nothing reads the answer.
+what was done next; after the patch the call is still there, and nothing reads the answer. The same for a call that was
+handed the answer to a question and is told `true` or `false` now.
 
 ## Why it matters
 `fixup_user_fault` says in `unlocked` that it let go of the mmap lock, and that the vma may be another by now. The pass
@@ -37,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
-from mmlint.facts.unheard import unheard
+from mmlint.facts.unheard import decided, unheard
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import RT1
@@ -51,6 +52,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         name = found.call.value
         said = f"what `{name}` says in `{found.where}`" if found.where else f"the result of `{name}`"
         yield after.hit(found.call, f"{said} is not looked at any more", anchor=f"unheard {name} {found.where}")
+    for now, was, told in decided(change):
+        assert after is not None
+        message = f"`{now.word}` is told `{told}`, whatever `{was.key}` says"
+        yield after.hit(now.expr, message, anchor=f"decided {now.word} {was.key}")
 
 
 RULE = Rule(

@@ -41,6 +41,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.reloads import lost_reloads
 from mmlint.facts.retries import lost_retries
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -64,6 +65,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         yield after.hit(
             found.again.expr, message, steps=(step,), anchor=f"retry {found.again.word} {found.test.expr.key}"
         )
+    for lost in lost_reloads(change) if not steps else ():
+        assert after is not None
+        assert lost.reader.expr is not None
+        message = f"`{lost.variable}` is what it was before {shown(lost.lock)}: `{lost.value.key}` is not done again"
+        step = after.step(lost.lock.line, "what it stands for may have changed until here")
+        yield after.hit(lost.reader.expr, message, steps=(step,), anchor=f"reload {lost.variable} {lost.value.key}")
 
 
 RULE = Rule(

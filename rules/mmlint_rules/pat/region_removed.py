@@ -3,7 +3,8 @@
 ## What it does
 Compares each function before and after the patch. A section of mm's own kinds (page-table lock, folio lock, rmap locks,
 the write side of a seqcount, page faults disabled) was entered and left; after the patch neither call is there any
-more, and what stood between them is.
+more, and what stood between them is. A lock that was taken and dropped at once, to wait for its holder, counts too; so
+does a section whose end has moved up to its begin.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
@@ -39,7 +40,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
-from mmlint.facts.regions import unprotected
+from mmlint.facts.regions import Unprotected, unprotected
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S36
@@ -52,8 +53,15 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     after = change.after
     for found in unprotected(change):
         assert after is not None
-        message = f"{shown(found.begin)} and {shown(found.end)} are gone, {shown(found.inside)} between them is not"
-        yield after.hit(found.inside.expr, message, anchor=f"region {found.begin.word} {found.inside.word}")
+        yield after.hit(found.inside.expr, _says(found), anchor=f"region {found.begin.word} {found.inside.word}")
+
+
+def _says(found: Unprotected) -> str:
+    begin, end, inside = shown(found.begin), shown(found.end), shown(found.inside)
+    if found.empty:
+        return f"{inside} stands outside now: nothing is left in the section of {begin}"
+    what = "no longer waits for the holder" if found.waits else "between them is not"
+    return f"{begin} and {end} are gone, {inside} {what}"
 
 
 RULE = Rule(

@@ -5,7 +5,7 @@ Follows each thing that a function gives up, on every path, before and after the
 what was read out of a page-table walk) behind the release where it stood before it; a second release on one path; a
 release of what was handed on; a release whose count or pointer is set to zero before it now; one reference given up
 where a number of them was; a thing that is given up by the call for another kind of reference than the one taken; and
-a further reference that is not taken any more while the patch takes no release away.
+a further reference that is not taken any more, or is one of another kind, while the patch changes no release.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
@@ -43,7 +43,7 @@ from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UAF1
 
-_HOW = ("late", "again", "idle", "door", "fewer", "untaken")
+_HOW = ("late", "again", "idle", "door", "fewer", "untaken", "swapped")
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
@@ -71,6 +71,8 @@ def _message(turn: Turn, call: str) -> str:
         return f"`{call}` is handed a zero now, what `{name}` holds stays"
     if turn.how == "door":
         return f"`{name}` is given up by `{call}` now, which is for another reference than the one taken"
+    if turn.how == "swapped":
+        return f"`{turn.text}` takes another kind of reference of `{name}` than `{call}` did, and is given up as before"
     if turn.how == "untaken":
         return f"`{call}` took a reference of `{name}` here, and nothing of the patch gives up one less"
     if turn.how == "fewer":

@@ -1,0 +1,148 @@
+"""Releases and marks that hang on another test than before a patch, though they and what they are about are the same.
+
+Either a test that stood beside them decides about them now, or one that did is not asked any more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mmlint.facts.about import operands, target
+from mmlint.facts.cfg import Node
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.function import Function
+from mmlint.facts.reach import Reach, reach
+from mmlint.facts.steps import Act, plain
+from mmlint.facts.things import given
+from mmlint.frozen import dataclass
+
+_ERROR = re.compile(r"^(r|ret|rc|err|error|retval)$|^IS_ERR|^[\w>.-]+ (<|<=) 0$|^unlikely")
+_ROLES = frozenset({"mark", "release"})
+
+
+@dataclass(frozen=True, slots=True)
+class OtherWays:
+    """`act` (of after) is done on one outcome of `test` only, and was done on both; or (`more`) the other way round,
+    with `test` of before.
+    """
+
+    act: Act
+    test: Node
+    more: bool = False
+
+
+def other_ways(change: FunctionChange) -> list[OtherWays]:
+    """The first such act."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial or compared.scoped:
+        return []
+    return next(([found] for each in (_fewer, _more) for found in each(compared)), [])
+
+
+def _more(compared: Comparison) -> Iterator[OtherWays]:
+    """A release that some test which is gone kept from being made, on a way that is still there."""
+    old, new = reach(compared.before), reach(compared.after)
+    asked = {plain(node) for node in new.order if node.kind == "branch"}
+    spoken = compared.after.words
+    switches = [sum(node.kind == "switch" for node in order.order) for order in (old, new)]
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if now is None or now.word != act.word or not given(compared.before, act.word, act.expr):
+            continue
+        test, side = old.innermost(act.node)
+        if (
+            test is None
+            or side is None
+            or test.expr is None
+            or plain(test) in asked
+            or not _joins(old, test, side, act)
+        ):
+            continue
+        if operands(act) & test.expr.names() or not test.expr.names() <= spoken or _taken_anew(compared, act):
+            continue
+        if _block(old, test) != _block(new, now.node) or switches[0] != switches[1]:
+            continue
+        yield OtherWays(now, test, more=True)
+
+
+def _block(order: Reach, node: Node) -> tuple[str, bool | None]:
+    """What decides whether control comes to a node, and how."""
+    test, side = order.innermost(node)
+    return (plain(test), side) if test is not None else ("", None)
+
+
+def _joins(order: Reach, test: Node, side: bool, act: Act) -> bool:
+    """Whether the way past the test goes on where the act's does: the test was not an early exit."""
+    behind = act.node.succ[0][0] if len(act.node.succ) == 1 else None
+    return behind is not None and bool(order.side(test, not side) >> order.rank[behind.id] & 1)
+
+
+def _taken_anew(compared: Comparison, act: Act) -> bool:
+    """Whether the patch takes the thing elsewhere, gives it up elsewhere, or brings another test before its release."""
+    takes = compared.after.tables.takes_resource
+    things = operands(act)
+    changed = (*compared.added, *compared.removed)
+    return any(
+        things & (operands(other) | target(other))
+        and (other.word in takes or bool(given(compared.after, other.word, other.expr)))
+        for other in changed
+        if other.expr.kind == "call"
+    )
+
+
+def _fewer(compared: Comparison) -> Iterator[OtherWays]:
+    old, new = reach(compared.before), reach(compared.after)
+    tests, tests_now = _tests(old), _tests(new)
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if now is None or act.expr.kind != "call" or now.word != act.word or not _counts(compared.before, act):
+            continue
+        inside, side = new.innermost(now.node)
+        key = plain(inside) if inside is not None else ""
+        if inside is None or side is None or key not in tests or tests_now.get(key) is not inside:
+            continue
+        if _side_by_side(old, tests[key], act.node) and _left_out(compared, act, now, inside, side):
+            yield OtherWays(now, inside)
+
+
+def _left_out(compared: Comparison, act: Act, now: Act, test: Node, side: bool) -> bool:
+    """Whether what the other side of the test leaves out is missing there: nothing makes up for it."""
+    order = reach(compared.after)
+    if order.ends(test, not side) or test.expr is None or operands(act) & test.expr.names():
+        return False
+    if not given(compared.before, act.word, act.expr) and _ERROR.search(plain(test)):
+        return False
+    others = (a for a in compared.new if a is not now and order.chosen(test, a.node) is not side)
+    return not any(_made_up(compared.after, act, other) for other in others)
+
+
+def _tests(order: Reach) -> dict[str, Node]:
+    """The conditions that are tested once in the function, without their negation."""
+    found: dict[str, list[Node]] = {}
+    for node in order.order:
+        if node.kind == "branch" and node.expr is not None:
+            found.setdefault(plain(node), []).append(node)
+    return {key: nodes[0] for key, nodes in found.items() if len(nodes) == 1}
+
+
+def _counts(function: Function, act: Act) -> bool:
+    """Whether leaving the act out on some way matters: it gives something up, or is a mark of the step tables."""
+    if given(function, act.word, act.expr):
+        return True
+    return any(row.role in _ROLES for row in function.tables.steps.done_by(act.word))
+
+
+def _side_by_side(order: Reach, test: Node, node: Node) -> bool:
+    """Whether both stand in the same block, and neither decides whether control comes to the other."""
+    if any(test in edge for edge in order.back) or order.innermost(test) != order.innermost(node):
+        return False
+    return order.follows(test, node) or order.dominates(node, test)
+
+
+def _made_up(function: Function, act: Act, other: Act) -> bool:
+    """Whether another act does the same, or gives the same thing up."""
+    if other.expr.kind != "call" or not operands(act) & operands(other):
+        return False
+    return other.word == act.word or bool(given(function, other.word, other.expr))

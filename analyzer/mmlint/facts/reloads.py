@@ -1,0 +1,106 @@
+"""Values that were read or looked up once more under a lock taken anew, and that a patch goes on using as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts import graph
+from mmlint.facts.cfg import Node
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.ir import Expr
+from mmlint.facts.reach import Reach, reach
+from mmlint.facts.steps import Act
+from mmlint.frozen import dataclass
+
+_KINDS = frozenset(
+    {"ptl", "spin", "raw_spin", "rwlock", "mutex", "rwsem", "mmap_lock", "folio_lock", "i_mmap", "vma_lock"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LostReload:
+    """`variable` was given `value` again behind `lock`; now `reader` gets what it had before the lock was taken."""
+
+    variable: str
+    value: Expr
+    lock: Act
+    reader: Node
+
+
+def lost_reloads(change: FunctionChange) -> list[LostReload]:
+    """The first reading behind each reload that is gone."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return []
+    return list(_lost(compared))
+
+
+def _lost(compared: Comparison) -> Iterator[LostReload]:
+    old, new = reach(compared.before), reach(compared.after)
+    standing = set(compared.lines.values())
+    told = {n.expr.key for n in new.order if n.expr is not None and n.line not in standing}
+    for node in old.order:
+        expr = node.expr
+        if node.line in compared.lines or expr is None or expr.key in told or not _loads(expr):
+            continue
+        variable = expr.args[0].key
+        if any(_sets(n, variable) for n in new.order if n.line not in standing):
+            continue
+        lock = _lock(compared, old, node, variable)
+        now = compared.pairs[id(lock)] if lock is not None else None
+        reader = _reader(compared, now.node, variable) if now is not None else None
+        if lock is not None and reader is not None and now is not None:
+            yield LostReload(variable, expr.args[1], now, reader)
+
+
+def _loads(expr: Expr) -> bool:
+    """Whether a statement gives a variable what a call found, or what memory held."""
+    if expr.kind != "assign" or expr.value != "=" or expr.args[0].kind != "name":
+        return False
+    value = expr.args[1]
+    return value.kind == "call" or (value.kind == "unary" and value.value == "*")
+
+
+def _lock(compared: Comparison, order: Reach, node: Node, variable: str) -> Act | None:
+    """The nearest lock that is taken before a reload and after the variable had its value."""
+    takes = compared.before.tables.takes
+    found = None
+    for act in compared.old:
+        if any(row.kind in _KINDS and row.mode != "try" for row in takes.get(act.word, ())):
+            behind = order.before(act.node, node) and order.dominates(act.node, node)
+            if behind and id(act) in compared.pairs and _had_value(order, act.node, variable):
+                found = act
+    if found is None or any(
+        _sets(n, variable) and order.before(found.node, n) and order.before(n, node) for n in order.order
+    ):
+        return None
+    return found
+
+
+def _had_value(order: Reach, lock: Node, variable: str) -> bool:
+    """Whether the variable was used before the lock was taken: what it had then was meant for this."""
+    return any(
+        n.expr is not None
+        and n is not lock
+        and order.before(n, lock)
+        and not _sets(n, variable)
+        and variable in n.expr.names()
+        for n in order.order
+    )
+
+
+def _reader(compared: Comparison, lock: Node, variable: str) -> Node | None:
+    reached = graph.after([t for t, _ in lock.succ], lambda n: _sets(n, variable))
+    return next(
+        (
+            n
+            for n in compared.after.cfg.order
+            if n.id in reached and n.expr is not None and not _sets(n, variable) and variable in n.expr.names()
+        ),
+        None,
+    )
+
+
+def _sets(node: Node, variable: str) -> bool:
+    return any(op in ("assign", "update") and expr.args[0].key == variable for op, expr in node.events)

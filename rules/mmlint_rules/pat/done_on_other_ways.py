@@ -1,0 +1,78 @@
+"""PAT125 done-on-other-ways: a release or mark hangs on another test than before.
+
+## What it does
+Compares each function before and after the patch. A reference was put, a page marked or counted whatever the outcome of
+a test that stands beside it; after the patch call and test are both still there, and the call is made on one outcome
+only. Or a reference was put on one outcome only of a test that the patch takes away.
+
+## Why it matters
+Two steps that stand one after the other look as if they belonged together. `put_page()` under the test that asks
+whether the page is to be marked dirty leaks every page that is not. And where the caller said by a parameter that it
+keeps its reference, it is put twice.
+
+## Bad
+```diff
+-	if (dirty)
+-		set_page_dirty_lock(page);
+-	put_page(page);
++	if (dirty) {
++		set_page_dirty_lock(page);
++		put_page(page);
++	}
+```
+
+## Good
+```diff
+-	if (dirty)
+-		set_page_dirty_lock(page);
+-	put_page(page);
++	if (dirty)
++		unpin_user_pages_dirty_lock(&page, 1, true);
++	else
++		put_page(page);
+```
+
+## Limits
+Silent where something else is done to the same thing, where the test is about the thing itself, and for marks behind a
+test for errors. Needs the tree.
+
+## Sources
+fs/ceph/file.c put_bvecs; mm/khugepaged.c __collapse_huge_page_copy_succeeded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.otherways import other_ways
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import LEAK1
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report the act that some ways leave out now, or have now."""
+    after = change.after
+    for found in other_ways(change):
+        assert after is not None
+        assert found.test.expr is not None
+        word, test = found.act.word, found.test.expr.key
+        if found.more:
+            message = f"`{word}` is made whatever `{test}` would say"
+        else:
+            message = f"`{word}` is left out on one outcome of `{test}`"
+        steps = () if found.more else (after.step(found.test.line, "it was made whatever this says"),)
+        yield after.hit(found.act.expr, message, steps=steps, anchor=f"other ways {found.act.key}")
+
+
+RULE = Rule(
+    code="PAT125",
+    name="done-on-other-ways",
+    summary="a release or mark hangs on another test than before",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=LEAK1,
+)

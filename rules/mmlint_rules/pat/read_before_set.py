@@ -1,0 +1,71 @@
+"""PAT124 read-before-set: a patch moves a reading in front of what sets the value.
+
+## What it does
+Compares each function before and after the patch. A statement that sets a variable, a field or a flag and one that
+reads it are both still there, word for word, and the reading now comes first: it gets what was there before. For a flag
+the reading may be in what is called. A call that set both bounds of a range and is gone while the range goes on to be
+used counts as well.
+
+## Why it matters
+The two lines look independent when one of them hands the value on by its address, or asks for the flag two calls down.
+`mmu_notifier_invalidate_range_start(&range)` in front of what widens the range tells secondary MMUs about too little.
+
+## Bad
+```diff
+-	entry = pte_mkdirty(entry);
+        set_pte_at(mm, addr, ptep, entry);
++	entry = pte_mkdirty(entry);
+```
+
+## Good
+```diff
+-	entry = pte_mkdirty(entry);
+        page = pte_page(orig);
++	entry = pte_mkdirty(entry);
+        set_pte_at(mm, addr, ptep, entry);
+```
+
+## Limits
+Statements that occur once; silent where the patch sets the value in another way for the reading.
+
+## Sources
+mm/memory.c zap_page_range_single; block/bio.c bio_iov_iter_get_pages; mm/memory.c do_anonymous_page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.overtaken import overtaken, unset
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import DIRTY2
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report each reading that overtakes what sets its value."""
+    after = change.after
+    for found in overtaken(change):
+        if after is None or found.reader.expr is None or found.setter.expr is None:
+            continue
+        what = found.what.removeprefix("flag:")
+        message = f"`{what}` is read here before it is set"
+        steps = (after.step(found.setter.line, "it is set here, which came first before"),)
+        yield after.hit(found.reader.expr, message, steps=steps, anchor=f"overtaken {what}")
+    for setter, reader in unset(change):
+        assert after is not None
+        message = f"`{reader.word}` gets what `{setter.word}` does not set any more"
+        yield after.hit(reader.expr, message, anchor=f"unset {setter.word} {reader.word}")
+
+
+RULE = Rule(
+    code="PAT124",
+    name="read-before-set",
+    summary="a value is read before it is set, the other way round than before",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=DIRTY2,
+)
