@@ -84,19 +84,21 @@ def dirty_dropped(function: Function) -> tuple[Replacement, ...]:
 
 
 @fact
-def bits_of_itself(function: Function) -> tuple[tuple[Expr, Expr], ...]:
-    """The calls that set a bit where a test has found the same variable to have it, with that test."""
+def bits_of_itself(function: Function) -> dict[str, list[tuple[Expr, Expr]]]:
+    """The calls that set a bit where a test has found the same variable to have it, with that test; by the bit."""
     carries = function.tables.carries
-    found = []
+    found: dict[str, list[tuple[Expr, Expr]]] = {bit: [] for bit in BITS}
     for name in carries.keys() & function.calls.keys():
         row = carries[name]
-        for node, call in function.calls[name] if row.op == "set" else ():
+        for node, call in function.calls[name] if row.op == "set" and row.bit in found else ():
             for test in (c for branch in _question(node) if branch.expr is not None for c in branch.expr.calls()):
                 asked = carries.get(test.value)
                 alike = asked is not None and (asked.op, asked.bit, asked.form) == ("test", row.bit, row.form)
                 if alike and test.args and call.args and test.args[0].key == call.args[0].key == _target(node, call):
-                    found.append((call, test))
-    return tuple(sorted(found, key=lambda pair: (pair[0].line, pair[0].column)))
+                    found[row.bit].append((call, test))
+    for pairs in found.values():
+        pairs.sort(key=lambda pair: (pair[0].line, pair[0].column))
+    return found
 
 
 def _once(found: Iterable[Replacement]) -> tuple[Replacement, ...]:

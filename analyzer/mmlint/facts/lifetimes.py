@@ -98,7 +98,7 @@ def _live(function: Function, thing: Thing) -> Life | None:
     releases = things(function).get(thing)
     if releases is None or function.cfg.truncated or function.source.damaged:
         return None
-    if not other_names(function, thing.key).isdisjoint(other.key for other in things(function)):
+    if not other_names(function, thing.key).isdisjoint(other.key for other, calls in things(function).items() if calls):
         return None
     client = _Tracker(function, thing, {id(call) for _, call in releases})
     flow = solve(function.cfg, client)

@@ -18,6 +18,8 @@ from mmlint.frozen import dataclass
 _SETTER = re.compile(r"(^|_)(set|clear)_(\w+_)?(bit|flag)s?$")
 _TELLS = re.compile(r"(^|_)(pr|dev|trace|print\w*|debug|dbg|WARN\w*|BUG\w*|ASSERT)(_|$)")
 _FLAG = re.compile(r"[A-Z]\w*_[A-Z0-9_]+$")
+_CLEARED = frozenset({"NULL", "0", "false"})
+"""What is given to a variable when it is done with: that a reading comes first is right."""
 _PARTS = 2
 
 
@@ -116,7 +118,7 @@ def _set_by(node: Node) -> list[str]:
     found: list[str] = []
     for op, expr in node.events:
         if op in ("assign", "update"):
-            found.append(expr.args[0].key)
+            found += [] if op == "assign" and expr.args[1].key in _CLEARED else [expr.args[0].key]
         elif _SETTER.search(expr.value):
             found += [f"flag:{e.value}" for arg in expr.args for e in arg.walk() if _FLAG.match(e.value)]
         else:

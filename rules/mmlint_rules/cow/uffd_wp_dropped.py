@@ -2,7 +2,8 @@
 
 ## What it does
 Reports functions that copy a user page, make an entry of the copy and install it, and in which nothing sets the
-uffd-wp bit in the new entry (`pte_mkuffd_wp`, `pmd_mkuffd_wp`, `huge_pte_mkuffd_wp`).
+uffd-wp bit in the new entry (`pte_mkuffd_wp`, `pmd_mkuffd_wp`, `huge_pte_mkuffd_wp`). An entry that gets the bit only
+if it has it already is reported as well: the question was meant for the old one.
 
 ## Why it matters
 A copy can be forced without a write of the process (by GUP, or at fork for a pinned page) while the old entry is
@@ -38,6 +39,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.carried import bits_of_itself
 from mmlint.facts.function import Function
 from mmlint.facts.newpage import copies_without_uffd
 from mmlint.finding import Confidence, Hit, Severity
@@ -49,6 +51,8 @@ def check(function: Function) -> Iterator[Hit]:
     """Report the first entry of each function."""
     for _, call in copies_without_uffd(function)[:1]:
         yield function.hit(call, f"`{call.value}` makes the entry of a copied page and nothing carries uffd-wp over")
+    for call, test in bits_of_itself(function)["uffd-wp"]:
+        yield function.hit(call, f"`{call.value}` gives the bit to an entry that `{test.value}` found to have it")
 
 
 RULE = Rule(
@@ -58,8 +62,11 @@ RULE = Rule(
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
-    needs=(copies_without_uffd,),
-    tokens=("mk_pte", "mk_pmd", "mk_huge_pte", "mk_huge_pmd", "make_huge_pte", "folio_mk_pte", "folio_mk_pmd"),
+    needs=(copies_without_uffd, bits_of_itself),
+    tokens=(
+        *("mk_pte", "mk_pmd", "mk_huge_pte", "mk_huge_pmd", "make_huge_pte", "folio_mk_pte", "folio_mk_pmd"),
+        *("pte_swp_mkuffd_wp", "pmd_swp_mkuffd_wp", "pte_mkuffd_wp", "pmd_mkuffd_wp", "huge_pte_mkuffd_wp"),
+    ),
     check=check,
     scenario=S23,
 )

@@ -3,8 +3,8 @@
 ## What it does
 Looks at entries made from a swap, migration or device entry where a function has cleared or decoded the old one, and at
 present entries made where a non-present one was decoded (`pte_to_swp_entry()`). Reports the write if some way to it
-does not ask for the old entry's soft-dirty and uffd-wp bits. An entry that gets a bit only if it has it already is
-reported as well: the question was meant for the old one.
+does not ask for the old entry's soft-dirty and uffd-wp bits. An entry that is made soft-dirty only if it is so already
+is reported as well: the question was meant for the old one (COW108 for uffd-wp).
 
 ## Why it matters
 A lost soft-dirty bit makes a checkpoint miss a page that changed. A lost uffd-wp bit lets a write through that the
@@ -59,7 +59,7 @@ def check(function: Function) -> Iterator[Hit]:
             steps=(function.step(found.made.line, f"`{found.made.value}` makes the new entry"),),
         )
         yield replace(hit, scenario=UFFD1 if found.missing == ("uffd-wp",) else None)
-    for call, test in bits_of_itself(function):
+    for call, test in bits_of_itself(function)["soft-dirty"]:
         yield function.hit(call, f"`{call.value}` gives the bit to an entry that `{test.value}` found to have it")
 
 
@@ -74,7 +74,6 @@ RULE = Rule(
     tokens=(
         *("swp_entry_to_pte", "swp_entry_to_pmd", "__swp_entry_to_pte", "__swp_entry_to_pmd"),
         *("pte_to_swp_entry", "pmd_to_swp_entry"),
-        *("pte_swp_mkuffd_wp", "pmd_swp_mkuffd_wp", "pte_mkuffd_wp", "pmd_mkuffd_wp", "huge_pte_mkuffd_wp"),
         *("pte_swp_mksoft_dirty", "pmd_swp_mksoft_dirty", "pte_mksoft_dirty", "pmd_mksoft_dirty"),
     ),
     check=check,

@@ -1,7 +1,8 @@
-"""Tests that a patch turns round: the same question, and each answer now leads where the other one led."""
+"""Tests that a patch turns round or puts otherwise: the same question with the answers exchanged, or another flag."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mmlint.facts.cfg import Node
@@ -10,6 +11,8 @@ from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act, negated, plain
 from mmlint.frozen import dataclass
+
+_FLAG = re.compile(r"(VM|FOLL|FAULT_FLAG|MMF|PTE|TTU|RMAP|PG|ZAP_FLAG|MM_CP|MIGRATE|SWP|FGP|AS)_[A-Z0-9_]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,50 @@ def inverted(change: FunctionChange) -> list[Inverted]:
     changed = {other.name for other in change.patch.changes}
     turned = (each for each in _branches(compared) if changed.isdisjoint(_asked(each.now)))
     return [*turned, *(() if change.named_elsewhere else _results(compared))]
+
+
+def other_flags(change: FunctionChange) -> list[tuple[Node, str, str]]:
+    """The tests and results in which one flag became another of its kind and nothing else changed: the node after the
+    patch, the flag before and after. Nothing if the function makes the same exchange anywhere else.
+    """
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return []
+    gone, fresh = (_tests(order, lines) for order, lines in _sides(compared))
+    found = []
+    for node in fresh:
+        pairs = [pair for was in gone if (pair := _exchange(was, node)) is not None]
+        if len(pairs) == 1 and pairs[0][0] not in compared.after.words:
+            found.append((node, *pairs[0]))
+    known = (flag for _, _, flag in found if not _brought(change, flag))
+    return found if len(found) == 1 and list(known) else []
+
+
+def _tests(order: Reach, standing: frozenset[int]) -> list[Node]:
+    return [n for n in order.order if n.kind in ("branch", "return") and n.line not in standing and n.expr is not None]
+
+
+def _exchange(was: Node, now: Node) -> tuple[str, str] | None:
+    """The flag of one test and the one that stands in its place in the other, which is the same but for it."""
+    assert was.expr is not None
+    assert now.expr is not None
+    masks = [
+        frozenset(n for e in node.expr.walk() if e.value == "&" for n in e.names()) for node in (was, now) if node.expr
+    ]
+    gone, fresh = masks[0] - masks[1], masks[1] - masks[0]
+    if len(gone) != 1 or len(fresh) != 1:
+        return None
+    a, b = next(iter(gone)), next(iter(fresh))
+    alike = _FLAG.match(a) and _FLAG.match(b) and a.split("_")[0] == b.split("_")[0]
+    return (a, b) if alike and re.sub(rf"\b{a}\b", b, was.expr.key) == now.expr.key else None
+
+
+def _brought(change: FunctionChange, flag: str) -> bool:
+    """Whether the patch defines a flag, or names it in other functions that it changes."""
+    define = re.compile(rf"\bdefine\s+{flag}\b|^\s*{flag}\s*[=,]".encode(), re.M)
+    return any(define.search(f.after) and not define.search(f.before) for f in change.patch.files) or any(
+        other is not change and other.after is not None and flag in other.after.words for other in change.patch.changes
+    )
 
 
 def _results(compared: Comparison) -> Iterator[Inverted]:

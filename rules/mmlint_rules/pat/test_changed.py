@@ -1,12 +1,13 @@
-"""PAT126 test-inverted: a test asks what it asked before, and its answers lead the other way.
+"""PAT126 test-changed: a test asks for another flag than before, or its answers lead the other way.
 
 ## What it does
 Compares each function before and after the patch. A condition is still there with its negation lost or gained, and all
 that stood on one side of it, untouched by the patch, now stands on the other; or the result of a function that answers
-yes or no is the opposite of what it was, with no caller changed.
+yes or no is the opposite of what it was, with no caller changed. Or nothing changes in a test or result but the flag
+that it asks for, which becomes another of the same kind (`VM_MAYWRITE`, `VM_WRITE`).
 
 ## Why it matters
-One character. `return vma->vm_flags & VM_SOFTDIRTY` where the flag means that tracking is off makes every writable
+One word. `return vma->vm_flags & VM_SOFTDIRTY` where the flag means that tracking is off makes every writable
 entry escape the tracking, and nothing else changes.
 
 ## Bad
@@ -25,7 +26,8 @@ entry escape the tracking, and nothing else changes.
 ```
 
 ## Limits
-Conditions that the patch changes alone of their text; silent where a function that calls this one changes too.
+Conditions that the patch changes alone of their text; silent where a function that calls this one changes too, and for
+flags that the patch brings.
 
 ## Sources
 include/linux/mm.h, mm/internal.h (predicates); review rules RR-63.
@@ -36,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
-from mmlint.facts.inverted import inverted
+from mmlint.facts.otherwise import inverted, other_flags
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import SOFT1
@@ -45,7 +47,7 @@ from mmlint_rules.pat.lost import shown
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
-    """Report each test that is turned round."""
+    """Report each test that is turned round, or asks for something else."""
     after = change.after
     for found in inverted(change):
         assert after is not None
@@ -56,12 +58,16 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             message = f"{shown(found.act)} stands on the other side of this test now"
         steps = () if found.act is None else (after.step(found.act.line, "it is made for the other answer"),)
         yield after.hit(found.now.expr, message, steps=steps, anchor=f"inverted {found.now.expr.key}")
+    for node, was, now in other_flags(change):
+        assert after is not None
+        assert node.expr is not None
+        yield after.hit(node.expr, f"this asks for `{now}`, no longer for `{was}`", anchor=f"flag {was} {now}")
 
 
 RULE = Rule(
     code="PAT126",
-    name="test-inverted",
-    summary="a test asks what it asked before, and its answers lead the other way",
+    name="test-changed",
+    summary="a test asks for another flag than before, or its answers lead the other way",
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
