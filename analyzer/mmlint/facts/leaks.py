@@ -59,6 +59,14 @@ def leaks(function: Function) -> tuple[Leak, ...]:
     return tuple(sorted(found, key=lambda leak: (leak.take.line, leak.exit.line)))
 
 
+def _hands_out(node: Node, own: Own) -> bool:
+    """Whether a return gives the caller a part of the thing (`return memcg ? &memcg->css : NULL`)."""
+    if node.kind != "return" or node.expr is None:
+        return False
+    values = node.expr.args[1:] if node.expr.kind == "cond" else (node.expr,)
+    return any(v.kind == "unary" and v.value == "&" and v.args[0].root in own.names for v in values)
+
+
 def released(function: Function, leak: Leak) -> list[Expr]:
     """The calls of the tables that give back what the call took elsewhere: in another turn of a loop, say."""
     target = call_targets(function).get(id(leak.take))
@@ -81,7 +89,7 @@ def never_given(function: Function) -> tuple[tuple[Expr, str], ...]:
     ends: dict[tuple[int, str], set[str]] = {}
     for node, prop, facts, _ in owned.flow.returns:
         for own in prop:
-            local = all(name.isidentifier() for name in own.names)
+            local = all(name.isidentifier() for name in own.names) and not _hands_out(node, own)
             ends.setdefault((own.take, own.resource), set()).add(_status(node, own, facts) if local else MOVED)
     found = []
     for key, states in ends.items():

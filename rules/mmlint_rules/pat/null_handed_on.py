@@ -1,0 +1,65 @@
+"""PAT127 null-handed-on: a patch hands a pointer that may be NULL to a helper that looks into it.
+
+## What it does
+Looks at the calls that a patch adds. Where a branch of the function found a pointer (a variable or a member) to be
+NULL, and on that way, with nothing given to it since, the call gets it, and the helper's first lines read a member of
+it without a question, the call is reported.
+
+## Why it matters
+`kfree(NULL)` and most puts do nothing, and error ways rely on it. The helper that takes their place often does not: the
+exit for "no memory" then ends in an oops. So does the line added behind an `if (ctx->queue)` that only asks for one
+call.
+
+## Bad
+```diff
+        if (ctx->queue)
+                queue_scrub(ctx->queue);
++	queue_close(ctx->queue);
+```
+
+## Good
+```diff
++	if (ctx->queue)
++		queue_close(ctx->queue);
+```
+
+## Limits
+The helper must be in the tree, or whole in the patch. Only what its straight beginning reads counts.
+
+## Sources
+Reviewer-found bugs on the lists: a queue closed that was never set up, a buffer freed by a helper that reads its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.nullways import handed_null
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import ERRP1
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report each added call that gets a pointer known to be NULL."""
+    after = change.after
+    for found in handed_null(change):
+        if after is None:
+            continue
+        message = f"`{found.call.value}` gets `{found.pointer}`, which is NULL on one way, and looks into it"
+        steps = (after.step(found.test.line, f"here `{found.pointer}` may be NULL"),)
+        yield after.hit(found.call, message, steps=steps, anchor=f"null {found.call.value} {found.pointer}")
+
+
+RULE = Rule(
+    code="PAT127",
+    name="null-handed-on",
+    summary="a pointer that may be NULL is handed to a helper that looks into it",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    partial=True,
+    scenario=ERRP1,
+)
