@@ -54,18 +54,28 @@ class Node:
         """Its calls ("call"), assignments ("assign") and increments ("update"), in the order in which they happen."""
         if self._events is None:
             roots = () if self.expr is None else self.expr.args if self.kind == "iter" else (self.expr,)
-            self._events = tuple((op, expr) for root in roots for expr in root.walk() if (op := _event(expr)))
+            found: list[tuple[str, Expr]] = []
+            for root in roots:
+                _find_events(root, found)
+            self._events = tuple(found)
         return self._events
 
     def __repr__(self) -> str:
         return f"<{self.id} {self.kind} :{self.line} {self.expr.key if self.expr is not None else self.name}>"
 
 
-def _event(expr: Expr) -> str:
-    """What happens when the expression is evaluated, or "" if nothing but reading does."""
-    if expr.kind in ("call", "assign"):
-        return expr.kind
-    return "update" if expr.kind == "unary" and expr.value.endswith(("++", "--")) else ""
+def _find_events(expr: Expr, into: list[tuple[str, Expr]]) -> None:
+    """What happens when the expression is evaluated, but for reading, in the order of `Expr.walk`."""
+    if expr.callee is not None:
+        _find_events(expr.callee, into)
+    for arg in expr.args:
+        if arg.args or arg.callee is not None or arg.kind == "call":
+            _find_events(arg, into)
+    kind = expr.kind
+    if kind in ("call", "assign"):
+        into.append((kind, expr))
+    elif kind == "unary" and expr.value.endswith(("++", "--")):
+        into.append(("update", expr))
 
 
 class Cfg:
@@ -226,8 +236,9 @@ class _Builder:
             yes, no = self.condition(expr)
             self.tails = yes + no
             return
-        self._emit(self._node("expr", expr.line, expr))
-        if any(call.value in self.noreturn for call in expr.calls()):
+        node = self._node("expr", expr.line, expr)
+        self._emit(node)
+        if any(op == "call" and event.value in self.noreturn for op, event in node.events):
             self.tails = []
 
     def _choose(self, test: Expr, arms: list[Expr]) -> None:

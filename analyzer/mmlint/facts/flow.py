@@ -138,9 +138,9 @@ class _Solver(Generic[P]):
                         continue
                     branched = self.client.branched(node, bool(label), after, refined)
                     if branched is not None:
-                        yield target, branched, _forget_results(refined)
+                        yield target, branched, _forget_results(refined) if node.events else refined
             else:
-                plain = _forget_results(known)
+                plain = _forget_results(known) if node.events else known
                 for target, label in node.succ:
                     if node.kind == "iter":
                         branched = self.client.branched(node, bool(label), after, plain)
@@ -193,11 +193,13 @@ class _Solver(Generic[P]):
 
     def _call(self, call: Expr, prop: P, facts: Facts, node: Node) -> list[tuple[P, Facts]]:
         outcomes = self.client.call(call, prop, facts, node)
-        if not is_pure(call.value):
-            for arg in call.args:
-                facts = touch(facts, arg)
-        if _LOOKS_AGAIN.match(call.value):
-            facts = without(facts, [key for key in facts if "(*" in key])
+        if facts:
+            pure, looks_again = _what_it_leaves(call.value)
+            if not pure:
+                for arg in call.args:
+                    facts = touch(facts, arg)
+            if looks_again:
+                facts = without(facts, [key for key in facts if "(*" in key])
         if outcomes is None:
             return [(prop, facts)]
         out: list[tuple[P, Facts]] = []
@@ -237,7 +239,8 @@ def _compound(expr: Expr, facts: Facts) -> str | None:
 
 
 def _forget_results(facts: Facts) -> Facts:
-    return without(facts, [k for k in facts if k[0] == "#" and k[1:].isdigit()])
+    results = [k for k in facts if k[0] == "#" and k[1:].isdigit()]
+    return without(facts, results) if results else facts
 
 
 _PURE_PREFIXES = tuple(
@@ -259,3 +262,9 @@ _LOOKS_AGAIN = re.compile(r"p(te|md|ud)_\w*lock$")
 def is_pure(name: str) -> bool:
     """Whether a call leaves what its arguments point to alone, as far as remembered conditions go."""
     return name.startswith(_PURE_PREFIXES)
+
+
+@lru_cache(maxsize=4096)
+def _what_it_leaves(name: str) -> tuple[bool, bool]:
+    """Whether a call is pure, and whether what was read of entries before it has to be read again."""
+    return is_pure(name), _LOOKS_AGAIN.match(name) is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from mmlint.facts import cfg as graphs
 from mmlint.facts.ir import Expr
 from mmlint.finding import Confidence, Hit, Severity, Step
-from mmlint.source.identifiers import identifiers
+from mmlint.source.identifiers import words
 
 if TYPE_CHECKING:
     from mmlint.facts.cfg import Cfg, Node
@@ -80,9 +80,11 @@ class Function:
         if self._calls is None:
             found: dict[str, list[tuple[Node, Expr]]] = {}
             for node in self.cfg.order:
-                if node.expr is not None:
-                    for call in node.expr.calls():
-                        found.setdefault(call.value, []).append((node, call))
+                for op, expr in node.events:
+                    if op == "call":
+                        found.setdefault(expr.value, []).append((node, expr))
+                if node.kind == "iter" and node.expr is not None:
+                    found.setdefault(node.expr.value, []).append((node, node.expr))
             self._calls = found
         return self._calls
 
@@ -105,7 +107,7 @@ class Function:
     def words(self) -> frozenset[str]:
         """Every identifier in its text, comments and numbers included."""
         if self._words is None:
-            self._words = frozenset(word.decode() for word in identifiers(self.text))
+            self._words = frozenset(words(self.text))
         return self._words
 
     def step(self, line: int, message: str) -> Step:

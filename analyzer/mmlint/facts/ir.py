@@ -115,11 +115,13 @@ class Lowering:
 
     def __init__(self, function: FunctionSource) -> None:
         self.function = function
-        self._norm = function.norm
+        self._text = function.parsed.text
+        self._first_line = function.start_line
+        self._ascii = function.file.ascii
 
     def text(self, node: TsNode) -> str:
         """The node's text, as it was parsed."""
-        return self._norm(node).decode("utf-8", "replace")
+        return self._text[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
     def lower(self, node: TsNode | None) -> Expr:
         """The expression below `node`; anything not understood keeps its operands under kind `other`."""
@@ -132,8 +134,17 @@ class Lowering:
 
     def make(self, kind: str, value: str, args: tuple[Expr, ...], node: TsNode, callee: Expr | None = None) -> Expr:
         """An expression placed where `node` stands."""
-        line, column, end = self.function.place(node)
-        return Expr(kind, value, args, line, column, end, callee)
+        row, byte = node.start_point
+        column = byte + 1 if row and self._ascii else self.function.column(node)
+        first = self._first_line
+        return Expr(kind, value, args, first + row, column, first + node.end_point[0], callee)
+
+    def word(self, kind: str, node: TsNode) -> Expr:
+        """An expression that is one word, on one line."""
+        row, byte = node.start_point
+        column = byte + 1 if row and self._ascii else self.function.column(node)
+        line = self._first_line + row
+        return Expr(kind, self.text(node), (), line, column, line)
 
     def inner(self, node: TsNode) -> Expr:
         """What stands in parentheses."""
@@ -144,11 +155,11 @@ class Lowering:
 
 
 def _name(low: Lowering, node: TsNode) -> Expr:
-    return low.make("name", low.text(node), (), node)
+    return low.word("name", node)
 
 
 def _number(low: Lowering, node: TsNode) -> Expr:
-    return low.make("num", low.text(node), (), node)
+    return low.word("num", node)
 
 
 def _string(low: Lowering, node: TsNode) -> Expr:

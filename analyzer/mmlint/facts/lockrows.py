@@ -23,11 +23,14 @@ class LockRows:
     def __init__(self, function: Function) -> None:
         self.function = function
         self.tables = function.tables
-        self.targets = call_targets(function)
 
     def knows(self, name: str) -> bool:
         """Whether a row says what a call of this name does."""
         return name in self.tables.takes or unseen.drops(self.function, name) is not None
+
+    def target(self, call: Expr) -> Expr | None:
+        """The lvalue that takes the result of a call."""
+        return call_targets(self.function).get(id(call))
 
     def call(self, call: Expr, prop: Prop, facts: Facts, node: Node) -> list[Outcome[Prop]]:
         """The ways in which a call that a row knows may end."""
@@ -85,7 +88,7 @@ class LockRows:
         return [way for way in ways if zero is None or is_zero(way.value) is zero]
 
     def _taken(self, take: Take, call: Expr) -> Iterator[Held]:
-        target = self.targets.get(id(call))
+        target = self.target(call)
         key = ""
         if take.out is not None and take.out < len(call.args):
             key = pointee(call.args[take.out])

@@ -68,7 +68,6 @@ class _Locks:
         self.function = function
         self.tables = function.tables
         self.rows = LockRows(function)
-        self.targets = self.rows.targets
         self.at_call: dict[int, dict[Prop, Facts]] = {}
         self.uncertain = False
         self.when: dict[str, str] = {}
@@ -92,6 +91,17 @@ class _Locks:
         if not name:
             return self._unseen(call, call.callee.value, prop) if call.callee is not None else None
         return self._callee(call, prop)
+
+    def changes(self, name: str, calls: Iterable[Expr]) -> bool:
+        """Whether some call of a name may change the locks that are held when none is held before it."""
+        row = self.tables.sleeps.get(name)
+        if name.startswith("guard:") or self.rows.knows(name) or (row is not None and row.when.startswith("calls:")):
+            return True
+        if not name:
+            return any(call.callee is not None and unseen.says_release(call.callee.value) for call in calls)
+        if unseen.says_release(name):
+            return True
+        return self._when(name) == _ALWAYS and self._look_up(name) not in (_UNKNOWN, _RECURSION)
 
     def assigned(self, target: Expr, value: Expr | None, prop: Prop, facts: Facts, node: Node) -> Prop:
         if value is not None and value.key in ("NULL", "0") and any(h.map == target.key for h in prop):
@@ -197,7 +207,7 @@ class _Locks:
     def _apply(self, effect: Effect, callee: Function, call: Expr, prop: Prop) -> Outcome[Prop]:
         for held in sorted(effect.released):
             prop = release(prop, held.kind, translate(held.key, callee, call), "", call)
-        target = self.targets.get(id(call))
+        target = self.rows.target(call)
         for held in sorted(effect.taken):
             if RESULT in held.key and target is None:
                 continue
@@ -220,6 +230,16 @@ _NEVER, _GIVEN, _ALWAYS = "never", "given", "always"
 _BUSY: set[tuple[str, str]] = set()
 
 
+@fact
+def changes_locks(function: Function) -> bool:
+    """Whether some call in it takes or drops a lock, as far as that is known: else there is no flow to follow."""
+    if not may_change_locks(function):
+        return False
+    client = _Locks(function)
+    calls = function.calls.items()
+    return any(client.changes(name, [call for _, call in found]) for name, found in calls)
+
+
 def _busy(function: Function) -> bool:
     """Whether its locks are being worked out already (recursion), or the calls are too deep."""
     if (function.path, function.name) not in _BUSY and len(_BUSY) <= _MAX_DEPTH:
@@ -236,6 +256,8 @@ def lock_effects(function: Function) -> tuple[Effect, ...]:
         return ()
     _BUSY.add(key)
     try:
+        if not changes_locks(function):
+            return ()
         facts = locks(function)
     finally:
         _BUSY.discard(key)

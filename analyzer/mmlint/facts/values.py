@@ -265,16 +265,22 @@ def without(facts: Facts, keys: list[str]) -> Facts:
 
 def assign(facts: Facts, target: Expr, value: str | None) -> Facts:
     """Facts after `target = value`."""
-    if target.kind == "name":
-        facts = without(facts, [k for k in facts if target.value in mentioned(_text(k, facts))])
-    elif target.kind == "field":
-        facts = without(facts, [k for k in facts if target.value in _fields(_text(k, facts))])
-    else:
-        root = target.root
-        facts = without(facts, [k for k in facts if k != root and root in mentioned(_text(k, facts))])
+    if facts:
+        facts = without(facts, _stale(facts, target))
     if value is not None and (target.kind in ("name", "field") or target.kind == "unary"):
         facts = with_fact(facts, target.key, value)
     return facts
+
+
+def _stale(facts: Facts, target: Expr) -> list[str]:
+    """The keys of facts that an assignment to `target` makes stale."""
+    word = target.value
+    if target.kind == "name":
+        return [k for k in facts if word in (mentioned(k) if k[0] != ALIAS else mentioned(_text(k, facts)))]
+    if target.kind == "field":
+        return [k for k in facts if word in (_fields(k) if k[0] != ALIAS else _fields(_text(k, facts)))]
+    root = target.root
+    return [k for k in facts if k != root and root in mentioned(_text(k, facts))]
 
 
 def touch(facts: Facts, argument: Expr) -> Facts:
@@ -285,9 +291,11 @@ def touch(facts: Facts, argument: Expr) -> Facts:
         return assign(facts, argument.args[0], None)
     if argument.kind == "name":
         word = argument.value
-        texts = ((k, _text(k, facts)) for k in facts if k != word)
-        stale = [k for k, t in texts if word in mentioned(t) and ("->" in t or t.startswith("*")) and "(" not in t]
-        return without(facts, stale)
+        named = [k for k in facts if k != word and word in mentioned(_text(k, facts) if k[0] == ALIAS else k)]
+        if not named:
+            return facts
+        texts = ((k, _text(k, facts)) for k in named)
+        return without(facts, [k for k, t in texts if ("->" in t or t.startswith("*")) and "(" not in t])
     return facts
 
 

@@ -9,3 +9,8 @@ _BETWEEN = bytes(byte if byte < 128 and (chr(byte).isalnum() or byte == ord("_")
 def identifiers(text: bytes) -> list[bytes]:
     """The identifiers, keywords and numbers of a text in order, those of comments and strings included."""
     return text.translate(_BETWEEN).split()
+
+
+def words(text: bytes) -> list[str]:
+    """The same as strings."""
+    return text.translate(_BETWEEN).decode("ascii").split()
