@@ -1,4 +1,6 @@
-"""Accumulating assignments (`flags |= x`, `n += m`) that a patch turns into plain ones: what was there is lost."""
+"""What a function has gathered and a patch loses: `flags |= x` or `n += m` became a plain assignment, or the number of
+those done so far is not told any more where the next one fails.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +47,56 @@ def overwritten(change: FunctionChange) -> list[Overwritten]:
         if earlier is not None:
             found.append(Overwritten(node, now, twin.value, earlier))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """Before the patch `count` was the result where it was not zero; the `result` is another there now."""
+
+    count: str
+    result: Expr
+
+
+def untold(change: FunctionChange) -> list[Untold]:
+    """The counts of what was done that a failure is told in place of."""
+    before, after = change.before, change.after
+    if before is None or after is None or change.patch.partial:
+        return []
+    gone, fresh = _counted(before), _counted(after)
+    results = [n for n in after.cfg.order if n.kind == "return" and n.expr is not None]
+    found = []
+    for count, other in gone.items() - fresh.items():
+        left = next((n.expr for n in results if n.expr is not None and n.expr.key == other), None)
+        if left is not None and count not in fresh and _gathered(after, count):
+            found.append(Untold(count, left))
+    return found
+
+
+def _counted(function: Function) -> dict[str, str]:
+    """The variables that are returned if they are not zero, with what is returned otherwise."""
+    found: dict[str, str] = {}
+    for node in function.cfg.order:
+        expr = node.expr
+        if node.kind == "return" and expr is not None and expr.kind == "cond" and expr.args[0].key == expr.args[1].key:
+            found[expr.args[0].key] = expr.args[2].key
+        if node.kind != "branch" or expr is None or expr.kind != "name":
+            continue
+        ways = {label: target for target, label in node.succ}
+        yes, no = (ways[side].expr if side in ways and ways[side].kind == "return" else None for side in (True, False))
+        if yes is not None and no is not None and yes.key == expr.key:
+            found[expr.key] = no.key
+    return found
+
+
+def _gathered(function: Function, count: str) -> bool:
+    """Whether a variable counts: something is added to it, or it is added to another result."""
+    sums = (n.expr for n in function.cfg.order if n.kind == "return" and n.expr is not None and n.expr.value == "+")
+    if any(count in e.names() for e in sums):
+        return True
+    added = (
+        e for n in function.cfg.order for op, e in n.events if op == "update" or (op == "assign" and e.value == "+=")
+    )
+    return any(e.args[0].key == count for e in added)
 
 
 def _assignments(function: Function) -> list[tuple[Node, Expr]]:

@@ -3,6 +3,8 @@
 ## What it does
 Compares the assignments of a function before and after the patch: one that added to a variable or field overwrites it
 now, while a value other than zero is there on some path, from an earlier assignment or from the last turn of the loop.
+A count of what is done that was the result where the next one failed, and that only the error is told instead of now,
+is reported as well.
 
 ## Why it matters
 A count of pinned pages that is set anew in each round leaves all but the last round pinned. A flags word that is set
@@ -34,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.accumulate import overwritten
+from mmlint.facts.accumulate import overwritten, untold
 from mmlint.facts.change import FunctionChange
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -50,6 +52,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = f"`{target}` was added to by `{found.was}` and is overwritten now"
         step = after.step(found.earlier, "what is lost was put there")
         yield after.hit(found.now, message, steps=(step,), anchor=f"overwritten {target}")
+    for lost in untold(change):
+        assert after is not None
+        message = f"`{lost.count}` is not told any more where `{lost.result.key}` is: what is done so far is lost"
+        yield after.hit(lost.result, message, anchor=f"untold {lost.count}")
 
 
 RULE = Rule(

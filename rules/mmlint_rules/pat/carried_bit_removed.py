@@ -3,7 +3,8 @@
 ## What it does
 Compares each function before and after the patch. A soft-dirty, uffd-wp, exclusive, young, dirty or write bit was put
 into the value of an entry (`pte_mkuffd_wp`, `pte_swp_mksoft_dirty`, `pte_swp_mkexclusive`); the value is still written,
-or given back, without it.
+or given back, without it. The same for a helper that makes one entry of another (`pte_wrprotect` of an architecture)
+and leaves a bit alone that it set or cleared.
 
 ## Why it matters
 A lost uffd-wp bit lets a write pass that the user asked to see, a lost soft-dirty bit makes a checkpoint miss a page, a
@@ -38,11 +39,28 @@ Documentation/admin-guide/mm/soft-dirty.rst and userfaultfd.rst; review rules RR
 
 from __future__ import annotations
 
-from mmlint.finding import Confidence, Severity
+from collections.abc import Iterator
+
+from mmlint.facts.accessors import bits_left_alone
+from mmlint.facts.change import FunctionChange
+from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UFFD1
 
 from mmlint_rules.pat.lost import reporter
+
+_lost = reporter("PAT111")
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report the bits that are not carried, and those that a helper leaves alone."""
+    lost = list(_lost(change))
+    yield from lost
+    for bit, result in bits_left_alone(change) if not lost else ():
+        assert change.after is not None
+        message = f"`{change.after.name}` leaves `{bit}` alone now"
+        yield change.after.hit(result, message, anchor=f"left alone {bit}")
+
 
 RULE = Rule(
     code="PAT111",
@@ -51,7 +69,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
-    compare=reporter("PAT111"),
+    compare=compare,
     scenario=UFFD1,
     partial=True,
 )
