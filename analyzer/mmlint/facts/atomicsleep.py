@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
+from itertools import permutations
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
@@ -14,6 +16,7 @@ from mmlint.facts.needs import GUESS, UNKNOWN
 from mmlint.facts.sleep import USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
 from mmlint.facts.values import Facts
 from mmlint.frozen import dataclass
+from mmlint.source.file import SourceFile
 
 _SECTIONS = frozenset({"rcu", "pte_map", "irq", "preempt"})
 """Contexts that a lock held as well says more about."""
@@ -25,6 +28,7 @@ _CONDITION_INSIDE = re.compile(r"wait_event")
 """Macros that evaluate an argument between sleeping and returning."""
 _COMMAND_INSIDE = re.compile(r"wait_event\w*_cmd$")
 """Macros that run what they are given with the lock given up."""
+_MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)\(", re.M)
 Site = tuple[int, str]
 """A taking call: its line and name."""
 
@@ -87,7 +91,7 @@ def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts:
         still = [h for h in held if sleeper.forbidden_by(h)]
         if still and sleeper.gfp_param is None and GUESS not in sleeper.requires:
             lock = min(still, key=lambda h: (h.kind != "ptl", h.kind in _SECTIONS, -h.line, h.kind))
-            if _ruled_out(function, sleeper, lock):
+            if _ruled_out(function, sleeper, lock) or _other_kind(function, node, lock):
                 sleeper = replace(sleeper, requires=tuple(sorted({*sleeper.requires, UNKNOWN})))
             return AtomicSleep(node, call, sleeper, lock.key, lock.kind, lock.line, lock.name)
     return None
@@ -107,10 +111,47 @@ def _taken_inside(call: Expr) -> frozenset[Site]:
 
 
 def _ruled_out(function: Function, sleeper: Sleeper, lock: Held) -> bool:
-    """Whether what the function is for says that the sleep hardly happens there."""
+    """Whether what the function is for says that the sleep hardly happens there, or that the lock is not taken in every
+    kernel: its taker is a macro of the file as well.
+    """
     if lock.kind in _ALONE and _AT_BOOT.search(function.text.split(b"{", 1)[0]):
         return True
+    if lock.name not in function.tables.takes and lock.name in _macros(function.source.file):
+        return True
     return sleeper.large and _of_small_folios(function)
+
+
+def _other_kind(function: Function, node: Node, lock: Held) -> bool:
+    """Whether a loop sleeps for one kind of its elements and has taken the lock, in a turn before, for another kind.
+
+    The elements of one list are of one kind as a rule.
+    """
+    elements = {arg.value for n in function.cfg.order if n.kind == "iter" and n.expr is not None for arg in n.expr.args}
+    takes = {at.id for at, call in function.calls.get(lock.name, ()) if call.line == lock.line} if elements else set()
+    tests = (n for n in function.cfg.order if n.kind == "branch" and n.expr is not None and n.expr.root in elements)
+    for test in tests if takes else ():
+        sides = [_in_this_turn(target) for target, _ in test.succ]
+        if any(node.id in here and not takes & here and takes <= there for here, there in permutations(sides, 2)):
+            return True
+    return False
+
+
+def _in_this_turn(start: Node) -> set[int]:
+    """The nodes that follow before the loop goes on to its next element."""
+    found: set[int] = set()
+    work = [start]
+    while work:
+        here = work.pop()
+        if here.kind != "iter" and here.id not in found:
+            found.add(here.id)
+            work += [target for target, _ in here.succ]
+    return found
+
+
+@lru_cache(maxsize=8)
+def _macros(file: SourceFile) -> frozenset[str]:
+    """The macros with parameters that a file defines."""
+    return frozenset(name.decode() for name in _MACRO.findall(file.text))
 
 
 @fact

@@ -110,7 +110,8 @@ def translate(key: str, callee: Function, call: Expr) -> str:
     swapped = _WORD.sub(swap, key)
     if swapped.startswith("*&"):
         swapped = swapped[2:]
-    return swapped.replace("&", "", 1) if swapped.startswith("&") and "->" in swapped and key != swapped else swapped
+    of_object = swapped.startswith("&&") or (swapped.startswith("&") and not key.startswith("&"))
+    return swapped.replace("&", "", 1) if of_object and "->" in swapped else swapped
 
 
 def visible_to_callers(function: Function, held: Held) -> bool:

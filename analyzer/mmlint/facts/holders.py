@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 
 HELD, GIVEN, MOVED = "held", "given", "moved"
@@ -67,3 +68,19 @@ def mentions_bare(expr: Expr, name: str) -> bool:
     if expr.kind == "unary" and expr.value in ("!", "*"):
         return False
     return any(mentions_bare(arg, name) for arg in (expr.args[1:] if expr.kind == "cond" else expr.args))
+
+
+def found_another(function: Function, test: Expr, outcome: bool, prop: Prop) -> set[Own]:
+    """What a test for equality says not to be there: a variable that may be given another, and is found to be that."""
+    if test.kind != "binary" or test.value != ("==" if outcome else "!="):
+        return set()
+    same = frozenset(arg.key for arg in test.args)
+    return {o for o in prop if o.state == HELD and len(same & o.names) == 1} if same in _given(function) else set()
+
+
+@fact
+def _given(function: Function) -> frozenset[frozenset[str]]:
+    """Pairs of variables of which one is given the other somewhere."""
+    events = (event for node in function.cfg.order for event in node.events)
+    plain = (expr.args for op, expr in events if op == "assign" and expr.value == "=")
+    return frozenset(frozenset((a.key, b.key)) for a, b in plain if a.kind == "name" and b.kind == "name")

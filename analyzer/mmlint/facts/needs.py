@@ -14,15 +14,20 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
 from mmlint.facts.remembered import is_setting
-from mmlint.facts.values import Facts, evaluate, is_negative, is_zero
+from mmlint.facts.values import EMPTY, Facts, evaluate, is_negative, is_zero
 
 
 class Need(NamedTuple):
-    """What must hold of a parameter: its value, or (`mask`) whether the flag is set in it."""
+    """What must hold of a parameter: its value, or (`mask`) whether a flag is set in it, or `->member` of it."""
 
     param: int
     mask: str
     value: str
+
+    @property
+    def of_member(self) -> bool:
+        """Whether it is about a member of what the parameter points to."""
+        return self.mask.startswith("->")
 
 
 Settings = tuple[tuple[str, bool], ...]
@@ -44,8 +49,11 @@ def path_needs(function: Function, facts: Facts) -> tuple[Need, ...]:
     found = []
     for key, value in facts.items():
         if key in params:
-            if value != "!err" and key not in _given_anew(function):
+            if value != "!err" and _as_passed(function, key, value):
                 found.append(Need(params[key], "", value))
+        elif key in _members(function) and is_zero(value) is False:
+            param, member = _members(function)[key]
+            found.append(Need(params[param], member, "!0"))
         elif (match := _MASK.match(key)) is not None and match.group(1) in params:
             if not _BLOCKING.match(key):
                 found.append(Need(params[match.group(1)], match.group(2), value))
@@ -54,11 +62,44 @@ def path_needs(function: Function, facts: Facts) -> tuple[Need, ...]:
     return tuple(sorted(set(found)))
 
 
+def _as_passed(function: Function, param: str, value: str) -> bool:
+    """Whether a parameter with this value has what was passed: the function gives it nothing, or the opposite."""
+    given = _given(function).get(param, ())
+    zeros = [is_zero(evaluate(new, EMPTY)) if new is not None else None for new in given]
+    known = is_zero(value)
+    return not zeros or (known is not None and all(zero is not None and zero is not known for zero in zeros))
+
+
+def _member(arg: Expr, member: str) -> str:
+    """The key of a member of what an argument points to."""
+    if arg.kind == "unary" and arg.value == "&":
+        return f"{arg.args[0].key}{member}"
+    return f"{arg.key}{member}"
+
+
 @fact
-def _given_anew(function: Function) -> frozenset[str]:
-    """The parameters that the function assigns: what it knows of them is not about what the caller passed."""
-    changed = (expr.args[0] for node in function.cfg.order for op, expr in node.events if op in ("assign", "update"))
-    return frozenset(target.value for target in changed if target.kind == "name")
+def _given(function: Function) -> dict[str, list[Expr | None]]:
+    """What the function assigns to each name; None for a change that is no plain assignment."""
+    found: dict[str, list[Expr | None]] = {}
+    for node in function.cfg.order:
+        for op, expr in node.events:
+            if op in ("assign", "update") and expr.args[0].kind == "name":
+                plain = op == "assign" and expr.value == "="
+                found.setdefault(expr.args[0].value, []).append(expr.args[1] if plain else None)
+    return found
+
+
+@fact
+def _members(function: Function) -> dict[str, tuple[str, str]]:
+    """The locals that hold nothing but a member of what a parameter points to: the parameter, and `->member`."""
+    found = {}
+    for name, given in _given(function).items():
+        value = given[0]
+        if len(given) == 1 and value is not None and value.kind == "field" and name not in function.params:
+            owner = value.args[0].key
+            if owner in function.params and owner not in _given(function) and value.key == f"{owner}->{value.value}":
+                found[name] = (owner, f"->{value.value}")
+    return found
 
 
 def _is_telling(function: Function, field: str, value: str) -> bool:
@@ -74,6 +115,8 @@ def _methods(function: Function) -> frozenset[str]:
 
 def contradicts(arg: Expr, need: Need, facts: Facts) -> bool:
     """Whether an argument is not what is needed."""
+    if need.of_member:
+        return is_zero(facts.get(_member(arg, need.mask))) is True
     known = evaluate(arg, facts)
     if need.mask:
         if known == "0":

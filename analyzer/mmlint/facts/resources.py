@@ -17,7 +17,7 @@ from mmlint.facts.failing import OTHER, contains, element, fails_with, inside
 from mmlint.facts.flow import Flow, Outcome, solve
 from mmlint.facts.function import Function, call_targets, cut_short, fact
 from mmlint.facts.giveback import given_by, gives_away
-from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, Prop, canon, held_at
+from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, Prop, canon, found_another, held_at
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import loops_with
 from mmlint.facts.values import Facts
@@ -301,6 +301,7 @@ class _Owner:
         if zero and any(o.state == HELD and f"~{test.key}" in o.names for o in prop):
             return None
         gone = {o for o in prop if o.state == HELD and any(facts.get(n) in ("0", "err", "bad") for n in o.names)}
+        gone |= found_another(self.function, node.expr, outcome, prop)
         return prop - gone if gone else prop
 
     def cleanup(self, node: Node, prop: Prop, facts: Facts) -> Prop:

@@ -174,6 +174,8 @@ def _through(function: Function, node: Node, call: Expr, facts: Facts, inner: Sl
         arg = call.args[need.param]
         if contradicts(arg, need, facts):
             return []
+        if need.of_member:
+            continue
         if arg.kind == "name" and arg.value in function.params and arg.key not in facts:
             requires.append(need._replace(param=function.params.index(arg.value)))
         elif evaluate(arg, facts) is None and not spelled_out(arg):
