@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from mmlint.facts import cfg as graphs
+from mmlint.facts.build import build
 from mmlint.facts.ir import Expr
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.source.identifiers import words
@@ -201,7 +201,7 @@ def fact(compute: Callable[[Function], T]) -> Callable[[Function], T]:
 @fact
 def cfg(function: Function) -> Cfg:
     """The control-flow graph."""
-    return graphs.build(function.source)
+    return build(function.source)
 
 
 @fact
