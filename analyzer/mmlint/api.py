@@ -212,13 +212,13 @@ def _check_in_worker(root: str, names: list[str], settings: Settings) -> list[Re
 @lru_cache(maxsize=1)
 def _kept_program(root: str, extra: tuple[str, ...]) -> Program:
     """The tree as one worker process sees it: kept between its chunks, so that what callees do is worked out once."""
-    return _program(root, extra)
+    return _program(root, extra, sparse=True)
 
 
-def _program(root: str, extra: tuple[str, ...]) -> Program:
+def _program(root: str, extra: tuple[str, ...], *, sparse: bool = False) -> Program:
     from mmlint.inputs.tree import FolderTree
 
-    return Program(FolderTree(root), table=own_tables(extra))
+    return Program(FolderTree(root), table=own_tables(extra), sparse=sparse)
 
 
 def _check_names(program: Program, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:

@@ -65,13 +65,15 @@ class Interest:
     """What a file outside mm/ must hold to be analysed: one of `words`, or one of a rule's tokens and its shape."""
 
     words: frozenset[bytes]
-    shaped: tuple[tuple[frozenset[bytes], re.Pattern[bytes]], ...] = ()
+    shaped: tuple[tuple[frozenset[bytes], re.Pattern[bytes]], ...]
+    known: frozenset[bytes]
+    """The words and the tokens."""
 
     def matters(self, path: str, text: bytes) -> bool:
         """Whether the file is analysed."""
         if path.startswith("mm/"):
             return True
-        held = frozenset(identifiers(text)) if b"{" in text else frozenset[bytes]()
+        held = self.known.intersection(identifiers(text)) if b"{" in text else frozenset[bytes]()
         if not held.isdisjoint(self.words):
             return True
         return any(not held.isdisjoint(tokens) and shape.search(text) for tokens, shape in self.shaped)
@@ -99,8 +101,9 @@ def interest(rules: Iterable[Rule], names: Names) -> Interest:
         if not _RESOURCES.isdisjoint(re.findall(r"\w+", kind)):
             found |= {row.name for row in resource.takes}
     found |= {*names.gup, *names.wrprotects, *_FIELDS}
-    shaped = ((_bytes(rule.tokens), re.compile(rule.shape.encode())) for rule in checks if rule.shape)
-    return Interest(_bytes(found), tuple(shaped))
+    words = _bytes(found)
+    shaped = tuple((_bytes(rule.tokens), re.compile(rule.shape.encode())) for rule in checks if rule.shape)
+    return Interest(words, shaped, words.union(*(tokens for tokens, _ in shaped)))
 
 
 def _bytes(words: Iterable[str]) -> frozenset[bytes]:

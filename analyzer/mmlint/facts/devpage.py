@@ -150,7 +150,7 @@ def hooks(function: Function) -> tuple[tuple[Expr, Expr], ...]:
     """
     rows = function.tables.ref_helpers
     kinds = function.tables.with_class("zone_device")
-    if not function.params or len(function.params) > 2 or function.words.isdisjoint(kinds):
+    if function.words.isdisjoint(kinds) or not 0 < len(function.params) <= 2:
         return ()
     counts = [
         (call, canon(call.args[rows[name].arg]))

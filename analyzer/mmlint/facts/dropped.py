@@ -20,9 +20,9 @@ def read_after_drop(function: Function) -> tuple[tuple[Expr, Expr], ...]:
 
     Where the drop says that it was the last one, the page belongs to who dropped it: that side is no such way.
     """
-    if not 0 < len(function.params) <= _MAX_PARAMS or function.source.damaged:
-        return ()
     if function.words.isdisjoint(function.tables.with_class("zone_device")):
+        return ()
+    if not 0 < len(function.params) <= _MAX_PARAMS or function.source.damaged:
         return ()
     found: dict[int, tuple[Expr, Expr]] = {}
     for node, drop, key in _drops(function):

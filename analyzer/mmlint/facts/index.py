@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from functools import cached_property, lru_cache
+from collections.abc import Iterable
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from mmlint.kept import recall, remember
 from mmlint.kernel.tables import tables
+from mmlint.source.identifiers import identifiers
 from mmlint.source.outline import outline
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ _STATIC, _LOCKS, _PAGES = 1, 2, 4
 _NONE: frozenset[str] = frozenset()
 Where = dict[str, list[tuple[str, int]]]
 """Function name -> the files of a folder that define it, with the flags of the definition."""
-_WORD = re.compile(rb"[A-Za-z_]\w*")
+Flags = dict[str, int]
+"""Function name -> what is marked of its definition."""
 
 
 class Place(NamedTuple):
@@ -33,6 +35,11 @@ class Place(NamedTuple):
     static: bool
     locks: bool
     pages: bool = False
+
+
+def place(path: str, flags: int) -> Place:
+    """A definition in the file `path`, by its flags."""
+    return Place(path, bool(flags & _STATIC), bool(flags & _LOCKS), bool(flags & _PAGES))
 
 
 @runtime_checkable
@@ -57,15 +64,12 @@ class FolderIndex:
 
     def places(self, name: str) -> list[Place]:
         """The definitions of a function, by path."""
-        found = [self._place(*entry) for entry in self._where.get(name, ())]
+        before = f"{self.folder}/" if self.folder else ""
+        found = [place(before + file, flags) for file, flags in self._where.get(name, ())]
         if self._base is not None:
             found += [place for place in self._base.places(name) if place.path not in self._own]
             found.sort()
         return found
-
-    def _place(self, name: str, flags: int) -> Place:
-        path = f"{self.folder}/{name}" if self.folder else name
-        return Place(path, bool(flags & _STATIC), bool(flags & _LOCKS), bool(flags & _PAGES))
 
     @cached_property
     def takers(self) -> frozenset[str]:
@@ -89,7 +93,8 @@ def folder_index(tree: Tree, folder: str) -> FolderIndex:
 
 def _add(where: Where, name: str, content: bytes | None) -> None:
     if content is not None and b"{" in content and name.endswith((".c", ".h")):
-        for function, flags in _entries(content, name):
+        texts = ((entry.name, content[entry.start_byte : entry.end_byte]) for entry in outline(content))
+        for function, flags in sorted(flags_of(texts, name).items()):
             where.setdefault(function, []).append((name, flags))
 
 
@@ -108,22 +113,28 @@ def _unpatched(tree: Tree, folder: str) -> FolderIndex:
     return FolderIndex(folder, where)
 
 
-def _entries(text: bytes, name: str) -> list[tuple[str, int]]:
-    """The functions of one file with their flags; of several with one name, what holds of any of them."""
-    header = name.endswith(".h")
-    known = tables()
-    lockers = frozenset(word.encode() for word in (*known.takes, *known.drops))
-    takers = frozenset(word.encode() for word in known.page_takers)
-    found: dict[str, int] = {}
-    for entry in outline(text):
-        head = text[entry.start_byte : entry.start_byte + 64].split(b"(", 1)[0]
-        words = _WORD.findall(text, entry.start_byte, entry.end_byte)
-        old = found.get(entry.name, _STATIC)
+def flags_of(functions: Iterable[tuple[str, bytes]], path: str) -> Flags:
+    """The names of a file's functions, given with their texts; of several with one name, what holds of any of them."""
+    header = path.endswith(".h")
+    lockers, takers = _marks()
+    found: Flags = {}
+    for name, text in functions:
+        head = text[:64].split(b"(", 1)[0]
+        words = identifiers(text)
+        old = found.get(name, _STATIC)
         static = old & _STATIC if not header and b"static" in head.split() else 0
         locks = 0 if lockers.isdisjoint(words) else _LOCKS
         pages = 0 if takers.isdisjoint(words) else _PAGES
-        found[entry.name] = static | (old & ~_STATIC) | locks | pages
-    return sorted(found.items())
+        found[name] = static | (old & ~_STATIC) | locks | pages
+    return found
+
+
+@cache
+def _marks() -> tuple[frozenset[bytes], frozenset[bytes]]:
+    """The calls that take or drop a lock, and those that take a page reference or pin."""
+    known = tables()
+    lockers = frozenset(word.encode() for word in (*known.takes, *known.drops))
+    return lockers, frozenset(word.encode() for word in known.page_takers)
 
 
 def _name(tree: Tree, folder: str) -> str:

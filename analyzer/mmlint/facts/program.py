@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmlint.facts.function import Function
 from mmlint.facts.index import FolderIndex, Place, folder_index
+from mmlint.facts.sparse import SparseIndex
 from mmlint.kernel.tables import Tables, tables
 from mmlint.source.file import SourceFile
 
@@ -25,7 +26,8 @@ class Program:
     """A tree as the analysis sees it.
 
     `parent` shares parsed files whose text is the same (before and after a patch). `partial`: the files hold only what
-    a patch's hunks show.
+    a patch's hunks show. `sparse`: many folders are passed through, and little is asked of each; their indexes are not
+    made as a whole, nor kept.
     """
 
     def __init__(
@@ -36,16 +38,18 @@ class Program:
         *,
         table: Tables | None = None,
         partial: bool = False,
+        sparse: bool = False,
     ) -> None:
         self.tree = tree
         self.parent = parent
         self.changed = changed
         self._table = table
         self.partial = partial
+        self.sparse = sparse
         self._files: dict[str, SourceFile | None] = {}
         self._functions: dict[str, tuple[Function, ...]] = {}
         self._by_name: dict[str, dict[str, list[Function]]] = {}
-        self._folders: dict[str, FolderIndex] = {}
+        self._folders: dict[str, FolderIndex | SparseIndex] = {}
         self._resolved: dict[tuple[str, str], Function | None] = {}
         self._elsewhere: dict[tuple[str, str], Place | None] = {}
         self._own: set[str] = set(changed)
@@ -119,13 +123,18 @@ class Program:
             self._by_name[path] = by_name
         return by_name.get(name, [])
 
-    def folder(self, folder: str) -> FolderIndex:
+    def folder(self, folder: str) -> FolderIndex | SparseIndex:
         """The index of a folder."""
         if folder not in self._folders:
-            own = self.parent is None or any(path.rpartition("/")[0] == folder for path in self.changed)
-            keeper = None if own else self.parent
-            self._folders[folder] = keeper.folder(folder) if keeper else folder_index(self.tree, folder)
+            self._folders[folder] = self._index(folder)
         return self._folders[folder]
+
+    def _index(self, folder: str) -> FolderIndex | SparseIndex:
+        if self.parent is not None and not any(path.rpartition("/")[0] == folder for path in self.changed):
+            return self.parent.folder(folder)
+        if self.sparse and folder not in _SHARED_FOLDERS:
+            return SparseIndex(self.tree, folder, self.functions)
+        return folder_index(self.tree, folder)
 
     def resolve(self, name: str, path: str) -> Function | None:
         """The definition that a call of `name` in the file `path` means, or None when it is not known."""

@@ -23,24 +23,25 @@ _VALUE = re.compile(r"(pte|pmd|pud|p4d|pgd)_(pfn|val|page|folio)$")
 @fact
 def unchecked_upgrades(function: Function) -> tuple[tuple[Node, Expr], ...]:
     """The calls that give rights to an entry which was there already and may map something else, in order."""
-    if not _maps_frame(function):
+    solved = _solved(function)
+    if solved is None:
         return ()
-    return tuple(sorted(_solved(function).found.values(), key=lambda found: (found[1].line, found[1].column)))
+    return tuple(sorted(solved.found.values(), key=lambda found: (found[1].line, found[1].column)))
 
 
 @fact
 def undecoded_frames(function: Function) -> tuple[Expr, ...]:
     """The first comparison of the frame of an entry that is known not to be empty, but not to be present either."""
-    if not _maps_frame(function):
-        return ()
-    return tuple(sorted(_solved(function).decoded.values(), key=lambda call: (call.line, call.column))[:1])
+    solved = _solved(function)
+    return tuple(sorted(solved.decoded.values(), key=lambda call: (call.line, call.column))[:1]) if solved else ()
 
 
 @fact
-def _solved(function: Function) -> _Upgrades:
+def _solved(function: Function) -> _Upgrades | None:
     client = _Upgrades(function)
-    if not client.sinks.isdisjoint(function.words):
-        solve(function.cfg, client)
+    if client.sinks.isdisjoint(function.words) or not _maps_frame(function):
+        return None
+    solve(function.cfg, client)
     return client
 
 
