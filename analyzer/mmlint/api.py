@@ -21,6 +21,7 @@ from mmlint.policy import inline
 from mmlint.policy.apply import apply_policy
 from mmlint.rule import Rule, known, load
 from mmlint.settings import Settings, SettingsError
+from mmlint.tally import Looks
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -63,6 +64,11 @@ def own_tables(files: tuple[str, ...]) -> Tables | None:
         raise SettingsError(str(error)) from None
     except OSError as error:
         raise SettingsError(f"{error.filename}: cannot read the table: {error.strerror}") from None
+
+
+def looks_of(tree: Tree, settings: Settings) -> Looks:
+    """What the rules look at in a tree."""
+    return Looks(Program(tree, table=own_tables(settings.tables)).tables)
 
 
 def warn_of_misfit(tree: Tree | str, report: Report) -> None:
@@ -167,9 +173,15 @@ def end_with_parent() -> None:
 
 
 def run_chunks(
-    pool: Executor, root: str, chunks: Sequence[list[str]], settings: Settings, progress: Progress | None
+    pool: Executor,
+    root: str,
+    chunks: Sequence[list[str]],
+    settings: Settings,
+    progress: Progress | None,
+    *,
+    tally: bool = False,
 ) -> Generator[list[Report], None, None]:
-    """Check chunks of files on any executor: the reports of each chunk, in order.
+    """Check chunks of files on any executor: the reports of each chunk, in order. `tally` counts the places looked at.
 
     Ctrl-C and leaving early end the workers at once. They are started with the signal held back, and stay deaf to it:
     it would be lost in a fork, and only the parent has something to say about it.
@@ -178,7 +190,7 @@ def run_chunks(
 
     others = active_children()
     try:
-        futures = _submit(pool, root, chunks, settings)
+        futures = _submit(pool, root, chunks, settings, tally)
         for future, chunk in zip(futures, chunks, strict=True):
             yield future.result()
             if progress is not None:
@@ -190,10 +202,12 @@ def run_chunks(
         raise
 
 
-def _submit(pool: Executor, root: str, chunks: Sequence[list[str]], settings: Settings) -> list[Future[list[Report]]]:
+def _submit(
+    pool: Executor, root: str, chunks: Sequence[list[str]], settings: Settings, tally: bool
+) -> list[Future[list[Report]]]:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return [pool.submit(_check_in_worker, root, chunk, settings) for chunk in chunks]
+        return [pool.submit(_check_in_worker, root, chunk, settings, tally) for chunk in chunks]
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -205,8 +219,8 @@ def _size(root: str, name: str) -> int:
         return 0
 
 
-def _check_in_worker(root: str, names: list[str], settings: Settings) -> list[Report]:
-    return list(_check_names(_kept_program(root, settings.tables), names, settings, None))
+def _check_in_worker(root: str, names: list[str], settings: Settings, tally: bool) -> list[Report]:
+    return list(_check_names(_kept_program(root, settings.tables), names, settings, None, tally))
 
 
 @lru_cache(maxsize=1)
@@ -221,16 +235,18 @@ def _program(root: str, extra: tuple[str, ...], *, sparse: bool = False) -> Prog
     return Program(FolderTree(root), table=own_tables(extra), sparse=sparse)
 
 
-def _check_names(program: Program, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
+def _check_names(
+    program: Program, names: list[str], settings: Settings, progress: Progress | None, tally: bool = False
+) -> Iterator[Report]:
     rules = selected(settings)
     for name in names:
         program.forget_facts((name.rpartition("/")[0], "mm", "include/linux"))
-        yield _check_one(program, name, rules)
+        yield _check_one(program, name, rules, tally)
         if progress is not None:
             progress.advance()
 
 
-def _check_one(program: Program, name: str, rules: Sequence[Rule]) -> Report:
+def _check_one(program: Program, name: str, rules: Sequence[Rule], tally: bool) -> Report:
     report = Report()
     file = program.file(name)
     if file is None:
@@ -239,7 +255,7 @@ def _check_one(program: Program, name: str, rules: Sequence[Rule]) -> Report:
     if b"\0" in file.text[:4096]:
         report.errors.append(InputError(name, "is a binary file, not C source"))
         return report
-    report.findings = check_file(program, name, rules)
+    report.findings = check_file(program, name, rules, report.places if tally else None)
     report.whole.append(name)
     if inline.MARK.encode() in file.text:
         report.ignores += inline.scan(name, file.text.decode("utf-8", "replace"))

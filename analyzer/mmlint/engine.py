@@ -13,6 +13,7 @@ from mmlint.facts.program import Program
 from mmlint.facts.summaries import summary
 from mmlint.finding import Confidence, Finding, Hit, Origin, Severity, Simulation, Step
 from mmlint.rule import Rule
+from mmlint.tally import tally
 from mmlint.triggers import triggers
 
 _CALLER_DEPTH = 3
@@ -60,9 +61,17 @@ def check_function(function: Function, rules: Sequence[Rule]) -> Iterator[Findin
             yield to_finding(rule, hit, function.path, function.name, cap=cap)
 
 
-def check_file(program: Program, path: str, rules: Sequence[Rule]) -> list[Finding]:
-    """The findings of the `check` rules in one file, numbered and in order, one for each cause."""
-    return one_a_cause(number(f for function in program.functions(path) for f in check_function(function, rules)))
+def check_file(
+    program: Program, path: str, rules: Sequence[Rule], places: dict[str, tuple[int, int]] | None = None
+) -> list[Finding]:
+    """The findings of the `check` rules in one file, numbered and in order, one for each cause.
+
+    `places`, if given, gets for each rule the places that it looked at and those that break it.
+    """
+    found = number(f for function in program.functions(path) for f in check_function(function, rules))
+    if places is not None:
+        places.update(tally(program.functions(path), rules, found))
+    return one_a_cause(found)
 
 
 def one_a_cause(findings: Iterable[Finding]) -> list[Finding]:

@@ -205,6 +205,33 @@ class Stats:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a rule looked at in a tree, and what came of it.
+
+    `state`: `checked`, or why it did not run. `places` is None where they are not counted, `broken` how many of them
+    break the rule; several of one cause are one finding. `failed` findings count, the others are silenced by an inline
+    ignore, a suppression file or the baseline (`suppressed`), or dropped by the policy's levels (`left_out`).
+    """
+
+    code: str
+    name: str
+    state: str
+    what: str = ""
+    places: int | None = None
+    broken: int = 0
+    failed: int = 0
+    inline: int = 0
+    file: int = 0
+    baseline: int = 0
+    left_out: int = 0
+
+    @property
+    def passed(self) -> int | None:
+        """The places that hold."""
+        return None if self.places is None else max(self.places - self.broken, 0)
+
+
 @dataclass(slots=True)
 class Report:
     """Everything one run found.
@@ -229,6 +256,12 @@ class Report:
     """The mails of the patches, in order, for the writers that answer them."""
     suppressed: list[Suppressed] = field(default_factory=list)
     """What policy took out of `findings`."""
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By rule the places that an audit looked at and those of them that break it; -1: looked at, but not counted."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """By rule the findings that the policy drops: not sure enough, or of a file where the rule is ignored."""
+    policies: list[Policy] = field(default_factory=list)
+    """The policy report, if one was asked for."""
     interrupted: bool = False
     """The run was ended by the user: this is what was found until then."""
 
@@ -237,6 +270,9 @@ class Report:
         for name in ("findings", "errors", "notes", "fixed", "ignores", "whole", "placed", "mails", "suppressed"):
             getattr(self, name).extend(getattr(other, name))
         self.sources.update(other.sources)
+        for code, (looked, broken) in other.places.items():
+            before = self.places.get(code, (0, 0))
+            self.places[code] = (max(before[0], 0) + looked if looked >= 0 else -1, before[1] + broken)
         self.interrupted |= other.interrupted
         for name in ("files", "functions", "functions_unread", "seconds"):
             setattr(self.stats, name, getattr(self.stats, name) + getattr(other.stats, name))

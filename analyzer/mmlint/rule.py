@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from mmlint.facts.change import FunctionChange, PatchView
     from mmlint.facts.function import Function
+    from mmlint.facts.looked import Looked
     from mmlint.sim.scenario import Scenario
 
 FAMILIES = {
@@ -58,8 +59,9 @@ class Rule:
     of the names that the kernel tables `tables` (attributes of `Tables`) list (hunks alone may not show them, there it
     always runs), and `shape` (a regular expression) is what a file must show beside the tokens: an audit passes over
     files without it; `partial` rules also run on hunks without a tree, where only parts of functions are seen.
-    `instead_of` are the codes of `compare` rules that say the same of a patch: silent in a function in which this rule
-    finds something new.
+    `places` counts what the check looks at, for the policy report of an audit; without it the calls of `tokens` and
+    `tables` are counted. `instead_of` are the codes of `compare` rules that say the same of a patch: silent in a
+    function in which this rule finds something new.
     """
 
     code: str
@@ -76,6 +78,7 @@ class Rule:
     tokens: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     shape: str = ""
+    places: Looked | None = None
     partial: bool = False
     instead_of: tuple[str, ...] = ()
     status: Literal["stable", "preview"] = "stable"
@@ -240,6 +243,11 @@ class _LateRule(Rule):
             raise AttributeError(name)
         object.__setattr__(self, name, _rule_of(self.module).scenario)
         return self.scenario
+
+
+def places_of(rule: Rule) -> Looked | None:
+    """The `places` of a rule, also of one that is imported late."""
+    return (_rule_of(rule.module) if isinstance(rule, _LateRule) else rule).places
 
 
 @cache

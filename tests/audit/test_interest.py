@@ -78,5 +78,5 @@ def test_links_and_other_programs_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_rule_that_is_loaded_late_is_known_as_whole() -> None:
-    there = {"severity", "confidence", "scenario", "check", "compare", "check_patch", "needs"}
+    there = {"severity", "confidence", "scenario", "check", "compare", "check_patch", "needs", "places"}
     assert {field.name for field in fields(Rule)} - there == set(_PLAIN)

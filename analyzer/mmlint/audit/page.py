@@ -10,7 +10,7 @@ from pathlib import Path
 from mmlint import __version__
 from mmlint.audit.maintainers import Subsystems
 from mmlint.audit.plot import bars
-from mmlint.finding import Confidence, Finding, Origin, Report, Severity, Simulation
+from mmlint.finding import Confidence, Finding, Origin, Policy, Report, Severity, Simulation
 from mmlint.output import Context
 from mmlint.output.text import plain, plural
 from mmlint.output.witness import witness
@@ -44,6 +44,7 @@ def render(report: Report, _context: Context, maintainers: str = "", trees: Sequ
         *(f"<p>{_text(note)}</p>" for note in report.notes),
         *_problems(report),
         *_overview(report.findings, subsystems),
+        *_policies(report.policies),
         *_releases(report, subsystems, trees),
         *_filter(report.findings, subsystems),
         *(row for finding in report.findings for row in _finding(finding, report, proofs, subsystems)),
@@ -116,6 +117,27 @@ def _table(title: str, counts: Counter[str]) -> list[str]:
         *(f"<tr><td>{_text(word)}</td><td>{count}</td></tr>" for word, count in rows),
         "</table>",
     ]
+
+
+def _policies(rows: Sequence[Policy]) -> list[str]:
+    """What each rule looked at and what came of it: silence can be told from blindness."""
+    if not rows:
+        return []
+    titles = ("Rule", "Name", "Looks at", "Places", "Passed", "Broken", "Failed", "Ignored in the code",
+              "In a suppression file", "In the baseline", "Left out by levels")  # fmt: skip
+    return [
+        "<h2>Policies</h2><p>Places that break a rule for one cause are one finding.</p>",
+        f'<table class="policies"><tr>{"".join(f"<th>{title}</th>" for title in titles)}</tr>',
+        *(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in _policy(row))}</tr>" for row in rows),
+        "</table>",
+    ]
+
+
+def _policy(row: Policy) -> list[str]:
+    if row.state != "checked":
+        return [row.code, row.name, row.state, *[""] * 8]
+    numbers = (row.places, row.passed, row.broken, row.failed, row.inline, row.file, row.baseline, row.left_out)
+    return [row.code, row.name, row.what, *("" if number is None else str(number) for number in numbers)]
 
 
 def _filter(findings: list[Finding], subsystems: Subsystems) -> list[str]:

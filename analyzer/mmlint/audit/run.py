@@ -15,9 +15,10 @@ from contextlib import closing
 from pathlib import Path
 
 from mmlint import __version__
-from mmlint.api import Progress, selected, warn_of_misfit
+from mmlint.api import Progress, looks_of, selected, warn_of_misfit
 from mmlint.audit.files import sources
 from mmlint.audit.interest import Names, interest
+from mmlint.audit.policies import policies
 from mmlint.audit.scan import digest, headers, scan
 from mmlint.audit.store import Seen, Store
 from mmlint.audit.workers import Where, analyse
@@ -63,6 +64,7 @@ def audit(
         done = _Run(tree, settings, store, progress, executor).run(names)
     done.report.stats.seconds = time.monotonic() - started
     apply_policy(done.report, settings)
+    done.report.policies = policies(done.report, settings, looks_of(tree, settings))
     return done
 
 

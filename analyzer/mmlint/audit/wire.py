@@ -16,6 +16,7 @@ def dump(report: Report) -> str:
             "findings": [asdict(finding) for finding in report.findings],
             "ignores": [asdict(ignore) for ignore in report.ignores],
             "whole": report.whole,
+            "places": report.places,
             "stats": [report.stats.files, report.stats.functions, report.stats.functions_unread],
         },
         separators=(",", ":"),
@@ -29,6 +30,7 @@ def load(text: str) -> Report:
         findings=[_finding(item) for item in data["findings"]],
         ignores=[Ignore(**{**item, "codes": tuple(item["codes"])}) for item in data["ignores"]],
         whole=list(data["whole"]),
+        places={code: (looked, broken) for code, (looked, broken) in data["places"].items()},
         stats=Stats(*data["stats"]),
     )
 

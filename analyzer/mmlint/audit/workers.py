@@ -61,7 +61,9 @@ def analyse(
 ) -> Generator[tuple[str, Report], None, None]:
     """Each file with its report, in order. Raises BrokenProcessPool when workers die three times without a result."""
     chunks = _chunks(names)
-    results = steadily(jobs, chunks, lambda workers, left: run_chunks(workers, root, left, settings, None), executor)
+    results = steadily(
+        jobs, chunks, lambda workers, left: run_chunks(workers, root, left, settings, None, tally=True), executor
+    )
     with closing(results):
         for chunk, reports in zip(chunks, results, strict=True):
             yield from zip(chunk, reports, strict=True)

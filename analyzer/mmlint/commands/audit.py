@@ -46,6 +46,7 @@ class Audit(Options):
     git: str | None = flag("Say which commit of A..B (the tree stands at B) brought or removed what.", metavar="RANGE")
     executor: str = flag("Where files are analysed.", metavar="processes|dask", default="processes")
     scheduler: str | None = flag("The scheduler of a dask cluster, such as tcp://10.0.0.1:8786.", metavar="ADDR")
+    policies: bool = flag("Say of each rule how many places it looked at, and what came of them.")
     no_cache: bool = flag("Use and keep no results of earlier runs.")
 
     def outputs(self) -> list[tuple[Writer, str]]:
@@ -94,6 +95,8 @@ def audit(options: Audit) -> None:
         if options.against:
             past = whole(options.against, settings, names, folder=folder, progress=bar, executor=where)
             against(done.report, past.report, Path(options.against).name)
+        if not (options.policies or options.html):
+            done.report.policies.clear()
         if options.git:
             tell_commits(done.report, tree, options.git, settings)
         return done.report

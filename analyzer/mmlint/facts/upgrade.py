@@ -45,6 +45,11 @@ def _solved(function: Function) -> _Upgrades | None:
     return client
 
 
+def maps_frames(function: Function) -> bool:
+    """Whether it gives rights to entries for a page frame that it is handed."""
+    return _solved(function) is not None
+
+
 def _maps_frame(function: Function) -> bool:
     """Whether it is handed a page frame: as a number, or as a page that it writes into an entry."""
     if any(_FRAME.search(p.name) or _FRAME.search(p.type_text) for p in function.source.params):

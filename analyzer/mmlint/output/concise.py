@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmlint.finding import Finding, Report
 from mmlint.output import Context
-from mmlint.output.text import Style, counted, plain, statistics, summary
+from mmlint.output.text import Style, counted, plain, policies, statistics, summary
 
 
 def render(report: Report, context: Context) -> str:
@@ -15,6 +15,7 @@ def render(report: Report, context: Context) -> str:
         lines += [f"{line(s.finding, style)} (ignored: {plain(s.reason)})" for s in report.suppressed]
     if context.statistics:
         lines += statistics(report.findings)
+    lines += policies(report.policies)
     if not context.quiet:
         lines += summary(report)
     return "".join(row + "\n" for row in lines)

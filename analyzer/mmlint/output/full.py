@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmlint.finding import Finding, Origin, Report
 from mmlint.output import Context
 from mmlint.output.snippet import blocks
-from mmlint.output.text import Style, plain, replay, statistics, summary
+from mmlint.output.text import Style, plain, policies, replay, statistics, summary
 
 
 def render(report: Report, context: Context) -> str:
@@ -23,6 +23,8 @@ def render(report: Report, context: Context) -> str:
         rows.append(f"{style.paint(f'fixed[{finding.code}]', 'bold', 'green')}: {plain(finding.message)} ({place})")
     if context.statistics:
         rows += [*statistics(report.findings), ""]
+    if report.policies:
+        rows += [*policies(report.policies), ""]
     if not context.quiet:
         rows += [f"note: {plain(note)}" for note in report.notes]
         rows += summary(report)

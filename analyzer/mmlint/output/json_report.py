@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from mmlint import __version__
-from mmlint.finding import Finding, Report
+from mmlint.finding import Finding, Policy, Report
 from mmlint.output import Context
 from mmlint.sim.scenario import kernels_shown
 
@@ -32,12 +32,32 @@ def document(report: Report) -> dict[str, Any]:
             {"finding": finding_object(s.finding), "kind": s.kind, "reason": clean(s.reason), "where": clean(s.where)}
             for s in report.suppressed
         ],
-        "stats": {
-            "files": report.stats.files,
-            "functions": report.stats.functions,
-            "functions_unread": report.stats.functions_unread,
-            "seconds": round(report.stats.seconds, 3),
-        },
+        "stats": {**stats_object(report), "seconds": round(report.stats.seconds, 3)},
+        **({"policies": [policy_object(policy) for policy in report.policies]} if report.policies else {}),
+    }
+
+
+def stats_object(report: Report) -> dict[str, Any]:
+    """What was read."""
+    stats = report.stats
+    return {"files": stats.files, "functions": stats.functions, "functions_unread": stats.functions_unread}
+
+
+def policy_object(policy: Policy) -> dict[str, Any]:
+    """What a rule looked at; `places` and `passed` are null where they are not counted."""
+    return {
+        "code": policy.code,
+        "name": policy.name,
+        "state": policy.state,
+        "what": policy.what,
+        "places": policy.places,
+        "passed": policy.passed,
+        "broken": policy.broken,
+        "failed": policy.failed,
+        "inline": policy.inline,
+        "file": policy.file,
+        "baseline": policy.baseline,
+        "left_out": policy.left_out,
     }
 
 

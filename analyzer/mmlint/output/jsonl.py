@@ -1,4 +1,7 @@
-"""`jsonl`: one finding a line as in `json`; input that could not be read follows as `{"error": {...}}` lines."""
+"""`jsonl`: one finding a line as in `json`; input that could not be read follows as `{"error": {...}}` lines.
+
+With a policy report each rule is a `{"policy": {...}}` line, and what was read the `{"stats": {...}}` line behind them.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ import json
 
 from mmlint.finding import Report
 from mmlint.output import Context
-from mmlint.output.json_report import clean, finding_object
+from mmlint.output.json_report import clean, finding_object, policy_object, stats_object
 
 
 def render(report: Report, _context: Context) -> str:
     """The lines."""
     rows = [json.dumps(finding_object(finding)) for finding in report.findings]
     rows += [json.dumps({"error": {"path": clean(e.path), "message": clean(e.message)}}) for e in report.errors]
+    rows += [json.dumps({"policy": policy_object(policy)}) for policy in report.policies]
+    rows += [json.dumps({"stats": stats_object(report)})] if report.policies else []
     return "".join(row + "\n" for row in rows)

@@ -40,7 +40,8 @@ def schema() -> dict[str, Any]:
                 "fixed": {**findings, "description": "What the patches take away."},
                 "suppressed": _list(_object(suppressed)),
                 "stats": _object({**stats, "seconds": {"type": "number", "minimum": 0}}),
-            }
+            },
+            policies=_list(_policy()),
         ),
     }
 
@@ -79,6 +80,14 @@ def _finding() -> dict[str, Any]:
     )
 
 
+def _policy() -> dict[str, Any]:
+    """What a rule looked at in an audit."""
+    texts = dict.fromkeys(("code", "name", "state", "what"), _TEXT)
+    counts = dict.fromkeys(("broken", "failed", "inline", "file", "baseline", "left_out"), _COUNT)
+    places = {"type": ["integer", "null"], "minimum": 0, "description": "null: not counted."}
+    return _object({**texts, "places": places, "passed": places, **counts})
+
+
 def _about(text: str) -> dict[str, Any]:
     return {**_TEXT, "description": text}
 
@@ -87,5 +96,5 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties)}
+def _object(properties: dict[str, Any], **optional: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {**properties, **optional}, "required": list(properties)}

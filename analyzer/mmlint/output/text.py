@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from mmlint.finding import Finding, Origin, Report, Severity
+from mmlint.finding import Finding, Origin, Policy, Report, Severity
 
 _UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
@@ -84,6 +84,27 @@ def statistics(findings: Iterable[Finding]) -> list[str]:
     counts = Counter((finding.code, finding.name) for finding in findings)
     rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
     return [f"{count:6}  {code}  {name}" for (code, name), count in rows]
+
+
+def policies(rows: Iterable[Policy]) -> list[str]:
+    """The policy report as lines: places checked, passed and broken, then findings by what became of them."""
+    rows = list(rows)
+    if not rows:
+        return []
+    lines = [f"{'rule':<8}{'checked':>9}{'passed':>9}{'broken':>8}{'failed':>8}{'silenced':>10}  places"]
+    for row in rows:
+        if row.state != "checked":
+            continue
+        counts = "" if row.places is None else str(row.places), "" if row.passed is None else str(row.passed)
+        silenced = row.inline + row.file + row.baseline + row.left_out
+        lines.append(
+            f"{row.code:<8}{counts[0]:>9}{counts[1]:>9}{row.broken:>8}{row.failed:>8}{silenced:>10}  {row.what}"
+        )
+    others: dict[str, list[str]] = {}
+    for row in rows:
+        if row.state != "checked":
+            others.setdefault(row.state, []).append(row.code)
+    return [*lines, *(f"{state}: {', '.join(codes)}" for state, codes in others.items())]
 
 
 def replay(finding: Finding) -> str:

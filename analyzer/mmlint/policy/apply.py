@@ -26,7 +26,9 @@ def apply_policy(report: Report, settings: Settings, today: date | None = None) 
     known = Counter(row.fingerprint for row in baseline.read(settings.baseline)) if settings.baseline else Counter()
     ignores = _ignores(report) if settings.inline_ignores else []
     silencer = _Silencer(report, ignores, entries, known, settings.baseline, today or date.today())
+    before = Counter(finding.code for finding in report.findings)
     findings, report.findings = _leveled(report.findings, settings), []
+    report.left_out = dict(before - Counter(finding.code for finding in findings))
     for finding in findings:
         silenced = silencer.silence(finding)
         if silenced is not None:

@@ -41,6 +41,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
+from mmlint.facts.looked import COUNT_TESTS
 from mmlint.facts.reuse import reuses
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -69,5 +70,6 @@ RULE = Rule(
     needs=(reuses,),
     tokens=("page_count", "folio_ref_count", "page_ref_count"),
     check=check,
+    places=COUNT_TESTS,
     scenario=S10,
 )

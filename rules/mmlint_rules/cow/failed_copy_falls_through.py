@@ -42,6 +42,7 @@ from collections.abc import Iterator
 from mmlint.facts.cfg import Node
 from mmlint.facts.fork import PINNED, fork_sites, pin_checks
 from mmlint.facts.function import Function
+from mmlint.facts.looked import FORK_COPIES
 from mmlint.facts.merged import merged_failures
 from mmlint.facts.reach import reach
 from mmlint.finding import Confidence, Hit, Severity, Step
@@ -85,5 +86,6 @@ RULE = Rule(
     needs=(fork_sites,),
     check=check,
     partial=True,
+    places=FORK_COPIES,
     scenario=S18,
 )

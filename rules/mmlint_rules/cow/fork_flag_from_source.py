@@ -37,6 +37,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.forkflag import source_flags
 from mmlint.facts.function import Function
+from mmlint.facts.looked import FORK_COPIES
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UFFD1
@@ -61,5 +62,6 @@ RULE = Rule(
     needs=(source_flags,),
     check=check,
     partial=True,
+    places=FORK_COPIES,
     scenario=UFFD1,
 )

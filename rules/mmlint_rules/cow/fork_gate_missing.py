@@ -34,6 +34,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.fork import ungated_checks
 from mmlint.facts.function import Function
+from mmlint.facts.looked import FORK_COPIES
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import GATE1
@@ -57,5 +58,6 @@ RULE = Rule(
     needs=(ungated_checks,),
     check=check,
     partial=True,
+    places=FORK_COPIES,
     scenario=GATE1,
 )

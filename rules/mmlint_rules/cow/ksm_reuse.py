@@ -36,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
+from mmlint.facts.looked import COUNT_TESTS
 from mmlint.facts.reuse import reuses
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -63,5 +64,6 @@ RULE = Rule(
     since="0.1",
     needs=(reuses,),
     check=check,
+    places=COUNT_TESTS,
     scenario=S11,
 )

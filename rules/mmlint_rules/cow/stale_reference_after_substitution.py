@@ -40,6 +40,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.forkref import stale_references
 from mmlint.facts.function import Function
+from mmlint.facts.looked import FORK_COPIES
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S16
@@ -69,5 +70,6 @@ RULE = Rule(
     needs=(stale_references,),
     check=check,
     partial=True,
+    places=FORK_COPIES,
     scenario=S16,
 )

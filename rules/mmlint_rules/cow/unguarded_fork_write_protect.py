@@ -39,6 +39,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.fork import OPEN, ForkSite, finds_page, fork_sites, is_fork_copy
 from mmlint.facts.function import Function
+from mmlint.facts.looked import FORK_COPIES
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S1
@@ -78,5 +79,6 @@ RULE = Rule(
     needs=(fork_sites,),
     check=check,
     partial=True,
+    places=FORK_COPIES,
     scenario=S1,
 )

@@ -47,6 +47,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mmlint.facts.function import Function
+from mmlint.facts.looked import FRAMES
 from mmlint.facts.upgrade import unchecked_upgrades, undecoded_frames
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -83,5 +84,6 @@ RULE = Rule(
     since="0.1",
     needs=(unchecked_upgrades, undecoded_frames),
     check=check,
+    places=FRAMES,
     scenario=DX2,
 )

@@ -31,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
+from mmlint.facts.looked import TEARDOWNS
 from mmlint.facts.teardown import only_asked
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -54,5 +55,6 @@ RULE = Rule(
     needs=(only_asked,),
     check=check,
     partial=True,
+    places=TEARDOWNS,
     scenario=ZD4,
 )

@@ -35,6 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
+from mmlint.facts.looked import TEARDOWNS
 from mmlint.facts.teardown import unwaited
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -58,5 +59,6 @@ RULE = Rule(
     needs=(unwaited,),
     check=check,
     partial=True,
+    places=TEARDOWNS,
     scenario=ZD6,
 )

@@ -36,6 +36,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.function import Function
 from mmlint.facts.leaks import Leak, leaks
+from mmlint.facts.looked import taken
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1
@@ -62,5 +63,6 @@ RULE = Rule(
     since="0.1",
     needs=(leaks,),
     check=check,
+    places=taken("pagemap references taken", "pagemap reference"),
     scenario=LEAK1,
 )

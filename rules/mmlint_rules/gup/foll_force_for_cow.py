@@ -34,6 +34,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.function import Function
 from mmlint.facts.gup import LONGTERM
+from mmlint.facts.looked import GUP_CALLS
 from mmlint.facts.pins import Lifetime, lifetime, pin_sites
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -64,5 +65,6 @@ RULE = Rule(
     needs=(pin_sites,),
     check=check,
     tokens=("FOLL_FORCE",),
+    places=GUP_CALLS,
     scenario=FORCE1,
 )

@@ -31,6 +31,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.function import Function
 from mmlint.facts.gup import argument_flags, gup_calls
+from mmlint.facts.looked import GUP_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S33
@@ -64,5 +65,6 @@ RULE = Rule(
     tables=("gup",),
     check=check,
     partial=True,
+    places=GUP_CALLS,
     scenario=S33,
 )

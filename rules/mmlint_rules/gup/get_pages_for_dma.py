@@ -35,6 +35,7 @@ from collections.abc import Iterator
 from mmlint.facts.function import Function
 from mmlint.facts.gup import GupSite, gup_calls
 from mmlint.facts.ir import Expr
+from mmlint.facts.looked import GUP_CALLS
 from mmlint.facts.notified import folder_notifier
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -72,5 +73,6 @@ RULE = Rule(
     needs=(gup_calls,),
     check=check,
     tokens=_MAPPERS,
+    places=GUP_CALLS,
     scenario=S33,
 )

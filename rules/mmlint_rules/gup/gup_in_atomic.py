@@ -33,6 +33,7 @@ from collections.abc import Iterator
 from mmlint.facts.function import Function
 from mmlint.facts.gup import gup_calls
 from mmlint.facts.locks import atomic, locks
+from mmlint.facts.looked import GUP_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import GUPLOCK1
@@ -66,5 +67,6 @@ RULE = Rule(
     tables=("gup",),
     check=check,
     partial=True,
+    places=GUP_CALLS,
     scenario=GUPLOCK1,
 )

@@ -34,6 +34,7 @@ from mmlint.facts.function import Function
 from mmlint.facts.gup import gup_calls
 from mmlint.facts.held import Prop
 from mmlint.facts.locks import locks
+from mmlint.facts.looked import GUP_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import GUPLOCK1
@@ -68,5 +69,6 @@ RULE = Rule(
     ),
     tables=("gup",),
     check=check,
+    places=GUP_CALLS,
     scenario=GUPLOCK1,
 )

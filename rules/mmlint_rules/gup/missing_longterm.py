@@ -36,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
+from mmlint.facts.looked import PIN_SITES
 from mmlint.facts.pins import Lifetime, PinSite, lifetime, pin_sites, releasers
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
@@ -71,5 +72,6 @@ RULE = Rule(
     since="0.1",
     needs=(pin_sites,),
     check=check,
+    places=PIN_SITES,
     scenario=S21,
 )

@@ -40,6 +40,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.function import Function
 from mmlint.facts.gup import GupSite
+from mmlint.facts.looked import GUP_CALLS
 from mmlint.facts.partial import uncounted
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -68,5 +69,6 @@ RULE = Rule(
     needs=(uncounted,),
     tables=("gup",),
     check=check,
+    places=GUP_CALLS,
     scenario=FG10,
 )

@@ -34,6 +34,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.dirty import clean_releases
 from mmlint.facts.function import Function
+from mmlint.facts.looked import GUP_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import DIRTY1
@@ -58,5 +59,6 @@ RULE = Rule(
     needs=(clean_releases,),
     tables=("gup",),
     check=check,
+    places=GUP_CALLS,
     scenario=DIRTY1,
 )

@@ -43,6 +43,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.balance import Left, left_held
 from mmlint.facts.function import Function
+from mmlint.facts.looked import LOCK_CALLS
 from mmlint.facts.relock import Twice, dropped_in_a_row, twice
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -117,5 +118,6 @@ RULE = Rule(
     needs=(left_held, twice),
     check=check,
     partial=True,
+    places=LOCK_CALLS,
     scenario=LK1,
 )

@@ -46,6 +46,7 @@ from collections.abc import Iterator
 from mmlint.facts.atomicsleep import AtomicSleep, atomic_sleeps
 from mmlint.facts.entered import CALLERS, entered_sleeps
 from mmlint.facts.function import Function
+from mmlint.facts.looked import ATOMIC_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S12
@@ -102,5 +103,6 @@ RULE = Rule(
     needs=(atomic_sleeps, entered_sleeps),
     check=check,
     partial=True,
+    places=ATOMIC_CALLS,
     scenario=S12,
 )

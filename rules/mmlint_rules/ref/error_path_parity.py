@@ -40,6 +40,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.function import Function
 from mmlint.facts.leaks import Leak, leaks, never_given, released
+from mmlint.facts.looked import ALL_TAKEN
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK2
@@ -86,5 +87,6 @@ RULE = Rule(
     needs=(leaks, never_given),
     check=check,
     partial=True,
+    places=ALL_TAKEN,
     scenario=LEAK2,
 )

@@ -42,6 +42,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.function import Function
 from mmlint.facts.leaks import Leak, leaks
+from mmlint.facts.looked import taken
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1
@@ -81,5 +82,6 @@ RULE = Rule(
     needs=(leaks,),
     check=check,
     partial=True,
+    places=taken("pages and folios taken", *_PAGES),
     scenario=LEAK1,
 )

@@ -37,6 +37,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.function import Function
 from mmlint.facts.leaks import Leak, leaks
+from mmlint.facts.looked import taken
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK2
@@ -65,5 +66,6 @@ RULE = Rule(
     needs=(leaks,),
     check=check,
     partial=True,
+    places=taken("folio locks taken", "folio lock"),
     scenario=LEAK2,
 )

@@ -34,6 +34,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.function import Function
 from mmlint.facts.leaks import After, afters
+from mmlint.facts.looked import ALL_TAKEN
 from mmlint.facts.loops import in_loop
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -62,5 +63,6 @@ RULE = Rule(
     needs=(afters,),
     check=check,
     partial=True,
+    places=ALL_TAKEN,
     scenario=PUT1,
 )

@@ -35,6 +35,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.doors import PIN, Door, WayIn, mixed, ways_in
 from mmlint.facts.function import Function
+from mmlint.facts.looked import PAGE_CALLS
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import MIX1
@@ -73,5 +74,6 @@ RULE = Rule(
     since="0.1",
     needs=(mixed, ways_in),
     check=check,
+    places=PAGE_CALLS,
     scenario=MIX1,
 )

@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
+from mmlint.facts.looked import COUNTERS
 from mmlint.facts.refcount import RawAccess, raw_accesses
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -70,5 +71,6 @@ RULE = Rule(
     needs=(raw_accesses,),
     check=check,
     partial=True,
+    places=COUNTERS,
     scenario=RAW1,
 )

@@ -36,6 +36,7 @@ from collections.abc import Iterator
 from mmlint.facts.dropped import read_after_drop
 from mmlint.facts.function import Function
 from mmlint.facts.leaks import After, afters
+from mmlint.facts.looked import ALL_TAKEN
 from mmlint.facts.loops import in_loop
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -71,5 +72,6 @@ RULE = Rule(
     needs=(afters, read_after_drop),
     check=check,
     partial=True,
+    places=ALL_TAKEN,
     scenario=UAF1,
 )
