@@ -94,7 +94,18 @@ class Covers:
             or any(self._still_does(other, act, row, sink) for other in self.sides.compared.old)
             or self.sides.gains.elsewhere(act, row)
             or self._dispatched(there)
+            or self._predicated(act, there)
             or (row.role == "release" and self._always_released(act, sink, there))
+        )
+
+    def _predicated(self, act: Act, there: Act) -> bool:
+        """Whether a call about the same thing asks in the place of a comparison (`if (!is_shared(page))`)."""
+        return act.word.startswith(("compare:", "field:")) and any(
+            other.expr.kind == "call"
+            and other.tests
+            and other.names & act.names
+            and other.guards(there, self.sides.new)
+            for other in self.sides.compared.added
         )
 
     def _dispatched(self, there: Act) -> bool:

@@ -44,7 +44,10 @@ def other_flags(change: FunctionChange) -> list[tuple[Node, str, str]]:
         return []
     gone, fresh = (_tests(order, lines) for order, lines in _sides(compared))
     found = []
+    there = {was.expr.key for was in gone if was.expr is not None}
     for node in fresh:
+        if node.expr is not None and node.expr.key in there:
+            continue
         pairs = [pair for was in gone if (pair := _exchange(was, node)) is not None]
         if len(pairs) == 1 and pairs[0][0] not in compared.after.words:
             found.append((node, *pairs[0]))

@@ -19,6 +19,7 @@ from mmlint.facts.steps import plain
 from mmlint.facts.things import WALK, Thing, kind_of, things
 from mmlint.frozen import dataclass
 
+_NEAR = 3
 _Release = list[tuple[Node, Expr]]
 
 
@@ -48,7 +49,7 @@ def partings(change: FunctionChange) -> list[Parting]:
 
 def _arms(compared: Comparison, thing: Thing, old: _Release, new: _Release) -> Iterator[Parting]:
     for was, now in _branches(compared):
-        if was.expr is None or _about(compared.before, was.expr, thing):
+        if was.expr is None or _about(compared.before, was.expr, thing) or _answer(was) != _answer(now):
             continue
         for outcome in (True, False):
             starts = [next((t for t, label in b.succ if label is outcome), None) for b in (was, now)]
@@ -69,6 +70,19 @@ def _about(function: Function, test: Expr, thing: Thing) -> bool:
     rows = function.tables.takes_resource, function.tables.gives_resource
     asked = {kind_of(row.resource) for call in test.calls() for each in rows for row in each.get(call.value, ())}
     return thing.kind in asked or not any(call.value in function.tables.takes for call in test.calls())
+
+
+def _answer(branch: Node) -> str:
+    """The call whose answer a branch asks about, where it was made just before (`rc = f(); if (rc)`)."""
+    node = branch
+    for _ in range(_NEAR if branch.expr is not None and branch.expr.kind == "name" else 0):
+        if len(node.pred) != 1:
+            break
+        node = node.pred[0]
+        for op, expr in node.events:
+            if op == "assign" and branch.expr is not None and expr.args[0].key == branch.expr.key:
+                return expr.args[1].value
+    return ""
 
 
 def _branches(compared: Comparison) -> Iterator[tuple[Node, Node]]:
