@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from mmlint.facts.function import Function, fact
+from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.holders import canon
 from mmlint.facts.things import PATH
+
+_MAPPING = "kernel mapping"
 
 
 @fact
@@ -40,6 +42,17 @@ def found_in(function: Function, key: str) -> frozenset[str]:
             handed = source.kind == "call" and any(a.key == f"&{key}" for a in source.args)
             if handed or (source.kind == "field" and source.args[0].key == key):
                 found.add(expr.args[0].key)
+    return frozenset(found)
+
+
+def mapped_as(function: Function, names: frozenset[str]) -> frozenset[str]:
+    """Where the address of a page that is mapped into the kernel is kept: lvalues, and the structures they lie in."""
+    found = set()
+    for name, rows in function.tables.takes_resource.items():
+        for _, call in function.calls.get(name, ()) if any(row.resource == _MAPPING for row in rows) else ():
+            target = call_targets(function).get(id(call))
+            if target is not None and call.args and canon(call.args[0]) in names:
+                found |= {target.key, target.root}
     return frozenset(found)
 
 

@@ -125,6 +125,19 @@ def releases(function: Function) -> tuple[Door, ...]:
     return tuple(sorted(found, key=lambda d: (d.call.line, d.call.column)))
 
 
+@fact
+def helped_releases(function: Function) -> tuple[Door, ...]:
+    """The pins that `function` gives back by helpers of its file, at once or on some condition."""
+    found = []
+    for name, calls in function.calls.items():
+        callee = next((f for f in function.program.named(function.path, name) if f is not function), None)
+        pins = [door for door in releases(callee) if door.kind == PIN] if callee is not None and name else []
+        places = {int(t[6:]) for door in pins for t in door.tokens if t.startswith("param:")}
+        for index in sorted(places):
+            found += [Door(c, PIN, tokens(function, c.args[index])) for _, c in calls if index < len(c.args)]
+    return tuple(found)
+
+
 def _entries(function: Function) -> Iterator[tuple[str, Tokens]]:
     for _, kind, places in _gup_entries(function):
         yield kind, places

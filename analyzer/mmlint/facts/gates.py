@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from mmlint.facts.about import settled_by, target
+from mmlint.facts.aliases import results
 from mmlint.facts.asking import asks
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
@@ -21,7 +22,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.joint import jointly_decided
 from mmlint.facts.loss import Loss
 from mmlint.facts.narrowed import Narrowed
-from mmlint.facts.steps import Act, callee_here, performed, plain
+from mmlint.facts.steps import Act, performed, plain
 from mmlint.kernel.entries import Step
 
 _FIRM = frozenset({"pinned", "exclusive", "unshare", "longterm_pinnable", "pte_same", "writable", "revalidate"})
@@ -189,9 +190,9 @@ class Gates:
         )
 
     def _kept_in_a_variable(self, act: Act) -> bool:
-        """Whether a parameter is a term of what a line that the patch adds keeps."""
-        name = act.word.removeprefix("is:")
-        return act.word != name and any(
+        """Whether what is tested without a call is a term of what a line that the patch adds keeps."""
+        name = act.expr.key
+        return act.word.startswith(("is:", "field:")) and any(
             op == "assign" and node.line not in self._old_lines and _term(name, expr.args[1])
             for node in self.sides.new.order
             for op, expr in node.events
@@ -299,10 +300,12 @@ class Gates:
             return outcome is not None and self._differs(sink, test, outcome)
         if sink.expr.kind != "call" or sink.word in self.sides.tables.guards:
             return False
-        if sink.use == "bare" and not sink.word.startswith(ACCESSORS):
+        status = sink.use == "value" and target(sink) & results(self.sides.compared.before)
+        if (sink.use == "bare" or status) and not sink.word.startswith(ACCESSORS):
             return True
-        callee = callee_here(self.sides.compared.before, sink)
-        return callee is not None and not self.vocabulary.isdisjoint(performed(callee))
+        before = self.sides.compared.before
+        callee = before.program.resolve(sink.word, before.path) if sink.expr.value == sink.word else None
+        return callee not in (None, before) and not self.vocabulary.isdisjoint(performed(callee))
 
     def _takes_too(self, word: str) -> bool:
         """Whether the function takes what the call releases: then the release belongs to the way, not to the test."""

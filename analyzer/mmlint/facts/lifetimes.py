@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import NamedTuple
 
 from mmlint.facts.acquired import REFUSED, TAKEN
-from mmlint.facts.aliases import found_in, other_names, results, same_thing
+from mmlint.facts.aliases import found_in, mapped_as, other_names, results, same_thing
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import harmless, keeps
 from mmlint.facts.flow import Flow, Outcome, solve
@@ -205,6 +205,7 @@ class _Tracker:
         self.loops = {branch for branch, found in given_by_loops if thing.key in (key for _, key in found)}
         self.initial = State(HELD if self.root in function.params and not taken else NOTHING, "")
         self.names = found_in(function, thing.key) if thing.kind == WALK else same_thing(function, thing.key)
+        self.mapped = mapped_as(function, self.names) if thing.kind == "page" else frozenset()
         self.early = self._before_release()
 
     def _before_release(self) -> set[int]:
@@ -240,7 +241,9 @@ class _Tracker:
                 found.append(each.key)
             elif each.kind == "call" and id(each) not in self.releases and not _FREES.search(each.value):
                 takes = any(self._takes(each, r) for r in self.function.tables.takes_resource.get(each.value, ()))
-                mine = not takes and any(canon(arg) in self.names for arg in each.args)
+                unmaps = each.value in self.function.tables.gives_resource
+                through = not unmaps and any(canon(arg).removeprefix("&") in self.mapped for arg in each.args)
+                mine = through or (not takes and any(canon(arg) in self.names for arg in each.args))
                 found += [each.key] if mine else []
         return found
 

@@ -55,6 +55,25 @@ def other_flags(change: FunctionChange) -> list[tuple[Node, str, str]]:
     return found if len(found) == 1 and list(known) else []
 
 
+def fewer_flags(change: FunctionChange) -> list[tuple[Node, str]]:
+    """The results that are a mask of fewer flags than before: the node after the patch, and the flag that is gone."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial or change.named_elsewhere:
+        return []
+    gone, fresh = ([n for n in _tests(order, lines) if n.kind == "return"] for order, lines in _sides(compared))
+    lost = _mask(gone[0]) - _mask(fresh[0]) if len(gone) == len(fresh) == 1 and _mask(fresh[0]) < _mask(gone[0]) else ()
+    still = {
+        word for other in change.patch.changes if other.before for word in other.before.words if other is not change
+    }
+    return [(fresh[0], flag) for flag in sorted(lost) if _FLAG.match(flag) and flag not in still]
+
+
+def _mask(node: Node) -> frozenset[str]:
+    """The names in the masks of an expression."""
+    walked = node.expr.walk() if node.expr is not None else ()
+    return frozenset(name for e in walked if e.value == "&" for name in e.names())
+
+
 def _tests(order: Reach, standing: frozenset[int]) -> list[Node]:
     return [n for n in order.order if n.kind in ("branch", "return") and n.line not in standing and n.expr is not None]
 
@@ -63,10 +82,7 @@ def _exchange(was: Node, now: Node) -> tuple[str, str] | None:
     """The flag of one test and the one that stands in its place in the other, which is the same but for it."""
     assert was.expr is not None
     assert now.expr is not None
-    masks = [
-        frozenset(n for e in node.expr.walk() if e.value == "&" for n in e.names()) for node in (was, now) if node.expr
-    ]
-    gone, fresh = masks[0] - masks[1], masks[1] - masks[0]
+    gone, fresh = _mask(was) - _mask(now), _mask(now) - _mask(was)
     if len(gone) != 1 or len(fresh) != 1:
         return None
     a, b = next(iter(gone)), next(iter(fresh))

@@ -10,6 +10,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
+from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act
@@ -46,7 +47,7 @@ def _overtaken(compared: Comparison) -> Iterator[Overtaken]:
     both = [key for key in old if key in new]
     for key in both:
         setter, now = old[key], new[key]
-        for what in _set_by(setter):
+        for what in _set_by(compared.after, setter):
             reader = next(
                 (
                     new[other]
@@ -56,7 +57,7 @@ def _overtaken(compared: Comparison) -> Iterator[Overtaken]:
                     and old_order.before(setter, old[other])
                     and not old_order.before(old[other], setter)
                     and order.before(new[other], now)
-                    and what not in _set_by(new[other])
+                    and what not in _set_by(compared.after, new[other])
                     and _reads(compared.after, new[other], what)
                     and _flows(setter, old[other], what)
                     and not _flows(now, new[other], what)
@@ -78,10 +79,10 @@ def unset(change: FunctionChange) -> list[tuple[Act, Act]]:
         return []
     spoken = frozenset().union(*(f.after.words for f in change.patch.changes if f.after is not None))
     order, fresh = reach(compared.after), set(compared.lines.values())
-    written = {what for n in order.order if n.line not in fresh for what in _set_by(n)}
+    written = {what for n in order.order if n.line not in fresh for what in _set_by(compared.after, n)}
     found = []
     for act in compared.removed:
-        parts = [key for arg in act.expr.args if (part := _part(arg)) is not None for key in (part.key,)]
+        parts = [part.key for part in _parts(compared.before, act.expr)]
         roots = {key.split("->")[0] for key in parts}
         if len(parts) < _PARTS or len(roots) != 1 or act.word in spoken or written & set(parts):
             continue
@@ -113,7 +114,7 @@ def _stays(compared: Comparison, *nodes: Node) -> bool:
     return compared.lines.get(a.line) == a_now.line and compared.lines.get(b.line) == b_now.line
 
 
-def _set_by(node: Node) -> list[str]:
+def _set_by(function: Function, node: Node) -> list[str]:
     """What a statement sets: variables and fields, parts of local structures handed out, flags by their names."""
     found: list[str] = []
     for op, expr in node.events:
@@ -122,15 +123,16 @@ def _set_by(node: Node) -> list[str]:
         elif _SETTER.search(expr.value):
             found += [f"flag:{e.value}" for arg in expr.args for e in arg.walk() if _FLAG.match(e.value)]
         else:
-            found += [part.key for arg in expr.args if (part := _part(arg)) is not None]
+            found += [part.key for part in _parts(function, expr)]
     return found
 
 
-def _part(arg: Expr) -> Expr | None:
-    """The field whose address an argument is."""
-    if arg.kind == "unary" and arg.value == "&" and arg.args[0].kind == "field":
-        return arg.args[0]
-    return None
+def _parts(function: Function, call: Expr) -> list[Expr]:
+    """The fields of local structures whose addresses a call gets that may set them: not one that locks."""
+    if call.value in function.tables.takes or call.value in function.tables.drops:
+        return []
+    fields = (arg.args[0] for arg in call.args if arg.kind == "unary" and arg.value == "&")
+    return [field for field in fields if field.kind == "field" and field.root in local_names(function)]
 
 
 def _reads(function: Function, node: Node, what: str) -> bool:
@@ -180,6 +182,9 @@ def _set_anew(compared: Comparison, order: Reach, reader: Node, what: str) -> bo
     """Whether the patch adds something else that sets it for the reader."""
     standing = set(compared.lines.values())
     return any(
-        node.line not in standing and node is not reader and what in _set_by(node) and order.before(node, reader)
+        node.line not in standing
+        and node is not reader
+        and what in _set_by(compared.after, node)
+        and order.before(node, reader)
         for node in order.order
     )

@@ -5,6 +5,7 @@ The exits alone do not tell, where ways that keep the thing and ways that do not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mmlint.facts import graph
@@ -20,6 +21,8 @@ from mmlint.facts.things import WALK, Thing, kind_of, things
 from mmlint.frozen import dataclass
 
 _NEAR = 3
+_STATUS = re.compile(r"-?[A-Z][A-Z0-9_]+$")
+_MOST = 2000
 _Release = list[tuple[Node, Expr]]
 
 
@@ -67,9 +70,10 @@ def _about(function: Function, test: Expr, thing: Thing) -> bool:
     """Whether a test asks whether there is such a thing, takes it, or gives it up."""
     if thing.key not in {e.key for e in test.walk()}:
         return False
+    calls = [call for call in test.calls() if thing.key in {e.key for e in call.walk()}]
     rows = function.tables.takes_resource, function.tables.gives_resource
-    asked = {kind_of(row.resource) for call in test.calls() for each in rows for row in each.get(call.value, ())}
-    return thing.kind in asked or not any(call.value in function.tables.takes for call in test.calls())
+    asked = {kind_of(row.resource) for call in calls for each in rows for row in each.get(call.value, ())}
+    return not calls or thing.kind in asked or any("ERR" in call.value for call in calls)
 
 
 def _answer(branch: Node) -> str:
@@ -137,8 +141,28 @@ def _given_up(function: Function, start: Node, thing: Thing, ends: list[Node]) -
     ids = {node.id for node in ends}
     if start.id in ids:
         return True
-    reached = graph.after([start], lambda n: n.id in ids)
+    reached = _ways(start, ids)
     return reached.isdisjoint({function.cfg.exit.id} | (_anew(function, thing) - ids))
+
+
+def _ways(start: Node, ends: set[int]) -> set[int]:
+    """The nodes behind `start`, not beyond `ends`. A status set to a constant on the way is still that at its test."""
+    seen: set[tuple[int, frozenset[str]]] = set()
+    work = [(start, frozenset[str]())]
+    while work:
+        node, failed = work.pop()
+        if (node.id, failed) in seen or len(seen) > _MOST:
+            continue
+        seen.add((node.id, failed))
+        if node.id in ends:
+            continue
+        for op, expr in node.events:
+            if op in ("assign", "update"):
+                failed -= {expr.args[0].key}
+                failed |= {expr.args[0].key} if op == "assign" and _STATUS.match(expr.args[1].key) else frozenset()
+        known = node.kind == "branch" and node.expr is not None and node.expr.key in failed
+        work += [(target, failed) for target, label in node.succ if not known or label is True]
+    return {id_ for id_, _ in seen}
 
 
 def _anew(function: Function, thing: Thing) -> set[int]:

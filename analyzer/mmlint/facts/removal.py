@@ -74,7 +74,9 @@ class _Judge:
                     yield loss
                     break
         for loss in self.gates.losses():
-            if loss.step.line not in lines:
+            mark = (loss.row.rule, id(loss.sink))
+            if loss.step.line not in lines and mark not in seen:
+                seen.add(mark)
                 lines.add(loss.step.line)
                 yield loss
 

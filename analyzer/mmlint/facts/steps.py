@@ -23,7 +23,7 @@ _VALUES = ("_val", "_pfn", "_folio", "_page")
 _LEVELS = ("pte", "pmd", "pud", "p4d", "pgd")
 _SPIN = frozenset({"spin_lock", "spin_lock_nested", "spin_unlock"})
 _PTL = re.compile(r"ptl\w*$")
-NO_CALL = ("compare:", "field:", "flag:", "set:", "is:", "read:")
+NO_CALL = ("compare:", "field:", "flag:", "set:", "clear:", "is:", "read:")
 """How the words begin that name no call: the words of one row of the tables do not stand in for each other."""
 _SILENT = ("WARN", "VM_WARN", "BUG", "VM_BUG", "trace_", "pr_", "lockdep_", "dump_", "printk", "pagealloc_")
 
@@ -31,7 +31,7 @@ _SILENT = ("WARN", "VM_WARN", "BUG", "VM_BUG", "trace_", "pr_", "lockdep_", "dum
 @dataclass(frozen=True, slots=True, eq=False)
 class Act:
     """One thing a function does. `word` is how the step tables name it: a callee, `compare:pte_val`, `field:mapping`,
-    `->report` (by pointer), `field:null`, `flag:FOLL_PIN` (a test), `set:FOLL_PIN`, `is:present` (a parameter),
+    `->report` (by pointer), `field:null`, `flag:FOLL_PIN` (a test), `set:FOLL_PIN`, `clear:FOLL_PIN`, `is:present`,
     `ptl:spin_unlock`, `return`.
 
     `use` says what becomes of the result: `test` (it decides a branch), `value` (kept, passed on), `return`, `bare`.
@@ -116,6 +116,9 @@ class _Collector:
                 for flag in e.args[1].names():
                     if flag.isupper():
                         yield Act(f"set:{flag}", f"{e.args[0].key} set:{flag}", e.args[0].names(), node, e, "bare")
+            if e.kind == "assign" and e.value == "&=" and e.args[1].kind == "unary" and e.args[1].value == "~":
+                for flag in e.args[1].names():
+                    yield Act(f"clear:{flag}", f"{e.args[0].key} clear:{flag}", e.args[0].names(), node, e, "bare")
 
     def _words(self, e: Expr, node: Node) -> Iterator[str]:
         if e.kind == "call" and not e.value and e.callee is not None and e.callee.kind == "field":

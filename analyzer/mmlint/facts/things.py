@@ -82,7 +82,8 @@ def given(function: Function, name: str, call: Expr) -> set[Thing]:
     if verb is None or _NOT_GIVES.search(name) or _gives_a_part(function, name, verb.start()):
         return set()
     noun = name[verb.end() :].strip("_")
-    key = next((noun for arg in call.args[1:] if noun and arg.key == noun), None) or plain(call.args[0])
+    named = (plain(arg) for arg in call.args[1:] if noun and re.search(rf"(^|_|>){noun}$", arg.key))
+    key = next(named, "") or plain(call.args[0])
     return {Thing(key, name)} if key else set()
 
 

@@ -73,6 +73,8 @@ def shown(act: Act) -> str:
         return f"the reading of `{word.removeprefix('read:')}`"
     if word.startswith("set:"):
         return f"setting `{word.removeprefix('set:')}`"
+    if word.startswith("clear:"):
+        return f"clearing `{word.removeprefix('clear:')}`"
     if word.startswith("is:"):
         return f"the test of `{key}`"
     if word.startswith("flag:"):

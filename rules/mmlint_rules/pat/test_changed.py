@@ -4,7 +4,7 @@
 Compares each function before and after the patch. A condition is still there with its negation lost or gained, and all
 that stood on one side of it, untouched by the patch, now stands on the other; or the result of a function that answers
 yes or no is the opposite of what it was, with no caller changed. Or nothing changes in a test or result but the flag
-that it asks for, which becomes another of the same kind (`VM_MAYWRITE`, `VM_WRITE`).
+that it asks for, which becomes another of the same kind (`VM_MAYWRITE`, `VM_WRITE`), or is missing in a result.
 
 ## Why it matters
 One word. `return vma->vm_flags & VM_SOFTDIRTY` where the flag means that tracking is off makes every writable
@@ -38,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
-from mmlint.facts.otherwise import inverted, other_flags
+from mmlint.facts.otherwise import fewer_flags, inverted, other_flags
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import SOFT1
@@ -62,6 +62,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         assert node.expr is not None
         yield after.hit(node.expr, f"this asks for `{now}`, no longer for `{was}`", anchor=f"flag {was} {now}")
+    for node, flag in fewer_flags(change):
+        assert after is not None
+        assert node.expr is not None
+        yield after.hit(node.expr, f"`{after.name}` does not ask for `{flag}` any more", anchor=f"fewer {flag}")
 
 
 RULE = Rule(

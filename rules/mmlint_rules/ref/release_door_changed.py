@@ -2,7 +2,8 @@
 
 ## What it does
 Compares a function before and after a patch: the pages of one place (a field, a local, a parameter, a scatterlist) were
-released by `unpin_*` and now by `put_page` and its kin, while no GUP call of the file changed.
+released by `unpin_*`, or by a helper of the file that calls it, and now by `put_page` and its kin, while no GUP call of
+the file changed.
 
 ## Why it matters
 As REF106: a pin has to be given back as a pin. This rule sees it where the pin was taken in another file.
@@ -36,7 +37,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
-from mmlint.facts.doors import GET, PIN, Door, came_by, mixed, releases
+from mmlint.facts.doors import GET, PIN, Door, came_by, helped_releases, mixed, releases
 from mmlint.facts.function import Function
 from mmlint.facts.gup import gup_calls
 from mmlint.finding import Confidence, Hit, Severity
@@ -49,7 +50,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     before, after = change.before, change.after
     if before is None or after is None or _takes_differ(change):
         return
-    old, new = releases(before), releases(after)
+    old, new = ((*releases(side), *helped_releases(side)) for side in (before, after))
     lost = Counter(d.call.key for d in old if d.kind == PIN) - Counter(d.call.key for d in new if d.kind == PIN)
     for door in new:
         if door.kind == PIN or came_by(after, door) == {GET}:
