@@ -200,7 +200,7 @@ def _unary(low: Lowering, node: TsNode) -> Expr:
     if op == "*" and arg.kind == "unary" and arg.value == "&":
         return arg.args[0]
     if op == "!" and arg.kind == "unary" and arg.value == "!":
-        return arg
+        return arg.args[0]
     return low.make("unary", op, (arg,), node)
 
 

@@ -60,12 +60,17 @@ def dropped_in_a_row(function: Function) -> tuple[Twice, ...]:
         if drop.kind not in _FIRM or drop.when != "always" or drop.arg is None or name in function.tables.takes:
             continue
         for node, call in calls:
-            key = call.args[drop.arg].key if drop.arg < len(call.args) else ""
+            key = call.args[drop.arg].key if drop.arg < len(call.args) and not _takes(function, node) else ""
             again = _next_drop(function, node, call) if key else None
             if again is not None:
                 own = _own(function, drop.kind, key)
                 found.setdefault((drop.kind, key), Twice(drop.kind, key, again, node.line, again=False, ours=own))
     return tuple(found.values())
+
+
+def _takes(function: Function, node: Node) -> bool:
+    """Whether a statement takes something, too: a waiting macro that is handed a release and a taking."""
+    return node.expr is not None and any(call.value in function.tables.takes for call in node.expr.calls())
 
 
 def _next_drop(function: Function, node: Node, call: Expr) -> Expr | None:
