@@ -58,7 +58,7 @@ What the digest lists beside these, and why hunks do not carry it or nothing is 
 * PA and PB, C7 (enforced COW asks for no COW mapping): all that stands in the hunks is a fault flag which the patch
   itself invents; that it breaks COW shows in functions which are not in it.
 * PB, C6 (fast GUP's huge levels are left): a level of the lockless walk asks, the others are not shown.
-* PC, A10 (unlocked twice): a double unlock of the page lock needs the callee's paths; PD and PC were mere sketches.
+* PC, A10 (unlocked twice): a page lock is so often dropped for a caller that its balance is not judged by hunks.
 * PD, A5 (decision by mapcount): pages may be pinned there, and reuse_swap_page stands in a helper without the sink.
 * PE, B5 (the parent's VMA): as the rule is put it wants a second VMA among the parameters, which the sketch has not;
   policy and protection of the parent's are those of the child.
