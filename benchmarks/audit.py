@@ -1,9 +1,9 @@
-"""What an audit costs: `audit.py TREE [--parts mm mm,fs all] [--others] [--svg FILE]`.
+"""What an audit costs: `audit.py TREE [--parts mm mm,fs all] [--others PART ...] [--svg FILE]`.
 
 For each part of the tree: lines, processor seconds, wall seconds and peak memory of a cold run; for the last part also
-a run with nothing changed, one with a changed file of mm/, and one in a single process. `--others` adds Coccinelle (our
-patterns in benchmarks/cocci) and ast-grep on the same files, as ratios to the cold run. The tree is copied by hard
-links, below TMPDIR.
+a run with nothing changed and one with a changed file of mm/, for the one called `--alone` a run in a single process.
+`--others` adds Coccinelle (our patterns in benchmarks/cocci) and ast-grep on the same files of these parts, as ratios
+to the cold run; each gets `LIMIT` seconds. The tree is copied by hard links, below TMPDIR.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ALWAYS = ("include", "Makefile", "MAINTAINERS")
 SPATCH = ("-j", "2", "--very-quiet", "-D", "report", "--no-includes", "--include-headers")
+LIMIT = 1800
 ASKED = ("pin_user_pages_fast($$$A)", "$A->_refcount", "$A->_mapcount")
 
 
@@ -40,7 +41,9 @@ def cost(words: list[str], cache: Path | None = None) -> Cost:
     """Run a command to its end."""
     began = time.monotonic()
     environment = {**os.environ, "MMLINT_CACHE_DIR": str(cache)} if cache is not None else None
-    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        ["timeout", str(LIMIT), *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     _, _, used = os.wait4(process.pid, 0)
     return Cost(used.ru_utime + used.ru_stime, time.monotonic() - began, used.ru_maxrss / 1024)
 
@@ -76,7 +79,10 @@ def others(tree: Path, folders: list[str], cold: Cost) -> None:
     runs += [(f"ast-grep {asked}", [[grep, "run", "-l", "c", "-p", asked, *paths]]) for asked in ASKED if grep]
     for name, commands in runs:
         cpu = sum(cost(words).cpu for words in commands)
-        print(f"  {name:42} {cpu:8.1f} s CPU   {cpu / cold.cpu:5.2f} of the audit", flush=True)
+        print(
+            f"  {name:42} {cpu:8.1f} s CPU   {cpu / cold.cpu:5.2f} of the audit, load {os.getloadavg()[0]:.1f}",
+            flush=True,
+        )
 
 
 def plot(rows: list[tuple[str, int, Cost]], file: Path) -> None:
@@ -101,7 +107,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tree", type=Path)
     parser.add_argument("--parts", nargs="+", default=["mm", "mm,fs", "mm,fs,drivers", "all"])
-    parser.add_argument("--others", action="store_true")
+    parser.add_argument("--others", nargs="*", default=[])
+    parser.add_argument("--alone", default="mm,fs")
     parser.add_argument("--svg", type=Path)
     chosen = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} CPUs")
@@ -115,16 +122,17 @@ def main() -> None:
             rows.append((name, lines, cold))
             print(f"{name:16} {lines:10} lines  cold    {cold}", flush=True)
             if number == len(chosen.parts):
+                if chosen.svg:
+                    plot(rows, chosen.svg)
                 print(f"{'':35}nothing {audit(tree, cache, 2)}", flush=True)
                 text = (tree / "mm/memory.c").read_bytes()
                 (tree / "mm/memory.c").unlink()
                 (tree / "mm/memory.c").write_bytes(text.replace(b"pte_unmap_unlock(", b"pte_unmap_unlock (", 1))
                 print(f"{'':35}one file{audit(tree, cache, 2)}", flush=True)
-                print(f"{'':35}one proc{audit(tree, Path(scratch) / 'alone', 1)}", flush=True)
-            if chosen.others:
+            if name == chosen.alone:
+                print(f"{'':35}alone   {audit(tree, Path(scratch) / 'alone', 1)}", flush=True)
+            if name in chosen.others:
                 others(tree, name.split(","), cold)
-    if chosen.svg:
-        plot(rows, chosen.svg)
 
 
 if __name__ == "__main__":
