@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     Count = Callable[[Function], int]
 
 NOT_COUNTED = -1
+_CALLS = {
+    "entry_pages": "calls that turn an entry into its page",
+    "gives_resource": "calls that give something back",
+    "gup": "GUP calls",
+    "ref_helpers": "calls of primitives of the page count",
+    "senses": "calls whose result tells of failure",
+    "set_entries": "calls that write page-table entries",
+    "takes": "calls that take a lock",
+}
+"""What the calls of the names in a kernel table are."""
 _NO_CALL = re.compile(r"[A-Z0-9_]+$|\w+_t$")
 """Constants and types."""
 
@@ -53,7 +63,7 @@ def unit_of(rule: Rule) -> str:
     if looked is not None:
         return looked.what
     if rule.tables:
-        return f"calls that the tables list ({', '.join(rule.tables)})"
+        return ", ".join(_CALLS.get(table, f"calls that the table `{table}` lists") for table in rule.tables)
     if not rule.tokens:
         return ""
     more = f" and {len(rule.tokens) - 1} more" if len(rule.tokens) > 1 else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]
@@ -84,11 +85,21 @@ def test_every_rule_looks_at_something_in_its_bad_fixture(rule: Rule) -> None:
     unit = Looks(tables()).unit(rule)
     [folder] = FIXTURES.glob(f"{rule.code}-*")
     counts = [looked(file.read_text(encoding="utf-8"), rule.code) for file in sorted(folder.glob("bad*.c"))]
-    if unit:
-        assert all(places > 0 for places, _ in counts)
-    else:
-        assert rule.code in {"DEV107", "REF117"}
-        assert all(places == -1 for places, _ in counts)
+    assert unit
+    assert all(places > 0 for places, _ in counts)
+
+
+def test_a_rule_that_does_not_say_is_not_counted() -> None:
+    rule = find("PTL101")
+    assert rule is not None
+    silent = replace(rule, places=None, module=rule.module)
+    places: dict[str, tuple[int, int]] = {}
+    check_file(Program(OverlayTree(EmptyTree(), {"mm/a.c": GUP.encode()})), "mm/a.c", [silent], places)
+    assert places == {"PTL101": (-1, 0)}
+    assert Looks(tables()).unit(silent) == ""
+    both = Report(places=dict(places))
+    both.extend(Report(places=dict(places)))
+    assert both.places == places
 
 
 def test_the_report_of_a_tree(run: Run) -> None:

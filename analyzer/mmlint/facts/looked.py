@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from mmlint.facts.counthooks import kind_looks
 from mmlint.facts.fork import is_fork_copy
 from mmlint.facts.function import Function
 from mmlint.facts.gup import gup_calls
@@ -66,6 +67,7 @@ PAGE_CALLS = calls(
     "calls that take or give back a page", lambda tables: tables.page_takers | tables.gives_resource.keys()
 )
 TEARDOWNS = calls("calls around the removal of a memory map", lambda tables: tables.teardowns)
+KIND_LOOKS = Looked("questions about a page's kind beside its count", lambda function: len(kind_looks(function)))
 COUNTERS = Looked(
     "functions that name a counter of struct page",
     lambda function: int(not function.words.isdisjoint(("_refcount", "_mapcount"))),

@@ -38,6 +38,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.counthooks import unkeyed_looks
 from mmlint.facts.function import Function
+from mmlint.facts.looked import KIND_LOOKS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ZD19
@@ -61,5 +62,6 @@ RULE = Rule(
     needs=(unkeyed_looks,),
     check=check,
     partial=True,
+    places=KIND_LOOKS,
     scenario=ZD19,
 )

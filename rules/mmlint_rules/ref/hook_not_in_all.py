@@ -46,6 +46,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.counthooks import uneven_hooks
 from mmlint.facts.function import Function
+from mmlint.facts.looked import KIND_LOOKS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ZD3
@@ -75,5 +76,6 @@ RULE = Rule(
     needs=(uneven_hooks,),
     check=check,
     partial=True,
+    places=KIND_LOOKS,
     scenario=ZD3,
 )
