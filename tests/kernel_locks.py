@@ -96,6 +96,8 @@ mm/khugepaged.c    collapse_huge_page                anon_vma_lock_write        
 mm/khugepaged.c    collapse_huge_page                pmdp_collapse_flush          ptl notifier anon_vma
 mm/khugepaged.c    collapse_huge_page                __collapse_huge_page_isolate ptl map anon_vma
 mm/khugepaged.c    collapse_huge_page                pmd_populate                 ptl anon_vma
+mm/khugepaged.c    collapse_huge_page                __collapse_huge_page_copy    map
+mm/khugepaged.c    collapse_huge_page                set_pmd_at                   ptl
 mm/khugepaged.c    hpage_collapse_scan_pmd           vm_normal_page               ptl map
 mm/khugepaged.c    hpage_collapse_scan_pmd           collapse_huge_page           none
 mm/khugepaged.c    collapse_pte_mapped_thp           folio_remove_rmap_pte        ptl map | ptl ptl map
@@ -217,16 +219,6 @@ KNOWN = [
         "the result of folio_lock_or_retry is kept by `ret |=`, and `ret & VM_FAULT_RETRY` is not taken apart",
     ),
     Known(
-        Row("mm/khugepaged.c", "collapse_huge_page", "__collapse_huge_page_copy", "map"),
-        "none | map",
-        "`result = SCAN_PMD_NULL` is not known to differ from SCAN_SUCCEED: enumerators have no values",
-    ),
-    Known(
-        Row("mm/khugepaged.c", "collapse_huge_page", "set_pmd_at", "ptl"),
-        "ptl | -map ptl",
-        "the same: the way with no entry goes on to pte_unmap()",
-    ),
-    Known(
         Row("mm/khugepaged.c", "collapse_pte_mapped_thp", "folio_unlock", "none"),
         "none | ptl | -ptl",
         "`ptl != pml` and `pml != ptl` are two conditions to the analysis",
@@ -234,7 +226,7 @@ KNOWN = [
     Known(
         Row("mm/memory.c", "apply_to_pte_range", "pte_unmap_unlock", "ptl map"),
         "none | ptl map",
-        "`mm == &init_mm` in a conditional expression is not tied to `mm != &init_mm` after the loop",
+        "the way on which pte_alloc_map_lock() fails joins that of `mm == &init_mm` before the entry is tested",
     ),
     Known(
         Row("mm/hugetlb.c", "hugetlb_fault", "hugetlb_wp", "ptl folio_lock | ptl folio_lock folio_lock"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Flow
 from mmlint.facts.function import Function
 from mmlint.facts.held import (
@@ -20,6 +21,36 @@ from mmlint.facts.held import (
 )
 
 _MAX_EFFECTS = 8
+_Way = tuple[frozenset[Held], frozenset[Held]]
+"""What is taken, and what is released of the caller's."""
+
+
+def ways_of(function: Function, flow: Flow[Prop]) -> tuple[Effect, ...]:
+    """The ways of a function whose parameters decide what becomes of the locks; empty where they do not tell either.
+
+    Which of them a call may take depends on its arguments (`told_apart`).
+    """
+    steady = _steady(function)
+    groups: dict[tuple[str | None, tuple[tuple[int, str], ...]], set[_Way]] = {}
+    for node, prop, facts, value in flow.returns if steady else ():
+        given = tuple((i, facts[name]) for i, name in steady if facts.get(name, "")[:1] == "$")
+        groups.setdefault((_result(function, node, prop, value), given), set()).add(
+            _way(function, flow, node, prop, value)
+        )
+    effects = [_one_effect(value, ways)._replace(given=given) for (value, given), ways in groups.items()]
+    if len(effects) > _MAX_EFFECTS or not any(e.given for e in effects) or any(e.uncertain for e in effects):
+        return ()
+    return tuple(sorted(effects, key=lambda e: (*_by_content(e), e.given)))
+
+
+def _steady(function: Function) -> list[tuple[int, str]]:
+    """The parameters that keep the value which they were given."""
+    changed = set()
+    for node in function.cfg.nodes:
+        for expr in node.expr.walk() if node.expr is not None else ():
+            if expr.kind == "assign" or (expr.kind == "unary" and expr.value in ("&", "++", "--", "p++", "p--")):
+                changed.add(expr.args[0].key)
+    return [(i, name) for i, name in enumerate(function.params) if name and name not in changed]
 
 
 def effects_of(function: Function, flow: Flow[Prop], *, uncertain: bool) -> tuple[Effect, ...]:
@@ -27,42 +58,57 @@ def effects_of(function: Function, flow: Flow[Prop], *, uncertain: bool) -> tupl
 
     `uncertain`: a callee's effect is not told by its result, so that what is held at the end is not known.
     """
-    by_value: dict[str | None, set[tuple[frozenset[Held], frozenset[Held]]]] = {}
+    by_value: dict[str | None, set[_Way]] = {}
     for node, prop, _, value in flow.returns:
-        named = (handed_out(node, h) for h in prop if not h.gone)
-        taken = frozenset(h for h in named if _visible(function, h))
-        handed = any(RESULT in h.key for h in taken)
-        result = result_class(value)
-        gone = _given_up(function, flow, prop, result)
-        by_value.setdefault(result or ("ok" if handed else None), set()).add((taken, gone))
+        way = _way(function, flow, node, prop, value)
+        by_value.setdefault(_result(function, node, prop, value), set()).add(way)
     if all(not taken and not released for ways in by_value.values() for taken, released in ways):
         return ()
     effects = [_one_effect(value, ways) for value, ways in by_value.items()]
     if uncertain or len(effects) > _MAX_EFFECTS:
         effects = [e._replace(taken=NOTHING, uncertain=True) for e in effects]
-    return tuple(sorted(set(_apart(effects)), key=_by_content))[:_MAX_EFFECTS]
+    return tuple(sorted(set(told_apart(effects)), key=_by_content))[:_MAX_EFFECTS]
+
+
+def _taken(function: Function, node: Node, prop: Prop) -> frozenset[Held]:
+    named = (handed_out(node, h) for h in prop if not h.gone)
+    return frozenset(h for h in named if _visible(function, h))
+
+
+def _result(function: Function, node: Node, prop: Prop, value: str | None) -> str | None:
+    handed = any(RESULT in h.key for h in _taken(function, node, prop))
+    return result_class(value) or ("ok" if handed else None)
+
+
+def _way(function: Function, flow: Flow[Prop], node: Node, prop: Prop, value: str | None) -> _Way:
+    return _taken(function, node, prop), _given_up(function, flow, prop, result_class(value))
 
 
 def _by_content(effect: Effect) -> tuple[list[Held], list[Held], str]:
     return sorted(effect.taken), sorted(effect.released), effect.value or ""
 
 
-def _one_effect(value: str | None, ways: set[tuple[frozenset[Held], frozenset[Held]]]) -> Effect:
+def _one_effect(value: str | None, ways: set[_Way]) -> Effect:
     """The effect behind one result: where it differs by path, what may be released counts as released, and what is
     taken on every path as taken (`double_lock`, which takes a second lock if it is another one).
     """
     released = frozenset[Held]().union(*(r for _, r in ways))
-    same = len({(frozenset(h._replace(line=0) for h in t), r) for t, r in ways}) == 1
-    first = next(iter(ways))[0]
-    shared = frozenset.intersection(*(frozenset(h._replace(line=0) for h in taken) for taken, _ in ways))
-    always = {h for h in first if h._replace(line=0) in shared}
+    same = len({(_anywhere(t), r) for t, r in ways}) == 1
+    first = min(ways, key=lambda way: sorted(way[0]))[0]
+    shared = frozenset.intersection(*(_anywhere(taken) for taken, _ in ways))
+    always = {h for h in first if h._replace(line=0, name="") in shared}
     return Effect(first if same else NOTHING if released else frozenset(always), released, value, not same)
 
 
-def _apart(effects: list[Effect]) -> list[Effect]:
+def _anywhere(taken: frozenset[Held]) -> frozenset[Held]:
+    """The locks, whichever call took them."""
+    return frozenset(h._replace(line=0, name="") for h in taken)
+
+
+def told_apart(effects: list[Effect]) -> list[Effect]:
     """Effects that a caller cannot tell apart by the result are uncertain, and take nothing."""
     blind = [e for e in effects if e.value in (None, "!err")]
-    ways = {(frozenset(h._replace(line=0) for h in e.taken), e.released) for e in effects}
+    ways = {(_anywhere(e.taken), e.released) for e in effects}
     if blind and len(ways) > 1:
         released = frozenset[Held]().union(*(e.released for e in effects))
         return [Effect(NOTHING, released, None, True)]

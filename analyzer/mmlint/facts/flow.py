@@ -14,21 +14,11 @@ from dataclasses import field
 from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 
+from mmlint.facts.assigned import assign, remember, touch
 from mmlint.facts.cfg import Cfg, Node
 from mmlint.facts.ir import Expr
-from mmlint.facts.values import (
-    EMPTY,
-    Facts,
-    assign,
-    evaluate,
-    is_zero,
-    join,
-    refine,
-    remember,
-    touch,
-    with_fact,
-    without,
-)
+from mmlint.facts.symbols import names_in, same, symbol
+from mmlint.facts.values import EMPTY, Facts, evaluate, is_zero, join, refine, with_fact, without
 from mmlint.frozen import dataclass
 
 P = TypeVar("P", bound=Hashable)
@@ -148,7 +138,9 @@ class _Solver(Generic[P]):
                             continue
                         yield target, branched, plain
                     elif node.kind == "switch" and node.expr is not None and isinstance(label, str):
-                        yield target, after, _chosen(node.expr, label, plain)
+                        chosen = _chosen(node.expr, label, plain)
+                        if chosen is not None:
+                            yield target, after, chosen
                     else:
                         yield target, after, plain
 
@@ -224,11 +216,15 @@ class _Solver(Generic[P]):
                             self.flow.returns.append((node, after, known, None))
 
 
-def _chosen(value: Expr, label: str, facts: Facts) -> Facts:
-    """Facts on one arm of a switch."""
+def _chosen(value: Expr, label: str, facts: Facts) -> Facts | None:
+    """Facts on one arm of a switch; None where it cannot be taken."""
     if label == "default" or value.kind not in ("name", "field"):
         return facts
-    return with_fact(facts, value.key, label) if value.key not in facts else facts
+    known, case = facts.get(value.key), symbol(label) or label
+    if known is None:
+        return with_fact(facts, value.key, case)
+    apart = same(known, case)
+    return None if apart is False else with_fact(facts, value.key, case) if names_in(known) else facts
 
 
 def _compound(expr: Expr, facts: Facts) -> str | None:

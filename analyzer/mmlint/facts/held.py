@@ -38,12 +38,16 @@ NOTHING: Prop = frozenset()
 
 
 class Effect(NamedTuple):
-    """What one way through a callee does to its caller's locks: taken and released, and its result there."""
+    """What one way through a callee does to its caller's locks: taken and released, and its result there.
+
+    `given`: parameters, by index, with the value that they had on this way.
+    """
 
     taken: frozenset[Held]
     released: frozenset[Held]
     value: str | None
     uncertain: bool = False
+    given: tuple[tuple[int, str], ...] = ()
 
 
 def retake(prop: Prop, held: Held) -> Prop:
@@ -52,6 +56,15 @@ def retake(prop: Prop, held: Held) -> Prop:
         if gone.gone and family(gone.kind) == family(held.kind) and (held.kind in CONTEXTS or gone.key == held.key):
             return prop - {gone}
     return prop | {held}
+
+
+_LRU_LOCK = re.compile(r"&(.+)->lru_lock$")
+
+
+def classed(kind: str, key: str) -> tuple[str, str]:
+    """Kind and key of a spinlock by what it is the lock of: `&lruvec->lru_lock` is that of `lruvec`."""
+    lruvec = _LRU_LOCK.match(key) if kind == "spin" else None
+    return ("lru_lock", lruvec[1]) if lruvec is not None else (kind, key)
 
 
 def pointee(expr: Expr) -> str:
@@ -75,7 +88,7 @@ def match(prop: Prop, kind: str, key: str, mapped: str) -> Held | None:
     for held in mine:
         if mapped and held.map and (held.map == mapped or _same_pointer(held.map, mapped)):
             return held
-    if kind in CONTEXTS or kind in ("ptl", "walk", "mmap_lock") or family(kind) == "spin":
+    if kind in CONTEXTS or kind in ("ptl", "walk", "mmap_lock", "lru_lock") or family(kind) == "spin":
         candidates = [h for h in mine if h.kind == kind] or (
             [h for h in mine if "ptl" in (h.kind, kind)] if len(mine) == 1 else []
         )
@@ -138,10 +151,12 @@ def root_of(key: str) -> str:
 
 
 def handed_out(node: Node, held: Held) -> Held:
-    """The lock, named by the result if it is a field of what is returned there (`return hb` with `hb->lock` held)."""
+    """The lock, named by the result if it is that of what is returned there (`return hb` with `hb->lock` held)."""
     result = node.expr
     if node.kind != "return" or result is None or result.kind != "name":
         return held
+    if held.key == result.value:
+        return held._replace(key=RESULT)
     key = re.sub(rf"^&?{re.escape(result.value)}(?=->)", lambda m: m.group(0).replace(result.value, RESULT), held.key)
     return held if key == held.key else held._replace(key=key)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mmlint.source.file import FunctionSource
 
+_OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 _HINT_CALLS = frozenset({"likely", "unlikely", "data_race"})
 
 
@@ -51,6 +52,12 @@ class Expr:
         if self._key is None:
             self._key = _render(self)
         return self._key
+
+    @property
+    def opposite(self) -> str:
+        """The key of the comparison that holds where this one does not (`a != b` for `a == b`), or the empty string."""
+        operator = _OPPOSITE.get(self.value) if self.kind == "binary" else None
+        return f"{_operand(self.args[0])} {operator} {_operand(self.args[1])}" if operator else ""
 
     def walk(self) -> Iterator[Expr]:
         """This expression and all below it, operands before operators (the order of evaluation as far as C has one)."""

@@ -8,7 +8,7 @@ from mmlint.facts import unseen
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome
 from mmlint.facts.function import Function, call_targets
-from mmlint.facts.held import CONTEXTS, Held, Prop, family, match, pointee, retake
+from mmlint.facts.held import CONTEXTS, Held, Prop, classed, family, match, pointee, retake
 from mmlint.facts.ir import Expr
 from mmlint.facts.lockwords import page_table_locks
 from mmlint.facts.values import Facts, is_zero
@@ -98,7 +98,7 @@ class LockRows:
             key = target.key if target is not None else ""
         mapped = target.key if target is not None and take.kind in _MAPPED else ""
         kind = "ptl" if take.kind == "spin" and key in page_table_locks(self.function) else take.kind
-        yield Held(kind, key, call.line, call.value, mapped)
+        yield Held(*classed(kind, key), call.line, call.value, mapped)
         for kind in take.also:
             yield Held(kind, "" if kind in CONTEXTS else key, call.line, call.value, mapped)
 
@@ -110,9 +110,10 @@ class LockRows:
         return facts.get(key) == "0" and match(prop, drop.kind, key, "") is None
 
     def _drop(self, drop: Drop, call: Expr, outcome: Outcome[Prop]) -> list[Outcome[Prop]]:
-        arg = call.args[drop.arg].key if drop.arg is not None and drop.arg < len(call.args) else ""
+        arg = _named(call.args[drop.arg], outcome.prop) if drop.arg is not None and drop.arg < len(call.args) else ""
         mapped = call.args[drop.map_arg].key if drop.map_arg is not None and drop.map_arg < len(call.args) else ""
-        dropped = release(outcome.prop, drop.kind, arg, mapped, call)
+        kind, arg = classed(drop.kind, arg)
+        dropped = release(outcome.prop, kind, arg, mapped, call)
         given = {h.kind for h in outcome.prop - dropped}
         for kind in drop.also:
             if kind not in given:
@@ -126,6 +127,12 @@ class LockRows:
         if drop.when in ("retry", "maybe"):
             return [Outcome(dropped), Outcome(outcome.prop)]
         return [Outcome(dropped)]
+
+
+def _named(arg: Expr, prop: Prop) -> str:
+    """The name under which a dropper's argument is held: its text, or what it points to."""
+    inner = pointee(arg)
+    return inner if any(h.key == inner and not h.gone for h in prop) else arg.key
 
 
 def release(prop: Prop, kind: str, key: str, mapped: str, call: Expr) -> Prop:

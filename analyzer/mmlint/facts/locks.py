@@ -14,18 +14,19 @@ from typing import NamedTuple
 
 from mmlint.facts import unseen
 from mmlint.facts.cfg import Node
-from mmlint.facts.effects import effects_of
+from mmlint.facts.effects import effects_of, told_apart, ways_of
 from mmlint.facts.flow import Flow, Outcome, solve
 from mmlint.facts.function import Function, cut_short, fact
-from mmlint.facts.held import INNER, NOTHING, RESULT, Effect, Held, Prop, retake, translate
+from mmlint.facts.held import INNER, NOTHING, RESULT, Effect, Held, Prop, classed, retake, translate
 from mmlint.facts.ir import Expr
 from mmlint.facts.lockrows import LockRows, release
 from mmlint.facts.lockwords import is_api, may_change_locks
-from mmlint.facts.values import Facts
+from mmlint.facts.symbols import any_of_enum, same
+from mmlint.facts.values import Facts, evaluate
 from mmlint.frozen import dataclass
 
 _NO_RETURN = re.compile(rb"\b__noreturn\b")
-_BY_POINTER = frozenset({"spin", "raw_spin", "rwlock", "mutex", "rwsem"})
+_BY_POINTER = frozenset({"spin", "raw_spin", "rwlock", "mutex", "rwsem", "lru_lock"})
 """Locks that are given by address: who has taken one has tested that it is there."""
 _MAX_DEPTH = 25
 _Ways = list[Outcome[Prop]] | None
@@ -57,8 +58,21 @@ def atomic(function: Function, prop: Prop) -> list[Held]:
 def locks(function: Function) -> LockFacts:
     """The locks held in `function`, which is entered with none of its own."""
     client = _Locks(function)
-    flow = solve(function.cfg, client)
+    flow = solve(function.cfg, client, _enumerated(function))
     return LockFacts(flow, client.at_call, client.uncertain)
+
+
+def _of_object(held: Held, value: Expr) -> bool:
+    """Whether a lock is known by the object that a variable is given: `locked = lruvec` says which one is locked."""
+    return held.kind == "lru_lock" and not held.gone and bool(held.key) and held.key == value.key
+
+
+def _enumerated(function: Function) -> Facts:
+    """What is known of parameters whose type is an enum of the file."""
+    text = function.source.file.text
+    enums = ((p.name, p.type_text.split()) for p in function.source.params if p.type_text.startswith("enum "))
+    found = ((name, any_of_enum(text, words[1])) for name, words in enums if len(words) == 2)
+    return {name: value for name, value in found if value is not None}
 
 
 class _Locks:
@@ -72,7 +86,7 @@ class _Locks:
         self.uncertain = False
         self.when: dict[str, str] = {}
         self.callees: dict[str, _Callee] = {}
-        self.applied: dict[tuple[int, Prop], list[Outcome[Prop]]] = {}
+        self.applied: dict[tuple[int, Prop, tuple[Effect, ...]], list[Outcome[Prop]]] = {}
 
     def call(self, call: Expr, prop: Prop, facts: Facts, node: Node) -> Iterable[Outcome[Prop]] | None:
         reached = self.at_call.get(id(call))
@@ -90,7 +104,7 @@ class _Locks:
             return self.rows.call(call, prop, facts, node)
         if not name:
             return self._unseen(call, call.callee.value, prop) if call.callee is not None else None
-        return self._callee(call, prop)
+        return self._callee(call, prop, facts)
 
     def changes(self, name: str, calls: Iterable[Expr]) -> bool:
         """Whether some call of a name may change the locks that are held when none is held before it."""
@@ -106,6 +120,8 @@ class _Locks:
     def assigned(self, target: Expr, value: Expr | None, prop: Prop, facts: Facts, node: Node) -> Prop:
         if value is not None and value.key in ("NULL", "0") and any(h.map == target.key for h in prop):
             return frozenset(h._replace(map="") if h.map == target.key else h for h in prop)
+        if value is not None and target.kind == "name" and any(_of_object(h, value) for h in prop):
+            return frozenset(h._replace(key=target.key) if _of_object(h, value) else h for h in prop)
         return prop
 
     def branched(self, node: Node, outcome: bool, prop: Prop, facts: Facts) -> Prop | None:
@@ -149,7 +165,7 @@ class _Locks:
             after = release(after, kind, INNER + key.removeprefix(INNER), "", call)
         return [Outcome(after, "!0"), Outcome(prop, "0")]
 
-    def _callee(self, call: Expr, prop: Prop) -> _Ways:
+    def _callee(self, call: Expr, prop: Prop, facts: Facts) -> _Ways:
         name = call.value
         when = self.when.get(name) or self._when(name)
         if when == _NEVER or (when == _GIVEN and not unseen.is_given(call, prop)):
@@ -161,12 +177,15 @@ class _Locks:
             return self._unseen(call, name, prop)
         if callee.effects is None:
             return []
-        self.uncertain |= callee.uncertain
-        outcomes = self.applied.get((id(call), prop))
+        effects = callee.effects
+        if callee.ways:
+            effects = tuple(told_apart([way for way in callee.ways if _possible(way, call, facts)]))
+        self.uncertain |= any(e.uncertain for e in effects)
+        outcomes = self.applied.get((id(call), prop, effects))
         if outcomes is None:
-            found = {self._apply(effect, callee.function, call, prop) for effect in callee.effects}
+            found = {self._apply(effect, callee.function, call, prop) for effect in effects}
             outcomes = sorted(found, key=lambda o: (sorted(o.prop), o.value or ""))
-            self.applied[id(call), prop] = outcomes
+            self.applied[id(call), prop, effects] = outcomes
         return outcomes
 
     def _when(self, name: str) -> str:
@@ -187,10 +206,10 @@ class _Locks:
         elif function is self.function:
             found = _RECURSION
         elif _NO_RETURN.search(function.text.split(b"{", 1)[0]):
-            found = _Callee(function, None, False)
+            found = _Callee(function, None)
         else:
             effects = lock_effects(function)
-            found = _Callee(function, effects, any(e.uncertain for e in effects)) if effects else _UNKNOWN
+            found = _Callee(function, effects, lock_ways(function)) if effects else _UNKNOWN
         self.callees[name] = found
         return found
 
@@ -206,14 +225,14 @@ class _Locks:
 
     def _apply(self, effect: Effect, callee: Function, call: Expr, prop: Prop) -> Outcome[Prop]:
         for held in sorted(effect.released):
-            prop = release(prop, held.kind, translate(held.key, callee, call), "", call)
+            prop = release(prop, *classed(held.kind, translate(held.key, callee, call)), "", call)
         target = self.rows.target(call)
         for held in sorted(effect.taken):
             if RESULT in held.key and target is None:
                 continue
             key = translate(held.key, callee, call).replace(RESULT, target.key if target is not None else "")
             mapped = target.key if target is not None and held.map else ""
-            prop = retake(prop, Held(held.kind, key, call.line, call.value, mapped))
+            prop = retake(prop, Held(*classed(held.kind, key), call.line, call.value, mapped))
         return Outcome(prop, effect.value)
 
 
@@ -222,10 +241,16 @@ class _Callee(NamedTuple):
 
     function: Function | None
     effects: tuple[Effect, ...] | None
-    uncertain: bool
+    ways: tuple[Effect, ...] = ()
 
 
-_UNKNOWN, _RECURSION = _Callee(None, (), False), _Callee(None, (), False)
+def _possible(way: Effect, call: Expr, facts: Facts) -> bool:
+    """Whether a call's arguments allow a way that its callee takes for some values of its parameters only."""
+    known = ((evaluate(call.args[i], facts), value) for i, value in way.given if i < len(call.args))
+    return not any(known_value and same(known_value, value) is False for known_value, value in known)
+
+
+_UNKNOWN, _RECURSION = _Callee(None, ()), _Callee(None, ())
 _NEVER, _GIVEN, _ALWAYS = "never", "given", "always"
 _BUSY: set[tuple[str, str]] = set()
 
@@ -264,3 +289,12 @@ def lock_effects(function: Function) -> tuple[Effect, ...]:
     if facts.flow.overflow or function.cfg.truncated:
         return ()
     return effects_of(function, facts.flow, uncertain=facts.uncertain)
+
+
+@fact
+def lock_ways(function: Function) -> tuple[Effect, ...]:
+    """Where `lock_effects` cannot tell the ways by the result: the ways by parameter, if these decide; else nothing."""
+    if not any(effect.uncertain for effect in lock_effects(function)):
+        return ()
+    facts = locks(function)
+    return ways_of(function, facts.flow) if not facts.uncertain else ()

@@ -234,6 +234,7 @@ def _sleepers(function: Function, level: int) -> tuple[Sleeper, ...]:
     for calls in function.calls.values():
         for node, call in calls:
             states = lock_facts.at_call.get(id(call), {})
+            given_up = any(h.gone and h.kind != "mmap_lock" for prop in states for h in prop)
             for prop, facts in states.items():
                 gone = {h.kind for h in prop if h.gone} - {"mmap_lock"}
                 if _UNLOCKING & gone or _gives_up(function, call):
@@ -242,12 +243,17 @@ def _sleepers(function: Function, level: int) -> tuple[Sleeper, ...]:
                     if found.name in USER_COPIES and no_fault(prop):
                         continue
                     kept = _seen_from_outside(function, node, call, facts, found)
-                    kept = replace(kept, unlocked=True) if gone else kept
+                    kept = replace(kept, unlocked=True) if gone or (given_up and _not_held(function, facts)) else kept
                     slot = (kept.gfp_param, kept.requires, kept.large, kept.settings, kept.unlocked)
                     if slot not in best or len(best[slot].steps) > len(kept.steps):
                         best[slot] = kept
     ranked = sorted(best.values(), key=lambda s: (s.unlocked, s.large, len(s.requires), len(s.steps), s.name))
     return tuple(ranked[:_MAX_SITES])
+
+
+def _not_held(function: Function, facts: Facts) -> bool:
+    """Whether the caller has said through a pointer that there is nothing to give up (`if (*locked) unlock()`)."""
+    return any(is_zero(facts.get(f"*{name}")) is True for name in function.params)
 
 
 def _seen_from_outside(function: Function, node: Node, call: Expr, facts: Facts, found: Sleeper) -> Sleeper:

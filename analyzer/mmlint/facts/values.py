@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, reduce
 
 from mmlint.facts.ir import Expr
-from mmlint.facts.remembered import ALIAS, is_remembered, is_stable, stands_for
+from mmlint.facts.remembered import ALIAS, is_remembered, is_stable
+from mmlint.facts.symbols import but, either, same, symbol
 
 Facts = Mapping[str, str]
 EMPTY: Facts = {}
 
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_FIELD = re.compile(r"->(\w+)")
 _ERRNO = re.compile(r"E[A-Z][A-Z0-9]+$")
 _ZERO = {"0": True, "!0": False, "<0": False, ">0": False, "ok": False, "err": False}
 _NEGATIVE = {"0": False, "<0": True, ">0": False, ">=0": False, "ok": False}
@@ -48,18 +47,6 @@ def is_error(value: str | None) -> bool | None:
     return _ERROR.get(value)
 
 
-@lru_cache(maxsize=65536)
-def mentioned(key: str) -> frozenset[str]:
-    """The words in a key: what an assignment must hit to make the fact stale."""
-    return frozenset(_WORD.findall(key))
-
-
-@lru_cache(maxsize=65536)
-def _fields(key: str) -> frozenset[str]:
-    """The field names in a key."""
-    return frozenset(_FIELD.findall(key))
-
-
 def evaluate(expr: Expr, facts: Facts) -> str | None:
     """The abstract value of an expression, or None."""
     handler = _EVALUATE.get(expr.kind)
@@ -75,14 +62,22 @@ def _eval_num(expr: Expr, _: Facts) -> str | None:
 
 
 def _eval_name(expr: Expr, facts: Facts) -> str | None:
-    if expr.value in ("NULL", "false"):
+    name = expr.value
+    constant = _constant(name)
+    if constant is not None and constant[0] != "$":
+        return constant
+    known = facts.get(name)
+    return known if known is not None else constant or _by_alias(name, facts)
+
+
+@lru_cache(maxsize=65536)
+def _constant(name: str) -> str | None:
+    """The value of a name that is not a variable."""
+    if name in ("NULL", "false"):
         return "0"
-    if expr.value == "true":
+    if name == "true":
         return "1"
-    if _ERRNO.match(expr.value):
-        return ">0"
-    known = facts.get(expr.value)
-    return known if known is not None else _by_alias(expr.value, facts)
+    return ">0" if _ERRNO.match(name) else symbol(name)
 
 
 def _by_alias(name: str, facts: Facts) -> str | None:
@@ -142,9 +137,13 @@ def _eval_unary(expr: Expr, facts: Facts) -> str | None:
 
 
 def _eval_binary(expr: Expr, facts: Facts) -> str | None:
-    known = facts.get(expr.key)
-    if known is not None:
-        return known
+    if facts:
+        known = facts.get(expr.key)
+        if is_zero(known) is not None:
+            return known
+        known = facts.get(expr.opposite)
+        if is_zero(known) is not None:
+            return _truth(is_zero(known))
     left, right = evaluate(expr.args[0], facts), evaluate(expr.args[1], facts)
     op = expr.value
     if op in ("==", "!="):
@@ -177,6 +176,8 @@ def _same(left: str | None, right: str | None) -> bool | None:
         return None
     if left == right and (left.lstrip("-").isdigit()):
         return True
+    if left[0] == "$":
+        return same(left, right)
     for a, b in ((left, right), (right, left)):
         if is_zero(a) and is_zero(b) is False:
             return False
@@ -213,6 +214,8 @@ def join_value(a: str | None, b: str | None) -> str | None:
     """The most that holds for both."""
     if a is None or b is None or a == b:
         return a if a == b else None
+    if a[0] == "$":
+        return either(a, b)
     if is_negative(a) and is_negative(b):
         return "<0"
     if is_zero(a) is False and is_zero(b) is False:
@@ -261,55 +264,6 @@ def without(facts: Facts, keys: list[str]) -> Facts:
     for key in keys:
         out.pop(key, None)
     return out
-
-
-def assign(facts: Facts, target: Expr, value: str | None) -> Facts:
-    """Facts after `target = value`."""
-    if facts:
-        facts = without(facts, _stale(facts, target))
-    if value is not None and (target.kind in ("name", "field") or target.kind == "unary"):
-        facts = with_fact(facts, target.key, value)
-    return facts
-
-
-def _stale(facts: Facts, target: Expr) -> list[str]:
-    """The keys of facts that an assignment to `target` makes stale."""
-    word = target.value
-    if target.kind == "name":
-        return [k for k in facts if word in (mentioned(k) if k[0] != ALIAS else mentioned(_text(k, facts)))]
-    if target.kind == "field":
-        return [k for k in facts if word in (_fields(k) if k[0] != ALIAS else _fields(_text(k, facts)))]
-    root = target.root
-    return [k for k in facts if k != root and root in mentioned(_text(k, facts))]
-
-
-def touch(facts: Facts, argument: Expr) -> Facts:
-    """Facts after `argument` was passed to a function that may write through it."""
-    if not facts:
-        return facts
-    if argument.kind == "unary" and argument.value == "&":
-        return assign(facts, argument.args[0], None)
-    if argument.kind == "name":
-        word = argument.value
-        named = [k for k in facts if k != word and word in mentioned(_text(k, facts) if k[0] == ALIAS else k)]
-        if not named:
-            return facts
-        texts = ((k, _text(k, facts)) for k in named)
-        return without(facts, [k for k, t in texts if ("->" in t or t.startswith("*")) and "(" not in t])
-    return facts
-
-
-def _text(key: str, facts: Facts) -> str:
-    """What a fact is about: its key, and the condition that a boolean stands for."""
-    return f"{key} {facts[key]}" if key.startswith(ALIAS) else key
-
-
-def remember(facts: Facts, target: Expr, source: Expr) -> Facts:
-    """Facts after a boolean was given a condition whose outcome is not known: it is known with the other."""
-    condition = stands_for(source)
-    if condition is None or target.kind != "name" or target.value in mentioned(condition):
-        return facts
-    return with_fact(facts, f"{ALIAS}{target.value}", condition)
 
 
 def refine(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
@@ -392,6 +346,8 @@ def _refine_binary(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
 def _implied(op: str, constant: str | None, known: str | None) -> str | None:
     if op == "==":
         return constant
+    if op == "!=" and constant and constant[0] == "$" and known:
+        return but(known, constant)
     if constant != "0":
         return None
     if op == "!=":
