@@ -73,15 +73,59 @@ static int demo_last(struct demo *demo)
 +\treturn 0;
 +}
 """
+HIDDEN = """\
+static struct folio *demo_read(swp_entry_t entry)
+ \tstruct folio *folio;
+
+-\tfolio = demo_get(entry);
++\tfolio = swap_cache_get_folio(entry);
+ \tif (folio)
+"""
+HIDDEN_TAIL = """\
++\tif (!demo_swapped(entry))
++\t\treturn NULL;
+ \tdo {
+ \t\tfolio = swap_cache_get_folio(entry);
+ \t\tif (folio)
+ \t\t\treturn folio;
+ \t\tfolio = demo_alloc(entry);
+ \t} while (!folio);
+ \treturn folio;
+ }
+"""
+BY_A_FLAG = """\
+int demo_enter(unsigned int fd, unsigned int flags)
++\t\tfile = demo_registered(fd);
++\t} else {
++\t\tfile = fget(fd);
++\t\tif (!file)
++\t\t\treturn -EBADF;
+ \t}
+ \tret = -EBADFD;
+ \tif (demo_disabled(fd))
+ \t\tgoto out;
+ \tret = demo_run(fd);
+ out:
++\tif (!(flags & DEMO_REGISTERED))
++\t\tfput(file);
+ \treturn ret;
+ }
+"""
 HANDED_ON = KEPT.replace("+\tmem_cgroup_put(memcg);\n", "")
 TAKEN_BETWEEN = TWICE.replace("+out:\n", "+\tmutex_lock(&demo->lock);\n")
 
 
-def said(hunk: str, path: str, tmp_path: Path) -> list[tuple[str, str]]:
+def at(line: int, lines: list[str], heading: str) -> str:
+    """The header of a hunk with these lines."""
+    old, new = (sum(each[:1] != sign for each in lines) for sign in "+-")
+    return f"@@ -{line},{old} +{line},{new} @@ {heading}"
+
+
+def said(hunk: str, path: str, tmp_path: Path, later: str = "") -> list[tuple[str, str]]:
     heading, *lines = (line or " " for line in hunk.splitlines())
-    old, new = (sum(line[:1] != sign for line in lines) for sign in "+-")
     mail = tmp_path / "demo.patch"
-    text = "\n".join([f"@@ -40,{old} +40,{new} @@ {heading}", *lines])
+    text = "\n".join([at(40, lines, heading), *lines, *([at(60, later.splitlines(), heading)] if later else [])])
+    text += f"\n{later}".rstrip("\n")
     mail.write_text(f"{HEAD}diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n{text}\n")
     report = check_patches([str(mail)], Settings())
     assert not report.errors
@@ -95,9 +139,13 @@ def test_locks_are_judged_where_the_lines_that_matter_are_shown(hunk: str, code:
     assert said(hunk, "mm/demo.c", tmp_path) == ([(code, "demo_commit")] if code else [])
 
 
-@pytest.mark.parametrize(("hunk", "codes"), [(KEPT, ["REF111"]), (HANDED_ON, [])])
+@pytest.mark.parametrize(("hunk", "codes"), [(KEPT, ["REF111"]), (HANDED_ON, []), (BY_A_FLAG, [])])
 def test_who_fails_leaves_what_it_was_handed_with_its_caller(hunk: str, codes: list[str], tmp_path: Path) -> None:
     assert [code for code, _ in said(hunk, "mm/demo.c", tmp_path)] == codes
+
+
+def test_what_is_not_shown_may_have_done_all(tmp_path: Path) -> None:
+    assert said(HIDDEN, "mm/demo.c", tmp_path, HIDDEN_TAIL) == []
 
 
 def test_programs_of_the_tree_are_left_alone(tmp_path: Path) -> None:

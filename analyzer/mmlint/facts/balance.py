@@ -163,6 +163,8 @@ def _judge(function: Function, facts: LockFacts, site: Site, exits: list[Exit]) 
     exits.sort(key=lambda e: (contract.outcome(function, e[2]) != "bad", e[0].line))
     exit_ = exits[0][0]
     at = _parting(facts, site, exit_, drops) if drops else exit_
+    if _asked_for(function, facts, held, at, exit_):
+        return None
     return Left(held, exit_, at, tuple(sorted({n.line for n in drops})), sure, ours)
 
 
@@ -199,6 +201,16 @@ def _unexplained(function: Function, held: Held, exits: list[Exit], free: list[s
     if mixed:
         return bool(mixed - {None})
     return None if contract.twin_releases(function, held) else False
+
+
+def _asked_for(function: Function, facts: LockFacts, lock: Held, at: Node, exit_: Node) -> bool:
+    """Whether a parameter decides that the caller gets the lock: the ways join again, and leave by one return."""
+    if at.kind != "branch" or at.expr is None or at.expr.key not in function.params:
+        return False
+    return any(
+        node is exit_ and not any((h.kind, h.key) == (lock.kind, lock.key) and not h.gone for h in prop)
+        for node, prop, _, _ in facts.flow.returns
+    )
 
 
 def _parting(facts: LockFacts, site: Site, exit_: Node, drops: list[Node]) -> Node:

@@ -15,7 +15,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import escapes, harmless, keeps
 from mmlint.facts.failing import OTHER, contains, element, fails_with, inside
 from mmlint.facts.flow import Flow, Outcome, solve
-from mmlint.facts.function import Function, call_targets, cut_short, fact
+from mmlint.facts.function import NOT_SHOWN, Function, call_targets, cut_short, fact
 from mmlint.facts.giveback import given_by, gives_away
 from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, Prop, canon, found_another, held_at
 from mmlint.facts.ir import Expr
@@ -156,6 +156,8 @@ class _Owner:
         gives, moves = self.tables.gives_resource.get(name), self.tables.transfers_resource.get(name)
         takes = self.tables.takes_resource.get(name) or self.helpers.get(name)
         if gives is None and moves is None and takes is None:
+            if name == NOT_SHOWN:
+                return [Outcome(frozenset(o._replace(state=MOVED) if o.state == HELD else o for o in prop))]
             after = self._passed(call, prop, facts)
             if after is prop:
                 return None

@@ -44,7 +44,7 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
     key = ("weakened", id(compared.before))
     kept = compared.after.cache
     if key not in kept:
-        kept[key] = (*_calls(compared), *_flags(compared), *_only_asked(compared))
+        kept[key] = (*_calls(compared), *_flags(compared), *_only_asked(change, compared))
     found: tuple[Weaker, ...] = kept[key]
     return found
 
@@ -77,11 +77,13 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
             break
 
 
-def _only_asked(compared: Comparison) -> Iterator[Weaker]:
+def _only_asked(change: FunctionChange, compared: Comparison) -> Iterator[Weaker]:
     """A taking call whose result was tested, with a call in its place that only asks."""
     takes = compared.before.tables.takes_resource
     for act in compared.removed:
         if not act.tests or not any(row.when != "always" and row.holder != "result" for row in takes.get(act.word, ())):
+            continue
+        if _moved(change, act.word):
             continue
         for other in compared.added:
             near = compared.hunks[id(other)] == compared.hunks[id(act)] and other.names & act.names
@@ -93,6 +95,17 @@ def _only_asked(compared: Comparison) -> Iterator[Weaker]:
             ):
                 yield Weaker(_TAKEN, act, other)
                 break
+
+
+def _moved(change: FunctionChange, word: str) -> bool:
+    """Whether another function of the patch makes the call now, and did not before."""
+    return any(
+        other is not change
+        and other.after is not None
+        and other.after.has(word)
+        and (other.before is None or not other.before.has(word))
+        for other in change.patch.changes
+    )
 
 
 def _takes_nothing(function: Function, act: Act) -> bool:
