@@ -13,7 +13,7 @@ from mmlint.api import end_with_parent, run_chunks
 from mmlint.finding import Report
 from mmlint.settings import Settings
 
-_CHUNK = 8
+_CHUNK = 24
 _TRIES = 3
 Chunk = TypeVar("Chunk")
 Result = TypeVar("Result")
