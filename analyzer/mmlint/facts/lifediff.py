@@ -10,7 +10,7 @@ from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.lifetimes import HELD, TWICE, Life, Way, life
-from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, things
+from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, plain, things
 from mmlint.frozen import dataclass
 
 
@@ -50,11 +50,20 @@ def settled(change: FunctionChange, release: Expr) -> bool:
         return False
     for thing in given(before, release.value, release):
         new, old = life(after, thing), life(before, thing)
-        if new is not None and (not new.held or any(turn.thing == thing for turn in turns(change))):
+        followed = new is not None and (new.releases or _handed_anew(change, thing))
+        if new is not None and ((followed and not new.held) or any(turn.thing == thing for turn in turns(change))):
             return True
         if new is not None and old is not None and len(new.again) < len(old.again) and new.levels == old.levels:
             return True
     return False
+
+
+def _handed_anew(change: FunctionChange, thing: Thing) -> bool:
+    """Whether the thing is handed to a function that was not called before."""
+    before, after = change.before, change.after
+    fresh = after.calls.keys() - before.words if before is not None and after is not None else set()
+    calls = (call for name in fresh for _, call in (after.calls[name] if after is not None else ()))
+    return any(thing.key in {plain(arg) for arg in call.args} for call in calls)
 
 
 def _turns(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from mmlint.facts.about import target
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
@@ -53,7 +54,10 @@ def unprotected(change: FunctionChange) -> list[Unprotected]:
         ends = [a for a in compared.removed if a.word in dropped or (kind == "ptl" and a.word == "ptl:spin_unlock")]
         if begins and ends and not _made_up(change, compared, taken):
             found += list(_opened(compared, begins, ends, taken | dropped))[:1]
-    return found or [*_unheld(compared), *_asserted(compared), *_waited(compared), *_emptied(compared)][:1]
+    return (
+        found
+        or [*_unheld(compared), *_asserted(compared), *_waited(compared), *_emptied(compared), *_unkept(compared)][:1]
+    )
 
 
 def _waited(compared: Comparison) -> Iterator[Unprotected]:
@@ -124,6 +128,25 @@ def _unheld(compared: Comparison) -> Iterator[Unprotected]:
             used = there is not None and act.expr.kind == "call" and key in {arg.key for arg in act.expr.args}
             if used and there is not None and any(order.before(d.node, act.node) for d in drops):
                 yield Unprotected(begin, ends[-1], there)
+
+
+def _unkept(compared: Comparison) -> Iterator[Unprotected]:
+    """What was done while a reference was held for nothing but that: neither taken nor given back any more."""
+    before, order = compared.before, reach(compared.before)
+    takes = before.tables.takes_resource
+    for begin in compared.removed:
+        kinds = {row.resource for row in takes.get(begin.word, ()) if row.holder == "result"}
+        holder = target(begin)
+        if not kinds or len(holder) != 1 or any(a.word in takes for a in compared.added):
+            continue
+        naming = [a for a in compared.old if a is not begin and a.expr.kind == "call" and holder & a.names]
+        ends = [a for a in naming if kinds & {row.resource for row in before.tables.gives_resource.get(a.word, ())}]
+        if not ends or len(ends) != len(naming) or any(id(a) in compared.pairs for a in naming):
+            continue
+        for act in compared.old:
+            inside = order.before(begin.node, act.node) and order.before(act.node, ends[-1].node)
+            if inside and act.expr.kind == "call" and id(act) in compared.pairs and _does(compared, act):
+                yield Unprotected(begin, ends[-1], compared.pairs[id(act)])
 
 
 def _counted(function: Function, act: Act) -> bool:

@@ -192,7 +192,8 @@ class _Judge:
         compared, keys = self.sides.compared, operands(act)
         if compared.scoped:
             return True
-        gone = (a for a in compared.removed if a is not act and a.expr.kind == "call" and a.word != act.word)
+        others = (a for a in compared.removed if a is not act and a.expr.kind == "call" and a.word != act.word)
+        gone = (a for a in others if not given(compared.before, a.word, a.expr))
         return any(keys & (operands(a) | target(a)) for a in gone) or any(
             keys & operands(a) and (given(compared.after, a.word, a.expr) or a.word not in compared.before.words)
             for a in compared.added

@@ -13,6 +13,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
+from mmlint.facts.reuse import assigned_values
 from mmlint.frozen import dataclass
 
 _COMPARED = frozenset({"==", "!="})
@@ -128,7 +129,8 @@ class _Collector:
             if e.value in _SPIN and e.args and _PTL.search(e.args[0].key):
                 yield f"ptl:{e.value}"
         elif e.kind == "binary" and e.value == "&":
-            yield from (f"flag:{name}" for arg in e.args if _is_mask(arg) for name in arg.names() if name.isupper())
+            masks = (mask for arg in e.args for mask in self._masks(arg))
+            yield from (f"flag:{name}" for mask in masks for name in sorted(mask.names()) if name.isupper())
         elif e.kind == "binary" and e.value in _COMPARED:
             yield from _compared(e)
             if node.kind == "branch" and e is node.expr and e.args[1].key == "NULL" and e.args[0].key in self.nullable:
@@ -140,6 +142,14 @@ class _Collector:
                 yield f"field:{e.value}"
             elif self.tables.with_class(e.value) and (e.value in self.function.params or e.value in self.flags):
                 yield f"is:{e.value}"
+
+    def _masks(self, arg: Expr) -> list[Expr]:
+        """The masks that an operand may be: itself, or what a local variable is given (`x ? VM_WRITE : VM_READ`)."""
+        if arg.kind != "name" or arg.value.isupper():
+            return [arg] if _is_mask(arg) else []
+        values = assigned_values(self.function).get(arg.value, ())
+        choices = [way for value in values for way in (value.args[1:] if value.kind == "cond" else (value,))]
+        return choices if choices and all(_is_mask(choice) for choice in choices) else []
 
     def _scope_take(self, name: str) -> str:
         row = self.tables.scope_guards.get(name[6:]) if name.startswith("guard:") else None
