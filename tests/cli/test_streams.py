@@ -223,10 +223,10 @@ def test_progress_counts_functions_and_findings(monkeypatch: pytest.MonkeyPatch)
 def test_ctrl_c_keeps_what_was_found(run: Run, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = engine.check_file
 
-    def stops(program: Any, path: str, rules: Any) -> Any:
+    def stops(program: Any, path: str, *rest: Any) -> Any:
         if path.endswith("good.c"):
             raise KeyboardInterrupt
-        return plain(program, path, rules)
+        return plain(program, path, *rest)
 
     monkeypatch.setattr("mmlint.api.check_file", stops)
     result = run("check", "mm")
