@@ -14,6 +14,11 @@ def found(text: str) -> list[tuple[str, int, int, int]]:
 
 
 CASES = {
+    "annotations in a row before the type": (
+        '__description("what it is")\n__success __retval(0) __flag(ANY_ALIGNMENT)\n'
+        "__naked void checked(void)\n{\n\tgo();\n}\n",
+        [("checked", 3, 3, 6)],
+    ),
     "plain": ("int a(void)\n{\n\tb();\n}\n", [("a", 1, 1, 4)]),
     "return type on its own line": ("static struct page *\na(int x,\n  int y)\n{\n}\n", [("a", 1, 2, 5)]),
     "annotation on its own line": ("noinline\nint a(void)\n{\n}\n", [("a", 1, 2, 4)]),

@@ -64,7 +64,8 @@ def read_header(text: bytes, written: bytes) -> Header | None:
     for match in _GROUP.finditer(text):
         if last is not None:
             between = text[last.end() : match.start()]
-            if not between.strip() and text[start : last.start()].strip():
+            before = text[start : last.start()].split()
+            if not between.strip() and not all(word.startswith(b"__") for word in before):
                 break  # an annotation behind the parameters
             if b"\n" in between:
                 start = last.end()

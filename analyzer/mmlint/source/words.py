@@ -48,7 +48,9 @@ _CALLED = rb"""
 _CALLED_TAILS = b"|".join(sorted((word.removeprefix(b"__") for word in _CALLED.split()), reverse=True))
 WORD = re.compile(rb"_(?<![\w.]_)(?<!->_)_(?:(?P<called>" + _CALLED_TAILS + rb")\s*+" + PARENS + rb"|\w++)")
 """Words with two leading underscores: annotations where the group `called` took part, or if listed in `PLAIN`."""
-UNPREFIXED = re.compile(rb"\b(?:noinline(?:_for_stack)?|notrace|noinstr|nokprobe_inline|asmlinkage|fastcall)\b")
+UNPREFIXED = re.compile(
+    rb"\b(?:noinline(?:_for_stack)?|notrace|noinstr|nokprobe_inline|asmlinkage|fastcall|ATTRIBUTE_UNUSED)\b"
+)
 """Annotation words without underscores, which stand in function headers."""
 
 
