@@ -18,7 +18,7 @@ from mmlint.sim.scenario import Scenario
 from mmlint.sim.scenarios import MODULES, all_scenarios
 
 ROOT = Path(__file__).parent.parent
-LATE = {"scenario", "needs", "check", "compare", "check_patch"}
+LATE = {"scenario", "needs", "places", "check", "compare", "check_patch"}
 PLAIN = [each.name for each in fields(Rule) if each.name not in LATE]
 
 
