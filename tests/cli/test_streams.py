@@ -301,7 +301,7 @@ def test_workers_end_with_a_parent_that_is_killed(long_run: subprocess.Popen[str
     assert not any(map(alive, pids))
 
 
-def dies(root: str, names: list[str], settings: Any) -> list[Report]:
+def dies(root: str, names: list[str], settings: Any, tally: bool) -> list[Report]:
     """What stands in for the work of a process that the kernel kills."""
     os._exit(1)
 
