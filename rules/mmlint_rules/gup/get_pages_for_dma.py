@@ -73,6 +73,7 @@ RULE = Rule(
     needs=(gup_calls,),
     check=check,
     tokens=_MAPPERS,
+    shape=r"user_page|iov_iter_|memfd_pin|follow_page|get_dump_page",
     places=GUP_CALLS,
     scenario=S33,
 )

@@ -58,5 +58,6 @@ RULE = Rule(
     check=check,
     partial=True,
     tokens=("pte_t", "pmd_t", "pud_t", "p4d_t", "pgd_t"),
+    shape=r"(?s)\A(?=.*\b(?:p(?:te|md|ud|4d|gd)p_get_lockless|gup_get_p\w+|READ_ONCE|ACCESS_ONCE)\b).*=\s*\(*\*",
     scenario=FG6,
 )
