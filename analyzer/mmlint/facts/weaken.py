@@ -186,7 +186,7 @@ def _values(function: Function, act: Act) -> Iterator[FlagSet]:
 
 def _sets(function: Function, act: Act, flag: str) -> bool:
     return any(flag in value.must for value in _values(function, act)) or any(
-        flag in arg.names() and arg.kind in ("name", "binary") for arg in act.expr.args
+        flag in arg.names() and (arg.kind == "name" or arg.value == "|") for arg in act.expr.args
     )
 
 
