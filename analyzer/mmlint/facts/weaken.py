@@ -176,6 +176,9 @@ def _flags(compared: Comparison) -> Iterator[Weaker]:
         if now is None or act.expr.kind != "call" or act.word != act.expr.value or now.expr.kind != "call":
             continue
         for flag, row in rows.items():
+            instead = row.only.removeprefix("unless:")
+            if instead and any(instead in arg.names() for arg in now.expr.args):
+                continue
             if _sets(compared.before, act, flag) and _lacks(compared.after, now, flag):
                 yield Weaker(row, act, now, flag)
 
