@@ -5,6 +5,8 @@ from __future__ import annotations
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import comparison
+from mmlint.facts.exchanged import told_and_asked
+from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
 from mmlint.frozen import dataclass
@@ -37,11 +39,18 @@ def loosened(change: FunctionChange) -> list[Loosened]:
         was, now = nodes[0].expr, others[0].expr
         if was is None or now is None or was.value == now.value:
             continue
+        if _never_more(compared.after, operands):
+            continue
         cases = [frozenset(_HOLDS[e.value].split()) for e in (was, now)]
         out = _leads_out(old, nodes[0])
         if (out is True and cases[1] < cases[0]) or (out is False and cases[0] < cases[1]):
             found.append(Loosened(was, others[0]))
     return found
+
+
+def _never_more(function: Function, operands: tuple[str, ...]) -> bool:
+    """Whether what was taken is compared with what was asked for: it is never more."""
+    return any({told, asked} == set(operands) for told, asked, _ in told_and_asked(function))
 
 
 def _comparisons(order: Reach, standing: frozenset[int]) -> dict[tuple[str, ...], list[Node]]:

@@ -41,7 +41,7 @@ def exchanged(change: FunctionChange) -> list[Exchanged]:
     compared = comparison(change)
     if compared is None:
         return []
-    pairs = list(_told_and_asked(compared.after))
+    pairs = list(told_and_asked(compared.after))
     return [*_asked_for(compared, pairs), *_other_count(compared, pairs), *_not_set(compared)][:_MOST]
 
 
@@ -87,7 +87,7 @@ def _gives_value(node: Node, key: str) -> bool:
     return any(op in ("assign", "update") and expr.args[0].key == key for op, expr in node.events)
 
 
-def _told_and_asked(function: Function) -> Iterator[tuple[str, str, Expr]]:
+def told_and_asked(function: Function) -> Iterator[tuple[str, str, Expr]]:
     """What a call of GUP, or one that gets an array and the address of a count, told and was asked for."""
     targets = call_targets(function)
     for name, calls in function.calls.items():

@@ -194,7 +194,9 @@ def _mapped(function: Function) -> frozenset[str]:
     for name, calls in function.calls.items():
         rows = takes.get(name, ())
         if any(row.result and row.when == "nonzero" for row in rows):
-            found.update(targets[id(call)].key for _, call in calls if id(call) in targets)
+            for node, call in calls:
+                found |= {targets[id(call)].key} if id(call) in targets else set()
+                found |= {e.args[0].key for op, e in node.events if op == "assign" and e.args[1] is call}
     return frozenset(found)
 
 

@@ -199,4 +199,5 @@ def _lacks(function: Function, act: Act, flag: str) -> bool:
     if any(flag in value.may for value in values):
         return False
     prefix = flag.split("_")[0]
-    return not function.has(flag) or all(v.exact for v in values if any(f.startswith(prefix) for f in v.may))
+    masks = [v for v in values if any(f.startswith(prefix) for f in v.may)]
+    return not function.has(flag) or (bool(masks) and all(v.exact for v in masks))
