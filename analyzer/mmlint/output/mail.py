@@ -62,8 +62,9 @@ def _encoded(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    name, address = parseaddr(plain(text))
-    return formataddr((name, address)) if address.isascii() and address else _encoded(plain(text))
+    first = plain(next(iter(text.splitlines()), ""))
+    name, address = parseaddr(first)
+    return formataddr((name, address)) if address.isascii() and address else _encoded(first)
 
 
 def _angled(message_id: str) -> str:
