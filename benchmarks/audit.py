@@ -89,6 +89,7 @@ def plot(rows: list[tuple[str, int, Cost]], file: Path) -> None:
     """Processor seconds and memory against lines."""
     lines, cpu, memory = (max(values) for values in zip(*((n, c.cpu, c.memory) for _, n, c in rows), strict=True))
     parts = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 560 300" font-family="sans-serif" font-size="12">']
+    parts.append('<rect width="560" height="300" fill="#fff"/><path d="M60 30V260H500" fill="none" stroke="#888"/>')
     for color, what, most in (("#27c", "cpu", cpu), ("#c80", "memory", memory)):
         points = [(60 + 440 * n / lines, 260 - 220 * getattr(c, what) / most, c) for _, n, c in rows]
         path = " ".join(f"{x:.0f},{y:.0f}" for x, y, _ in [(60.0, 260.0, None), *points] if y)
@@ -97,9 +98,11 @@ def plot(rows: list[tuple[str, int, Cost]], file: Path) -> None:
         parts.append(
             f'<text x="505" y="{points[-1][1] + (14 if what == "memory" else 0):.0f}" fill="{color}">{unit}</text>'
         )
-    for name, n, _ in rows:
-        parts.append(f'<text x="{60 + 440 * n / lines:.0f}" y="278" text-anchor="end">{name}</text>')
-    parts.append(f'<text x="505" y="294" text-anchor="end">{lines / 1e6:.1f} million lines</text></svg>')
+    for at, (name, n, _) in enumerate(rows):
+        x = 60 + 440 * n / lines
+        parts.append(f'<path d="M{x:.0f} 256v8" stroke="#888"/>')
+        parts.append(f'<text x="{x:.0f}" y="{276 + 12 * (at % 2)}" text-anchor="middle">{name}</text>')
+    parts.append(f'<text x="300" y="298" text-anchor="middle">{lines / 1e6:.1f} million lines</text></svg>')
     file.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
