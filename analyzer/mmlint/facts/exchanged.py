@@ -49,7 +49,7 @@ def _not_set(compared: Comparison) -> Iterator[Exchanged]:
     """The first release whose count is not set any more on the way to it: it is what it was before."""
     gone, fresh = _changed(compared)
     for node in gone:
-        for store in (e for op, e in node.events if op in ("assign", "update") and _NAME.match(e.args[0].key)):
+        for store in (e for op, e in node.events if op in ("assign", "update") and _counts_by(e)):
             count = store.args[0].key
             if len(node.succ) == 1 and not any(_gives_value(other, count) for other in fresh):
                 releases = _counted_by(compared, count, node)
@@ -59,6 +59,11 @@ def _not_set(compared: Comparison) -> Iterator[Exchanged]:
                     Exchanged(now.expr, store.args[-1].key if store.kind == "assign" else store.key, count, None)
                     for now in islice(still, 1)
                 )
+
+
+def _counts_by(store: Expr) -> bool:
+    """Whether a store may be one of a count: no flag is set."""
+    return _NAME.match(store.args[0].key) is not None and not (store.kind == "assign" and store.value in ("|=", "&="))
 
 
 def _behind(compared: Comparison, node: Node) -> set[int]:

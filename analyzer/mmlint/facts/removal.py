@@ -86,7 +86,7 @@ class _Judge:
     def _removed(self, act: Act) -> Iterator[Loss]:
         if act.node.id not in self.sides.old.rank:
             return
-        if act.word.startswith("set:") and spelled(act.word) in self.sides.compared.after.words:
+        if act.word.startswith("set:") and spelled(act.word) in self._names_left:
             return
         rows = [row for row in self._rows(act) if row.role != "order" and self._counts(act, row)]
         if self._left_to_other(act):
