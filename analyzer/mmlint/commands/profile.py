@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from mmlint.frozen import dataclass
 from mmlint.output.text import plural
-from mmlint.rule import load
+from mmlint.rule import known, load
 
 _Result = TypeVar("_Result")
 _Place = tuple[str, int, str]
@@ -66,7 +66,7 @@ def measure(work: Callable[[], _Result]) -> tuple[_Result, str]:
 def _timed() -> Iterator[_Rules]:
     """Every rule keeps the time for a while. A fact that several rules need counts for the one that asks first."""
     rules = _Rules()
-    plain = [(rule, name, getattr(rule, name)) for rule in load() for name in _CHECKS if getattr(rule, name)]
+    plain = [(rule, name, getattr(rule, name)) for rule in known() for name in _CHECKS if getattr(rule, name)]
     for rule, name, check in plain:
         object.__setattr__(rule, name, _clocked(rule.code, check, rules))
     try:
