@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mmlint.engine import check_file
-from mmlint.facts.program import Program
+from mmlint.facts.program import MAX_FILE, Program
 from mmlint.finding import Finding, InputError, Origin, Report, Stats
 from mmlint.patches import PatchRun, check_git, check_inputs, open_tree
 from mmlint.places import Shown, base_of, collect, display
@@ -250,7 +250,9 @@ def _check_one(program: Program, name: str, rules: Sequence[Rule], tally: bool) 
     report = Report()
     file = program.file(name)
     if file is None:
-        report.errors.append(InputError(name, "cannot be read; check its permissions and that it is below 8 MiB"))
+        large = len(program.tree.read(name) or b"") > MAX_FILE
+        why = f"is larger than {MAX_FILE >> 20} MiB: left out" if large else "cannot be read; check its permissions"
+        report.errors.append(InputError(name, why))
         return report
     if b"\0" in file.text[:4096]:
         report.errors.append(InputError(name, "is a binary file, not C source"))

@@ -47,7 +47,7 @@ class PatchRun:
         self.report.mails += [_mail(patch) for patch in series.sent]
         if tree is None:
             for patch in series.sent:
-                self.fragments(patch, "no tree")
+                self.fragments(patch, "no tree (--tree names one)")
             return
         first = len(self.report.findings)
         lies = place_series(series.patches, tree)
@@ -59,7 +59,7 @@ class PatchRun:
     def placed(self, patch: Patch, placed: Placed) -> None:
         """Check a patch where it lies on a tree; files it does not fit are read by their hunks alone."""
         self.report.errors += placed.errors
-        self.report.notes += [f"{patch.subject}: {note}" for note in placed.notes]
+        self.report.notes += [_note(patch, note) for note in placed.notes]
         misfits = {error.path for error in placed.errors}
         if placed.how != "failed":
             self.states(replace(patch, changes=_without(patch, misfits)), placed.before, placed.after)
@@ -102,7 +102,7 @@ class PatchRun:
             return
         left = Program(OverlayTree(EmptyTree(), old), table=self.table, partial=True)
         right = Program(OverlayTree(EmptyTree(), new), table=self.table, partial=True)
-        self.report.notes.append(f"{patch.subject}: {why}, so only the lines that its hunks show were analysed")
+        self.report.notes.append(_note(patch, f"{why}, so only the lines that its hunks show were analysed"))
         view = PatchView(patch.subject, patch.body, left, right, tuple(files), partial=True)
         for file in files:
             view.changes.extend(pair_functions(file, view))
@@ -163,6 +163,11 @@ class PatchRun:
                 continue
             return later.ref
         return None
+
+
+def _note(patch: Patch, text: str) -> str:
+    """A note on one patch; a bare diff has no subject to name it by."""
+    return f"{patch.subject}: {text}" if patch.subject else text
 
 
 def _mail(patch: Patch) -> Mail:

@@ -30,7 +30,8 @@ def collect(paths: Sequence[str], report: Report) -> Iterator[Path]:
         elif path.is_file():
             found = [path]
         else:
-            report.errors.append(InputError(name, "no such file or folder; check the path"))
+            why = "is neither a file nor a folder" if path.exists() else "no such file or folder"
+            report.errors.append(InputError(name, f"{why}; check the path"))
             continue
         for each in found:
             if each not in seen:

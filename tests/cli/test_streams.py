@@ -174,7 +174,31 @@ def test_a_patch_that_does_not_apply_is_not_said_to_have_no_tree(run: Run, tree:
     assert (
         "does not apply to the tree in mm/bad.c, so only the lines that its hunks show were analysed" in result.stdout
     )
-    assert "no tree, so only" in run("patch", "-", stdin=patch_mail("")).stdout
+    assert "no tree (--tree names one), so only" in run("patch", "-", stdin=patch_mail("")).stdout
+
+
+def test_a_misfit_is_said_at_its_place_in_the_tree_with_its_line_in_the_input(run: Run, tree: Path) -> None:
+    (tree / "mm/bad.c").write_text("int other;\n", encoding="utf-8")
+    mail = patch_mail("")
+    header = mail.splitlines().index(next(row for row in mail.splitlines() if row.startswith("@@"))) + 1
+    [line] = run("patch", "-", "--tree", ".", stdin=mail).stderr.splitlines()
+    assert line.startswith("mmlint: mm/bad.c:1: patch does not apply: hunk -1,")
+    assert line.endswith(f"does not fit anywhere (line {header} of the input)")
+
+
+def test_a_note_on_a_diff_without_a_subject_does_not_name_one(run: Run) -> None:
+    bare = patch_mail("").partition("diff --git")
+    assert "\nnote: no tree" in "\n" + run("patch", "-", stdin="".join(bare[1:])).stdout
+
+
+def test_nothing_is_called_clean_when_nothing_could_be_read(run: Run, tree: Path) -> None:
+    assert run("check", "missing.c").stdout == "nothing was checked\n"
+    assert "no findings in 1 function of 1 file" in run("check", "missing.c", "mm/good.c").stdout
+    with (tree / "mm/large.c").open("wb") as file:
+        file.truncate((8 << 20) + 1)
+    assert run("check", "mm/large.c").stderr == "mmlint: mm/large.c: is larger than 8 MiB: left out\n"
+    os.mkfifo(tree / "mm/pipe.c")
+    assert run("check", "mm/pipe.c").stderr == "mmlint: mm/pipe.c: is neither a file nor a folder; check the path\n"
 
 
 # ------------------------------------------------------------------- telling

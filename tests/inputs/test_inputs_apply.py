@@ -105,7 +105,7 @@ def test_added_deleted_and_renamed_files() -> None:
 def test_a_file_that_does_not_fit_is_named_and_the_others_are_done() -> None:
     patch = patch_of(make_diff(OLD, NEW, "mm/gone.c") + make_diff(OLD, NEW))
     after, errors = apply_patch(patch, tree_of(demo_c=OLD))
-    assert [(e.path, e.line) for e in errors] == [("mm/gone.c", 1)]
+    assert [(e.path, e.line) for e in errors] == [("mm/gone.c", 0)]
     assert after.read("mm/demo.c") == NEW.encode()
     assert place(patch, tree_of(demo_c=OLD)).how == "partly"
 

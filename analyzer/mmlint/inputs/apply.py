@@ -18,7 +18,15 @@ _FLIP: dict[Tag, Tag] = {"+": "-", "-": "+", " ": " "}
 
 
 class ApplyError(ValueError):
-    """A change that does not fit; the message is one line and names the hunk."""
+    """A change that does not fit; the message is one line and names the hunk.
+
+    `line` is where in the file of the tree the hunk belongs, 0 when it is no hunk that does not fit.
+    """
+
+    def __init__(self, message: str, hunk: Hunk | None = None) -> None:
+        at = f" (line {hunk.line} of the input)" if hunk is not None and hunk.line else ""
+        super().__init__(message + at)
+        self.line = hunk.source_start if hunk is not None else 0
 
 
 def apply(change: FileChange, base: bytes) -> bytes:
@@ -53,7 +61,7 @@ def _find(lines: Sequence[bytes], patched: bytearray, hunk: Hunk, source: list[b
         placed = at == last if at_end else 0 <= at <= last
         if placed and patched.find(1, at, at + len(source)) < 0 and lines[at : at + len(source)] == source:
             return at
-    raise ApplyError(f"hunk -{hunk.source_start},{hunk.source_length} does not fit anywhere")
+    raise ApplyError(f"hunk -{hunk.source_start},{hunk.source_length} does not fit anywhere", hunk)
 
 
 def _candidates(lines: Sequence[bytes], hunk: Hunk, source: list[bytes], only: int | None) -> Iterable[int]:
@@ -67,7 +75,8 @@ def _candidates(lines: Sequence[bytes], hunk: Hunk, source: list[bytes], only: i
     wanted = source[key]
     places = [index - key for index, line in enumerate(lines) if line == wanted]
     if len(places) * len(source) > _BUDGET:
-        raise ApplyError(f"hunk at line {hunk.source_start} fits in too many places: given up")
+        message = f"hunk -{hunk.source_start},{hunk.source_length} fits in too many places: given up"
+        raise ApplyError(message, hunk)
     return sorted(places, key=lambda at: (abs(at - start), at < start))
 
 
@@ -115,7 +124,7 @@ def _applied(patch: Patch, tree: Tree, merging: bool = True) -> tuple[OverlayTre
         try:
             changes.update(_changed(change, now, notes, merging))
         except ApplyError as error:
-            errors.append(InputError(change.path, f"patch does not apply: {error}", change.line))
+            errors.append(InputError(change.path, f"patch does not apply: {error}", error.line))
     return OverlayTree(tree, changes), errors, notes
 
 

@@ -69,7 +69,7 @@ def summary(report: Report) -> list[str]:
     total = sum(levels.values())
     line = f"{plural(total, 'finding')}: {', '.join(parts)}" if total else "no findings"
     line += f" in {plural(report.stats.functions, 'function')} of {plural(report.stats.files, 'file')}"
-    lines = [line]
+    lines = ["nothing was checked" if report.errors and not report.stats.files else line]
     if before:
         lines.append(f"{plural(before, 'finding')} there before the patch")
     if report.suppressed:
