@@ -19,7 +19,7 @@ from mmlint.facts.locks import locks
 from mmlint.facts.values import Facts
 from mmlint.frozen import dataclass
 
-_ENTRY_PAGE = re.compile(r"(pte|pmd|pud|p4d|pgd)_page$")
+ENTRY_PAGE = re.compile(r"(pte|pmd|pud|p4d|pgd)_page$")
 _LOCKLESS = re.compile(r"(p(te|md|ud|4d|gd)p_get_lockless|gup_get_p\w+|READ_ONCE|ACCESS_ONCE)$")
 _LEVEL = re.compile(r"^(huge_pte|pte|pmd|pud|p4d|pgd)_")
 _FLAG = re.compile(r"FOLL_\w+")
@@ -57,7 +57,7 @@ def _entry_pages(function: Function) -> dict[str, Expr]:
     for node in function.cfg.order:
         for expr in node.expr.walk() if node.expr is not None else ():
             if expr.kind == "assign" and expr.args[0].kind == "name":
-                source = next((c for c in expr.args[1].calls() if _ENTRY_PAGE.match(c.value) and c.args), None)
+                source = next((c for c in expr.args[1].calls() if ENTRY_PAGE.match(c.value) and c.args), None)
                 if source is not None:
                     found[expr.args[0].value] = source.args[0]
                 elif canon(expr.args[1]) in found:
@@ -77,7 +77,7 @@ def _tries(function: Function, name: str, depth: int = 0) -> bool:
 
 
 def _entry_words(function: Function) -> bool:
-    return any(_ENTRY_PAGE.match(word) for word in function.words)
+    return any(ENTRY_PAGE.match(word) for word in function.words)
 
 
 @fact

@@ -76,14 +76,14 @@ def ignored_freezes(function: Function) -> tuple[Expr, ...]:
 
 @fact
 def split_tests(function: Function) -> tuple[tuple[Expr, Expr], ...]:
-    """(decrement, read): a count lowered without a test, and read in a condition straight after."""
+    """(change, read): a count lowered or raised without a look, and read in a condition straight after."""
     rows = function.tables.ref_helpers
     if not _named(function):
         return ()
     found = []
     for name, calls in function.calls.items():
         row = rows.get(name)
-        if row is None or row.op != "dec" or "return" in name:
+        if row is None or row.op not in ("dec", "inc") or "return" in name or name.startswith("try_"):
             continue
         for node, call in calls:
             read = _next_read(function, node, canon(call.args[row.arg])) if row.arg < len(call.args) else None

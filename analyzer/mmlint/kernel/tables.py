@@ -75,6 +75,7 @@ class Tables:
     teardowns: dict[str, e.Teardown]
     entry_pages: dict[str, e.EntryPage]
     kernel_iters: frozenset[str]
+    spent_walks: frozenset[str]
     lookups: frozenset[str]
     entry_results: frozenset[str]
     two_arms: dict[str, e.TwoArms]
@@ -191,6 +192,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         teardowns=_one(store.of("teardown", e.Teardown)),
         entry_pages=_one(store.of("entry_page", e.EntryPage)),
         kernel_iters=frozenset(row.name for row in store.of("kernel_iter", e.Plain)),
+        spent_walks=frozenset(row.name for row in store.of("spent_walk", e.Plain)),
         lookups=frozenset(row.name for row in store.of("lookup", e.Plain)),
         entry_results=frozenset(row.name for row in store.of("entry_result", e.Plain)),
         two_arms=_one(store.of("two_arms", e.TwoArms)),

@@ -1,12 +1,12 @@
-"""REF103 split-dec-and-test: a count is lowered and read in two steps.
+"""REF103 split-dec-and-test: a count is changed and read in two steps.
 
 ## What it does
-Reports a decrement of the count (`put_page`, `page_ref_dec`) that is followed at once by a condition on `page_count` or
-`page_ref_count` of the same page.
+Reports a decrement (`put_page`, `page_ref_dec`) or an increment of the count that is followed at once by a condition on
+`page_count` or `page_ref_count` of the same page.
 
 ## Why it matters
-Between the two steps another task may lower or raise the count: two tasks see the last value, or none does. After a put
-the page may be gone altogether.
+Between the two steps another task may lower or raise the count: two tasks see the last (or the first) value, or none
+does. After a put the page may be gone altogether.
 
 ## Bad
 ```c
@@ -40,17 +40,17 @@ from mmlint.sim.scenarios import PUT1
 
 
 def check(function: Function) -> Iterator[Hit]:
-    """Report each decrement whose outcome is read separately."""
-    for lowered, read in split_tests(function):
+    """Report each change whose outcome is read separately."""
+    for changed, read in split_tests(function):
         step = function.step(read.line, f"`{read.value}` reads it")
-        message = f"`{lowered.value}` and the test by `{read.value}` are two steps; others change the count in between"
-        yield function.hit(lowered, message, steps=(step,))
+        message = f"`{changed.value}` and the test by `{read.value}` are two steps; others change the count in between"
+        yield function.hit(changed, message, steps=(step,))
 
 
 RULE = Rule(
     code="REF103",
     name="split-dec-and-test",
-    summary="a count is lowered and read in two steps",
+    summary="a count is changed and read in two steps",
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
