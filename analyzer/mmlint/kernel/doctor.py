@@ -105,7 +105,7 @@ class _Examination:
 
     def _definitions(self, row: Row) -> list[tuple[Header, Definition]]:
         homes = self._homes(row)[0]
-        return [(home, each) for home in homes for each in home.definitions.get(row.name, ())]
+        return [(home, each) for home in homes for each in home.defined(row.name)]
 
     def _rows(self) -> Iterator[Row]:
         for section, rows in self.table.sections.items():
@@ -206,7 +206,7 @@ class _Examination:
         shown = [
             (home, each)
             for home in self._homes(row)[0]
-            for each in (*home.definitions.get(name, ()), *home.definitions.get(f"{name}_noprof", ()))
+            for each in (*home.defined(name), *home.defined(f"{name}_noprof"))
             if any(wanted.search(parameter) for parameter in each.parameters)
         ]
         right = [

@@ -21,8 +21,8 @@ class GfpMasks:
     def __init__(self, sources: Sources, paths: tuple[str, ...]) -> None:
         self._macros: dict[str, str] = {}
         for header in filter(None, map(sources.get, paths)):
-            for name, found in header.definitions.items():
-                macros = [each for each in found if each.macro and not each.parameters]
+            for name in header.macros:
+                macros = [each for each in header.defined(name) if each.macro and not each.parameters]
                 if macros:
                     self._macros.setdefault(name, macros[0].body.replace("\\\n", " "))
 

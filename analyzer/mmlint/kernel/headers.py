@@ -6,6 +6,7 @@ This reads C by its layout (definitions start in column 0), enough to hold a tab
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,9 @@ _CALL = re.compile(r"\b([A-Za-z_]\w*)[ \t]*\(")
 _MEMBER = re.compile(r"\(\*(\w+)\)[ \t]*\(")
 _CONSTANT = re.compile(r"^[ \t]+([A-Z][A-Z0-9_]+)[ \t]*(?:=|,|$)", re.M)
 _PASTED = re.compile(r"\b(\w*)##\w+(?:##(\w*))?")
+_OF_LINE = re.compile(r"[^\n]+")
+_BEHIND_PARAMETERS = re.compile(r"[^;{}()#]*(?:\([^)]*\)[^;{}()#]*)*")
+_BRACKETS = {pair: re.compile(f"[{re.escape(pair)}]") for pair in ("()", "{}")}
 _GUARD = re.compile(r"^(?:DEFINE_GUARD|DEFINE_LOCK_GUARD_[01]|DEFINE_CLASS|DEFINE_FREE)\((\w+)", re.M)
 _GUARD_COND = re.compile(r"^DEFINE_(?:LOCK_)?GUARD(?:_1)?_COND\((\w+),[ \t]*(\w+)", re.M)
 
@@ -41,13 +45,13 @@ class Definition:
 
 
 def _blank(match: re.Match[str]) -> str:
-    return "".join(c if c == "\n" else " " for c in match[0])
+    return _OF_LINE.sub(lambda part: " " * len(part[0]), match[0])
 
 
 def _closing(text: str, start: int, pair: str) -> int:
     """The index after the bracket that closes the one at `start`; the end of the text if none does."""
     depth = 0
-    for match in re.compile(f"[{re.escape(pair)}]").finditer(text, start):
+    for match in _BRACKETS[pair].finditer(text, start):
         depth += 1 if match[0] == pair[0] else -1
         if depth == 0:
             return match.end()
@@ -72,36 +76,51 @@ class Header:
 
     path: str
     text: str = field(repr=False)
+    _known: dict[str, tuple[Definition, ...]] = field(default_factory=dict, repr=False)
+
+    def defined(self, name: str) -> tuple[Definition, ...]:
+        """The functions and macros of a name, every one of them (both arms of an #ifdef)."""
+        if name not in self._known:
+            macros = [self._macro(found) for found in self._macros.get(name, ())]
+            self._known[name] = (*macros, *(self._function(name, opening) for opening in self._functions.get(name, ())))
+        return self._known[name]
+
+    @property
+    def macros(self) -> Iterable[str]:
+        """The names of the macros."""
+        return self._macros.keys()
 
     @cached_property
-    def definitions(self) -> dict[str, tuple[Definition, ...]]:
-        """Functions and macros by name, every one of them (both arms of an #ifdef)."""
-        found: dict[str, list[Definition]] = {}
-        for each in (*self._macros(), *self._functions()):
-            found.setdefault(each.name, []).append(each)
-        return {name: tuple(each) for name, each in found.items()}
+    def _macros(self) -> dict[str, list[re.Match[str]]]:
+        """The `#define`s by name."""
+        found: dict[str, list[re.Match[str]]] = {}
+        for macro in _DEFINE.finditer(self.text):
+            found.setdefault(macro[1], []).append(macro)
+        return found
 
-    def _macros(self) -> list[Definition]:
-        return [
-            Definition(m[1], split_arguments(m[3] or ""), m[4], self.text.count("\n", 0, m.start()) + 1, True)
-            for m in _DEFINE.finditer(self.text)
-        ]
+    def _macro(self, found: re.Match[str]) -> Definition:
+        return Definition(found[1], split_arguments(found[3] or ""), found[4], self._line(found.start()), True)
 
-    def _functions(self) -> list[Definition]:
-        found = []
+    @cached_property
+    def _functions(self) -> dict[str, list[int]]:
+        """Where the parameters of each function begin, by its name."""
+        found: dict[str, list[int]] = {}
         for line in _COLUMN0.finditer(self.text):
             for call in _CALL.finditer(line[0]):
                 if line[0].count("(", 0, call.start()) == line[0].count(")", 0, call.start()):
-                    found.append(self._function(call[1], line.start() + call.end() - 1))
+                    found.setdefault(call[1], []).append(line.start() + call.end() - 1)
         return found
 
     def _function(self, name: str, opening: int) -> Definition:
         end = _closing(self.text, opening, "()")
-        rest = re.compile(r"[^;{}()#]*(?:\([^)]*\)[^;{}()#]*)*").match(self.text, end)
+        rest = _BEHIND_PARAMETERS.match(self.text, end)
         at = rest.end() if rest else end
         body = self.text[at : _closing(self.text, at, "{}")] if self.text[at : at + 1] == "{" else ""
         parameters = split_arguments(self.text[opening + 1 : end - 1])
-        return Definition(name, parameters, body, self.text.count("\n", 0, opening) + 1)
+        return Definition(name, parameters, body, self._line(opening))
+
+    def _line(self, at: int) -> int:
+        return self.text.count("\n", 0, at) + 1
 
     @cached_property
     def others(self) -> frozenset[str]:
@@ -112,7 +131,9 @@ class Header:
 
     @cached_property
     def _pasted(self) -> tuple[tuple[str, str], ...]:
-        return tuple(sorted({(m[1], m[2] or "") for m in _PASTED.finditer(self.text) if len(m[1]) > 3}))
+        pasting = (line for line in self.text.split("\n") if "##" in line) if "##" in self.text else ()
+        found = (match for line in pasting for match in _PASTED.finditer(line))
+        return tuple(sorted({(match[1], match[2] or "") for match in found if len(match[1]) > 3}))
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -121,7 +142,7 @@ class Header:
 
     def has(self, name: str) -> bool:
         """Whether the file defines or declares the name, also by token pasting (`folio_test_##name`)."""
-        if name in self.definitions or name in self.others:
+        if name in self._macros or name in self._functions or name in self.others:
             return True
         return any(
             name.startswith(before)
