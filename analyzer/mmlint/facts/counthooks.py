@@ -83,13 +83,16 @@ def unkeyed_looks(function: Function) -> tuple[Look, ...]:
     """The questions that every user of an inline primitive pays for: no static key stands before them."""
     if b"inline" not in function.text.split(b"(", 1)[0]:
         return ()
+    looks = kind_looks(function)
+    if not looks:
+        return ()
     order = reach(function)
     keys = [
         node
         for node in order.order
         if node.kind == "branch" and node.expr is not None and any(c.value.startswith(_KEYS) for c in node.expr.calls())
     ]
-    return tuple(look for look in kind_looks(function) if all(order.chosen(k, look.node) is None for k in keys))
+    return tuple(look for look in looks if all(order.chosen(k, look.node) is None for k in keys))
 
 
 @fact

@@ -56,8 +56,10 @@ def fall_throughs(function: Function) -> tuple[FallThrough, ...]:
         for node, call in function.calls.get(name, ())
         if (test := _failed(function, node)) is not None
     }
+    if not puts or function.source.damaged:
+        return ()
     client = _Puts(function, puts)
-    if not puts or function.source.damaged or solve(function.cfg, client).overflow or function.cfg.truncated:
+    if solve(function.cfg, client).overflow or function.cfg.truncated:
         return ()
     return tuple(sorted(client.found.values(), key=lambda f: f.put.line))
 

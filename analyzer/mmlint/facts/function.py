@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmlint.facts.build import build
 from mmlint.facts.ir import Expr
@@ -155,6 +155,7 @@ class _Cut:
 
 
 _CUT = _Cut()
+_MISSING: Any = object()
 
 
 def cut_short() -> None:
@@ -167,15 +168,19 @@ def cut_short() -> None:
 
 def keep(function: Function, key: object, compute: Callable[[], T]) -> T:
     """What is kept with the function under `key`, computed where it is not there."""
-    try:
-        return cast("T", function.cache[key])
-    except KeyError:
-        pass
-    if key in function.provisional:
-        _CUT.met = True
-        return cast("T", function.provisional[key])
+    found: T = function.cache.get(key, _MISSING)
+    return _keep(function, key, lambda _: compute()) if found is _MISSING else found
+
+
+def _keep(function: Function, key: object, compute: Callable[[Function], T]) -> T:
+    """What `compute` gives, kept under `key`: for good, or until facts are forgotten if it was cut short."""
+    if function.provisional:
+        provisional: T = function.provisional.get(key, _MISSING)
+        if provisional is not _MISSING:
+            _CUT.met = True
+            return provisional
     around, _CUT.met = _CUT.met, False
-    found = compute()
+    found = compute(function)
     if _CUT.met:
         function.program.note_provisional(function)
         function.provisional[key] = found
@@ -190,10 +195,8 @@ def fact(compute: Callable[[Function], T]) -> Callable[[Function], T]:
 
     @wraps(compute)
     def get(function: Function) -> T:
-        try:
-            return cast("T", function.cache[compute])
-        except KeyError:
-            return keep(function, compute, lambda: compute(function))
+        found: T = function.cache.get(compute, _MISSING)
+        return _keep(function, compute, compute) if found is _MISSING else found
 
     return get
 

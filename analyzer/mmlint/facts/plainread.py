@@ -12,6 +12,8 @@ from mmlint.frozen import dataclass
 
 _ENTRY = re.compile(r"(?:const )?p(?:te|md|ud|4d|gd)_t ?\*$")
 _VALUE = re.compile(r"(?:const )?p(?:te|md|ud|4d|gd)_t$")
+_READS_ENTRY = re.compile(rb"=[\s(]*(?:\([\w\s*]*\)[\s(]*)*\*")
+"""Something that is read through a pointer and given to something else, behind casts and parentheses."""
 _MAX_DEPTH = 4
 _UNDER = ("ptl", "spin", "walk", "mmap_lock")
 
@@ -28,6 +30,8 @@ class PlainRead:
 @fact
 def plain_reads(function: Function) -> tuple[PlainRead, ...]:
     """The entries that a lockless walk reads without READ_ONCE or a helper for it, and then goes down by."""
+    if not _READS_ENTRY.search(function.text):
+        return ()
     pointers = {p.name for p in function.source.params if _ENTRY.match(p.type_text)}
     pointers |= {n.name for n in function.cfg.nodes if n.kind == "decl" and _ENTRY.match(n.type.strip())}
     if not pointers:

@@ -194,6 +194,17 @@ def sleepers(function: Function, level: int = LEVELS) -> tuple[Sleeper, ...]:
     return keep(function, ("sleepers", level), lambda: _sleepers(function, level))
 
 
+def may_sleep(function: Function) -> bool:
+    """Whether the text calls something by which it may sleep: a cheap look before `sleeps_at` is asked of each call."""
+    table = function.tables
+    called = _called(function)
+    if not called.isdisjoint(table.sleeps):
+        return True
+    resolve, path = function.program.resolve, function.path
+    others = (resolve(name, path) for name in sorted(called - table.nosleep - table.takes.keys() - table.drops.keys()))
+    return any(callee is not None and callee is not function and _can_sleep(callee, LEVELS) for callee in others)
+
+
 def _can_sleep(function: Function, level: int) -> bool:
     """Whether the text names a sleeper, or a function that does: a cheap look before the flow is followed."""
 
@@ -225,7 +236,7 @@ _CALLED = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
 
 
 def _sleepers(function: Function, level: int) -> tuple[Sleeper, ...]:
-    if level <= 0 or function.cfg.truncated or not _can_sleep(function, level):
+    if level <= 0 or not _can_sleep(function, level) or function.cfg.truncated:
         return ()
     lock_facts = locks(function)
     if lock_facts.flow.overflow:

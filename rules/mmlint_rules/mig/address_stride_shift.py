@@ -25,6 +25,7 @@ Rule R-MG7; the HMM migration thread (HM5).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
@@ -34,11 +35,14 @@ from mmlint.rule import Rule
 from mmlint.sim.scenarios import HM5
 
 _SHIFTS = frozenset({"PAGE_SHIFT", "PMD_SHIFT", "PUD_SHIFT", "HPAGE_SHIFT", "HPAGE_PMD_SHIFT", "HPAGE_PUD_SHIFT"})
+_STEP = re.compile(rb"[+-]=[^;]*_SHIFT\b")
 _COUNTS = ("shift", "order", "bit", "log", "width")
 
 
 def check(function: Function) -> Iterator[Hit]:
     """Report each step by a shift count."""
+    if not _STEP.search(function.text):
+        return
     for node in function.cfg.order:
         for expr in node.expr.walk() if node.expr is not None else ():
             if _steps_by_shift(expr):
