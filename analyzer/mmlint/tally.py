@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 NOT_COUNTED = -1
 _CALLS = {
-    "entry_pages": "calls that turn an entry into its page",
-    "gives_resource": "calls that give something back",
+    "device_pages": "calls that turn an entry into its page",
     "gup": "GUP calls",
+    "page_puts": "calls that give a page reference back",
+    "pointer_senses": "calls whose result is a pointer or tells of failure",
     "ref_helpers": "calls of primitives of the page count",
-    "senses": "calls whose result tells of failure",
     "set_entries": "calls that write page-table entries",
     "takes": "calls that take a lock",
 }
@@ -32,7 +32,7 @@ _NO_CALL = re.compile(r"[A-Z0-9_]+$|\w+_t$")
 """Constants and types."""
 
 
-def words_of(rule: Rule, tables: Tables) -> frozenset[str]:
+def words_of(rule: Rule, tables: object) -> frozenset[str]:
     """The words of which one must stand in a function for the rule to look at it; empty: it looks at all."""
     return frozenset(rule.tokens).union(*(getattr(tables, table) for table in rule.tables))
 

@@ -62,9 +62,17 @@ Run = Callable[..., Audit]
 def run(tree: Path, tmp_path: Path) -> Run:
     """An audit of the tree in one worker process, with kept results; one rule unless others are selected."""
 
-    def invoke(progress: Progress | None = None, *, keep: bool = True, root: Path = tree, **settings: object) -> Audit:
+    def invoke(
+        progress: Progress | None = None,
+        *,
+        keep: bool = True,
+        every: bool = False,
+        root: Path = tree,
+        **settings: object,
+    ) -> Audit:
         chosen = {"select": ("PTL101",), **settings}
         made = Settings(jobs=1, isolated=True, **chosen)  # type: ignore[arg-type]
-        return audit(str(root), made, tables(), folder=tmp_path / "cache" if keep else None, progress=progress)
+        folder = tmp_path / "cache" if keep else None
+        return audit(str(root), made, tables(), folder=folder, progress=progress, every=every)
 
     return invoke

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 from mmlint.audit.files import sources
-from mmlint.audit.interest import interest
+from mmlint.audit.interest import foreign, interest
 from mmlint.kernel.tables import tables
 from mmlint.rule import _PLAIN, Rule, find, load
+from mmlint.source.identifiers import identifiers
+from mmlint.testing import fixture_folder
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 WANTED = interest(load(), tables())
+
+FOREIGN_TOO = {"PTL101", "PTL104", "PTL114", "REF111"}
+"""The rules that also speak of locks and things which are not mm's."""
 
 
 @pytest.mark.parametrize(
@@ -24,6 +30,8 @@ WANTED = interest(load(), tables())
         "_refcount",
         "_mapcount",
         "kmap",
+        "pte_offset_map",
+        "mmap_write_lock",
     ],
 )
 def test_names_of_interest(name: str) -> None:
@@ -47,6 +55,32 @@ def test_tokens_count_for_the_rules_that_run() -> None:
     assert rule is not None
     assert {token.encode() for token in rule.tokens} <= interest([rule], tables()).words
     assert b"flush_tlb_batched_pending" not in interest([], tables()).words
+
+
+BROKEN = [
+    (rule, file)
+    for rule in load()
+    if rule.check is not None
+    for file in sorted(fixture_folder(FIXTURES, rule).rglob("bad*.c"))
+]
+
+
+@pytest.mark.parametrize(("rule", "file"), BROKEN, ids=[f"{rule.code}-{file.stem}" for rule, file in BROKEN])
+def test_what_breaks_a_rule_is_read_for_that_rule_alone(rule: Rule, file: Path) -> None:
+    text = file.read_bytes()
+    if not interest([rule], tables()).matters("drivers/a.c", text):
+        assert rule.code in FOREIGN_TOO
+        assert foreign(tables()).intersection(word.decode() for word in identifiers(text))
+        assert interest([rule], tables(), every=True).matters("drivers/a.c", text)
+
+
+def test_names_of_tables_are_of_interest_or_foreign() -> None:
+    known = tables()
+    for rule in load():
+        listed = {name for table in rule.tables for name in getattr(known, table)} if rule.check else set()
+        words = interest([rule], known).words
+        assert {name for name in listed if name.encode() not in words} <= foreign(known), rule.code
+    assert {"pte_offset_map", "mmap_read_lock", "folio_lock", "find_get_page"}.isdisjoint(foreign(known))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from mmlint.output import WRITERS, Context
 from mmlint.settings import Level
 
 from tests.audit.conftest import BAD, GOOD, Progress, Run
+from tests.audit.test_interest import FOREIGN_TOO
+from tests.test_kernel_trees import TREES, needed
+
+FOREIGN = "void f(struct box *b)\n{\n\tspin_lock(&b->lock);\n\tmsleep(10);\n\tspin_unlock(&b->lock);\n}\n"
 
 
 def shown(done: Audit) -> dict[str, str]:
@@ -38,6 +43,34 @@ def test_a_file_that_names_nothing_of_interest_is_not_analysed(run: Run, tree: P
     assert done.analysed == done.passed == len(done.report.whole) < done.files
     (tree / "mm/dull.c").write_text((tree / "lib/dull.c").read_text())
     assert "mm/dull.c" in run().report.whole
+
+
+def test_every_file_is_read_on_demand(run: Run, tree: Path) -> None:
+    (tree / "lib/sleeps.c").write_text(FOREIGN)
+    assert "lib/sleeps.c" not in run().report.whole
+    done = run(every=True)
+    assert {"lib/dull.c", "lib/sleeps.c"} <= set(done.report.whole)
+    assert "lib/sleeps.c" in places(done.report)
+    assert set(places(run().report)) == set(places(done.report)) - {"lib/sleeps.c"}
+    assert run(every=True).analysed == 0
+
+
+@pytest.mark.kernel
+@TREES
+@pytest.mark.parametrize("folder", ["arch/arm/mm", "drivers/vfio"])
+def test_what_is_passed_over_in_a_kernel_is_of_foreign_locks_and_things(
+    tree: Path | None, folder: str, run: Run, tmp_path: Path
+) -> None:
+    part = tmp_path / "part"
+    shutil.copytree(needed(tree) / folder, part / folder, ignore=lambda _, names: [n for n in names if n[-2:] == ".S"])
+    shutil.copy(needed(tree) / "Makefile", part)
+    few, everything = (
+        run(keep=False, every=every, root=part, select=("ALL",), preview=True) for every in (False, True)
+    )
+    assert 0 < few.passed < everything.passed
+    said = set(map(str, few.report.findings))
+    assert said <= set(map(str, everything.report.findings))
+    assert {f.code for f in everything.report.findings if str(f) not in said} <= FOREIGN_TOO
 
 
 def test_the_second_run_analyses_nothing_and_says_the_same(run: Run) -> None:

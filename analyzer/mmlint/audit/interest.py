@@ -9,10 +9,19 @@ from typing import Protocol
 
 from mmlint.rule import Rule
 from mmlint.source.identifiers import identifiers
+from mmlint.tally import words_of
 
-_LOCK_KINDS = frozenset({"ptl", "walk"})
-_RESOURCES = frozenset({"anon_vma", "folio", "gather", "kernel", "notifier", "page", "pagemap", "pin", "swap"})
-"""Words in the names of the resources that mm is about; files, device-tree nodes, tasks and the like are everywhere."""
+_FOREIGN_LOCKS = frozenset(
+    "spin raw_spin bit_spin rwlock seqcount local_lock mutex rwsem semaphore inode_lock invalidate_lock i_pages"
+    " rcu srcu preempt migrate irq bh pagefault_off".split()
+)
+"""Kinds of locks and sections that all of the kernel has, and mm too."""
+_FOREIGN_RESOURCES = frozenset(
+    {"task reference", "pid reference", "css reference", "percpu reference", "file reference", "dma-buf reference"}
+    | {"dma-buf attachment", "dma-buf mapping", "device-tree node", "net device reference", "net device lock"}
+    | {"device reference", "extent buffer reference"}
+)
+"""What is taken and given back by others than mm; the names of the kernel tables."""
 _FIELDS = frozenset({"_refcount", "_mapcount"})
 
 
@@ -24,20 +33,20 @@ class Take(Protocol):
         """The kind of lock: ptl, walk, spin."""
 
 
-class Taking(Protocol):
-    """A call that takes a resource."""
+class Moving(Protocol):
+    """A call that takes something or gives it back."""
 
     @property
-    def name(self) -> str:
-        """The function."""
+    def resource(self) -> str:
+        """What it is: folio reference, device-tree node."""
 
 
-class Resource(Protocol):
-    """What is taken and given back."""
+class Step(Protocol):
+    """A call around the removal of a memory map."""
 
     @property
-    def takes(self) -> Sequence[Taking]:
-        """The calls that take it."""
+    def what(self) -> str:
+        """The step: kill, wait, remove."""
 
 
 class Names(Protocol):
@@ -48,8 +57,12 @@ class Names(Protocol):
         """Lock takers by name."""
 
     @property
-    def resources(self) -> Mapping[str, Resource]:
-        """Resources by name."""
+    def takes_resource(self) -> Mapping[str, Sequence[Moving]]:
+        """Calls that take something, by name."""
+
+    @property
+    def gives_resource(self) -> Mapping[str, Sequence[Moving]]:
+        """Calls that give something back, by name."""
 
     @property
     def gup(self) -> Mapping[str, object]:
@@ -58,6 +71,10 @@ class Names(Protocol):
     @property
     def wrprotects(self) -> Mapping[str, object]:
         """Write-protecting calls by name."""
+
+    @property
+    def teardowns(self) -> Mapping[str, Step]:
+        """Calls around the removal of a memory map, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +85,16 @@ class Interest:
     shaped: tuple[tuple[frozenset[bytes], re.Pattern[bytes]], ...]
     known: frozenset[bytes]
     """The words and the tokens."""
+    every: bool = False
+    """Whether every file that may hold a function is analysed."""
 
     def matters(self, path: str, text: bytes) -> bool:
         """Whether the file is analysed."""
         if path.startswith("mm/"):
             return True
-        held = self.known.intersection(identifiers(text)) if b"{" in text else frozenset[bytes]()
+        if self.every or b"{" not in text:
+            return b"{" in text
+        held = self.known.intersection(identifiers(text))
         if not held.isdisjoint(self.words):
             return True
         return any(not held.isdisjoint(tokens) and shape.search(text) for tokens, shape in self.shaped)
@@ -84,26 +105,36 @@ class Interest:
         return [
             *sorted(self.words),
             *(part for tokens, shape in self.shaped for part in (*sorted(tokens), shape.pattern)),
+            b"every" * self.every,
         ]
 
 
-def interest(rules: Iterable[Rule], names: Names) -> Interest:
-    """What the rules that run are about.
+def interest(rules: Iterable[Rule], names: Names, *, every: bool = False) -> Interest:
+    """What the rules that run are about; with `every`, all files are.
 
-    The words are the rules' own tokens, the takers of page-table locks, what takes pages, folios, pins and kernel
-    mappings, GUP entry points, write-protecting calls, and the two counters of struct page. What a file does under
-    other spin locks, or with references of other kinds, is left to `mmlint check`.
+    The words are those that wake the rules (their tokens, the names in their tables), and for rules that nothing wakes
+    what takes page-table locks and other locks of mm, pages, folios, pins and kernel mappings, GUP entry points,
+    write-protecting calls, the removal of memory maps, and the two counters of struct page. What a file does under
+    other locks only, or with references of other kinds, is left to `every` and to `mmlint check`.
     """
     checks = [rule for rule in rules if rule.check is not None]
-    found = {word for rule in checks if not rule.shape for word in rule.tokens}
-    found |= {name for name, rows in names.takes.items() if any(row.kind in _LOCK_KINDS for row in rows)}
-    for kind, resource in names.resources.items():
-        if not _RESOURCES.isdisjoint(re.findall(r"\w+", kind)):
-            found |= {row.name for row in resource.takes}
-    found |= {*names.gup, *names.wrprotects, *_FIELDS}
-    words = _bytes(found)
-    shaped = tuple((_bytes(rule.tokens), re.compile(rule.shape.encode())) for rule in checks if rule.shape)
-    return Interest(words, shaped, words.union(*(tokens for tokens, _ in shaped)))
+    general = {*names.takes, *names.takes_resource, *names.gup, *names.wrprotects}
+    general |= {name for name, row in names.teardowns.items() if row.what == "remove"}
+    tabled = general.union(*(words_of(rule, names) for rule in checks if not rule.shape)) - foreign(names)
+    words = _bytes(tabled.union(_FIELDS, *(rule.tokens for rule in checks if not rule.shape)))
+    shaped = tuple((_bytes(words_of(rule, names)), re.compile(rule.shape.encode())) for rule in checks if rule.shape)
+    return Interest(words, shaped, words.union(*(tokens for tokens, _ in shaped)), every)
+
+
+def foreign(names: Names) -> set[str]:
+    """Calls that take locks, or take and give back things, none of which are mm's own."""
+    kinds: dict[str, set[str]] = {}
+    for name, takes in names.takes.items():
+        kinds.setdefault(name, set()).update(row.kind for row in takes)
+    for table in (names.takes_resource, names.gives_resource):
+        for name, rows in table.items():
+            kinds.setdefault(name, set()).update(row.resource for row in rows)
+    return {name for name, found in kinds.items() if found <= _FOREIGN_LOCKS | _FOREIGN_RESOURCES}
 
 
 def _bytes(words: Iterable[str]) -> frozenset[bytes]:

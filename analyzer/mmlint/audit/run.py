@@ -17,7 +17,7 @@ from pathlib import Path
 from mmlint import __version__
 from mmlint.api import Progress, looks_of, selected, warn_of_misfit
 from mmlint.audit.files import sources
-from mmlint.audit.interest import Names, interest
+from mmlint.audit.interest import Interest, Names, interest
 from mmlint.audit.policies import policies
 from mmlint.audit.scan import digest, headers, scan
 from mmlint.audit.store import Seen, Store
@@ -50,10 +50,12 @@ def audit(
     folder: Path | None = None,
     progress: Progress | None = None,
     executor: Where | None = None,
+    every: bool = False,
 ) -> Audit:
     """Audit the tree at `root`. `names` are the kernel tables; `folder` keeps results between runs, None keeps none.
 
-    Files are analysed by processes of this machine, or by what `executor` gives.
+    Files are analysed by processes of this machine, or by what `executor` gives; with `every`, also those that name
+    nothing of mm.
     """
     started = time.monotonic()
     try:
@@ -61,7 +63,7 @@ def audit(
     except TreeError as error:
         return Audit(Report(errors=[InputError("", f"{error}; name a kernel tree")]))
     with closing(Store(str(tree.root), folder)) as store:
-        done = _Run(tree, settings, store, progress, executor).run(names)
+        done = _Run(tree, settings, store, progress, executor).run(interest(selected(settings), names, every=every))
     done.report.stats.seconds = time.monotonic() - started
     apply_policy(done.report, settings)
     done.report.policies = policies(done.report, settings, looks_of(tree, settings))
@@ -80,13 +82,13 @@ class _Run:
         self.errors: list[InputError] = []
         self.interrupted = False
 
-    def run(self, names: Names) -> Audit:
+    def run(self, wanted: Interest) -> Audit:
         rules = selected(self.settings)
         files = sources(self.root)
         if not files:
             return Audit(Report(errors=[InputError(self.root, "no C files in this tree; name a kernel tree")]))
         try:
-            seen = scan(self.tree, files, interest(rules, names), self.store, self.jobs)
+            seen = scan(self.tree, files, wanted, self.store, self.jobs)
         except BrokenProcessPool:
             message = "worker processes died three times while reading (out of memory?); try again with --jobs 1"
             return Audit(Report(errors=[InputError(self.root, message)]))
@@ -95,7 +97,9 @@ class _Run:
         self._analyse(waiting, keys, seen)
         report = self._report(files, seen)
         warn_of_misfit(self.tree, report)
-        report.notes.append(f"{len(keys)} of {len(files)} files name something that these rules are about")
+        if not wanted.every:
+            about = f"{len(keys)} of {len(files)} files name something of mm that these rules are about"
+            report.notes.append(f"{about}; --every-file reads the others, too")
         return Audit(report, len(files), len(keys), sum(name in self.parts for name in waiting))
 
     def _known(self, keys: dict[str, str]) -> list[str]:

@@ -47,6 +47,9 @@ class Audit(Options):
     executor: str = flag("Where files are analysed.", metavar="processes|dask", default="processes")
     scheduler: str | None = flag("The scheduler of a dask cluster, such as tcp://10.0.0.1:8786.", metavar="ADDR")
     policies: bool = flag("Say of each rule how many places it looked at, and what came of them.")
+    every_file: bool = flag(
+        "Read also the files that use locks and references of other kinds alone (ten times the cost)."
+    )
     no_cache: bool = flag("Use and keep no results of earlier runs.")
 
     def outputs(self) -> list[tuple[Writer, str]]:
@@ -89,11 +92,14 @@ def audit(options: Audit) -> None:
 
         names = own_tables(settings.tables) or tables()
         folder = None if options.no_cache else Path(kept.folder())
-        done = whole(tree, settings, names, folder=folder, progress=bar, executor=where)
+        audited = partial(
+            whole, settings=settings, names=names, folder=folder, progress=bar, executor=where, every=options.every_file
+        )
+        done = audited(tree)
         if not machine and not options.quiet and not done.report.errors:
             complain(f"{done.analysed} files analysed, {done.passed - done.analysed} as known from earlier runs")
         if options.against:
-            past = whole(options.against, settings, names, folder=folder, progress=bar, executor=where)
+            past = audited(options.against)
             against(done.report, past.report, Path(options.against).name)
         if not (options.policies or options.html):
             done.report.policies.clear()

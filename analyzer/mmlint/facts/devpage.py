@@ -15,7 +15,7 @@ _HEADS = frozenset({"compound_head", "page_folio", "virt_to_head_page"})
 @fact
 def lru_of_device(function: Function) -> tuple[tuple[Expr, Expr], ...]:
     """(LRU operation, source): operations on a page that may be device memory, reached without a test of its kind."""
-    if function.words.isdisjoint(name for name, row in function.tables.entry_pages.items() if row.device):
+    if function.words.isdisjoint(function.tables.device_pages):
         return ()
     takes, puts = _lru_operations(function)
     found = []

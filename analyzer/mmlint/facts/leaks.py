@@ -241,16 +241,13 @@ def _from_helpers(function: Function) -> set[str]:
 @fact
 def bad_puts(function: Function) -> tuple[tuple[Expr, str, str], ...]:
     """Puts of a page that some path reaches with an error pointer or NULL: the call, the variable, what it holds."""
-    table = function.tables.gives_resource
-    if function.words.isdisjoint(table):
+    if function.words.isdisjoint(function.tables.page_puts):
         return ()
     owned = ownership(function)
     helped = _from_helpers(function)
     found: dict[int, tuple[Expr, str, str]] = {}
-    for name, calls in function.calls.items():
-        rows = table.get(name, ())
-        row = next((r for r in rows if r.resource == "folio reference" and r.holder == "arg:0"), None)
-        for node, call in calls if row is not None else ():
+    for calls in function.calls_of(function.tables.page_puts).values():
+        for node, call in calls:
             key = canon(call.args[0]) if call.args else ""
             if key in helped:
                 continue

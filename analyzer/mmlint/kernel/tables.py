@@ -101,6 +101,21 @@ class Tables:
         """The calls after which the caller owns a page reference or pin."""
         return _page_takers(self)
 
+    @property
+    def page_puts(self) -> frozenset[str]:
+        """The calls that give back the page reference of their first argument."""
+        return _page_puts(self)
+
+    @property
+    def pointer_senses(self) -> Mapping[str, str]:
+        """The calls whose result tells of failure as a pointer does: what is tested for, `NULL` or `IS_ERR`."""
+        return _pointer_senses(self)
+
+    @property
+    def device_pages(self) -> frozenset[str]:
+        """The calls that turn an entry into its page, which may be device memory."""
+        return _device_pages(self)
+
     def with_class(self, class_: str) -> frozenset[str]:
         """The names of the guards of one class ("pinned", "pte_same")."""
         return _with_class(self, class_)
@@ -213,6 +228,25 @@ PAGES = PINNED | {"folio reference"}
 @cache
 def _page_takers(known: Tables) -> frozenset[str]:
     return frozenset(n for n, rows in known.takes_resource.items() if any(row.resource in PAGES for row in rows))
+
+
+@cache
+def _device_pages(known: Tables) -> frozenset[str]:
+    return frozenset(name for name, row in known.entry_pages.items() if row.device)
+
+
+@cache
+def _page_puts(known: Tables) -> frozenset[str]:
+    rows = (row for each in known.gives_resource.values() for row in each)
+    return frozenset(row.name for row in rows if row.resource == "folio reference" and row.holder == "arg:0")
+
+
+_FAILURES = {"err-fails": "IS_ERR", "null-fails": "NULL"}
+
+
+@cache
+def _pointer_senses(known: Tables) -> Mapping[str, str]:
+    return {name: _FAILURES[row.ok] for name, row in known.senses.items() if row.ok in _FAILURES}
 
 
 @cache

@@ -57,7 +57,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     needs=(lru_of_device,),
-    tables=("entry_pages",),
+    tables=("device_pages",),
     check=check,
     scenario=ZD13,
 )

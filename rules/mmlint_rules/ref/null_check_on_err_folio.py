@@ -39,22 +39,18 @@ from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ERRP1
 
-_RIGHT = {"err-fails": "IS_ERR", "null-fails": "NULL"}
-
 
 @fact
 def wrong_tests(function: Function) -> tuple[tuple[Expr, Expr, str], ...]:
     """The first tests of look-up results that look for the wrong kind of failure: test, call, kind looked for."""
     found = []
-    if function.words.isdisjoint(function.tables.senses):
-        return ()
+    senses = function.tables.pointer_senses
     targets = call_targets(function)
-    for name, calls in function.calls.items():
-        right = _RIGHT.get(function.tables.senses[name].ok) if name in function.tables.senses else None
-        for node, call in calls if right is not None else ():
+    for name, calls in function.calls_of(senses).items():
+        for node, call in calls:
             target = targets.get(id(call))
             for test, looked in first_tests(node, target) if target is not None else ():
-                if looked != right:
+                if looked != senses[name]:
                     found.append((test, call, looked))
     return tuple(sorted(found, key=lambda f: (f[0].line, f[0].column)))
 
@@ -76,7 +72,7 @@ RULE = Rule(
     confidence=Confidence.HIGH,
     since="0.1",
     needs=(wrong_tests,),
-    tables=("senses",),
+    tables=("pointer_senses",),
     check=check,
     scenario=ERRP1,
 )
