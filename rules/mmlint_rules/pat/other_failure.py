@@ -1,0 +1,67 @@
+"""PAT128 other-kind-of-failure: a patch has a function fail in a way that its callers do not ask for.
+
+## What it does
+Looks at functions that return a pointer, and that said of every failure NULL, or of every failure an error pointer.
+Where a patch adds an exit of the other kind, and a caller asks for the old kind alone and goes on to use what it got, the
+exit is reported.
+
+## Why it matters
+`IS_ERR(NULL)` is false, and an error pointer is not NULL: the caller takes the failure for an object. The compiler has
+nothing to say, and the new exit is often one that nobody's machine takes.
+
+## Bad
+```diff
++	if (!supported(ops))
++		return NULL;
+        if (!ops->zero_range)
+                return ERR_PTR(-EINVAL);
+```
+
+## Good
+```diff
++	if (!supported(ops))
++		return ERR_PTR(-EOPNOTSUPP);
+```
+
+## Limits
+Callers are looked for in the function's file, its folder and mm/. NULL that means "nothing there" is left alone: its
+callers ask for it.
+
+## Sources
+A review of a patch to alloc_dax(), which would have returned NULL to callers that ask `IS_ERR`; include/linux/err.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.convention import new_kind
+from mmlint.finding import Confidence, Hit, Severity, Step
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import ERRP1
+
+_ASKS = {"NULL": "an error pointer", "ERR_PTR": "NULL"}
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report the exit of the new kind, with a caller that would not notice."""
+    after, found = change.after, new_kind(change)
+    if after is None or found is None:
+        return
+    caller, what = found.caller, "NULL" if found.kind == "NULL" else "an error pointer"
+    message = f"returns {what}, and `{caller.name}` asks the result of `{after.name}` for {_ASKS[found.kind]} alone"
+    step = Step(caller.path, found.test.line, f"`{caller.name}` asks here")
+    yield after.hit(found.exit, message, steps=(step,), anchor=f"{found.kind} {after.name}")
+
+
+RULE = Rule(
+    code="PAT128",
+    name="other-kind-of-failure",
+    summary="a function fails in a way that its callers do not ask for",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=ERRP1,
+)
