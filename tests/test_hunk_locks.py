@@ -57,6 +57,26 @@ static int demo_commit(struct demo *demo)
  }
 
 """
+LOWER = """\
+static int demo_set(struct demo *demo, int nid)
+ {
+ \tint rc = 0;
+
+-\tmutex_lock(&demo_lock);
+ \tif (demo_broken) {
+ \t\trc = -EIO;
+ \t\tgoto out;
+"""
+LOWER_TAIL = """\
++\tmutex_lock(&demo_lock);
+ \tdemo_default = nid;
+ \tif (nid < 0)
+ \t\trc = -EINVAL;
+ out:
+ \tmutex_unlock(&demo_lock);
+ \treturn rc;
+ }
+"""
 KEPT = """\
 static int demo_last(struct demo *demo)
  \treturn 0;
@@ -137,6 +157,12 @@ def said(hunk: str, path: str, tmp_path: Path, later: str = "") -> list[tuple[st
 )
 def test_locks_are_judged_where_the_lines_that_matter_are_shown(hunk: str, code: str, tmp_path: Path) -> None:
     assert said(hunk, "mm/demo.c", tmp_path) == ([(code, "demo_commit")] if code else [])
+
+
+def test_a_way_round_the_lock_is_seen_where_all_of_it_is_shown(tmp_path: Path) -> None:
+    assert said(LOWER, "mm/demo.c", tmp_path, LOWER_TAIL) == [("PTL104", "demo_set")]
+    hidden_start = LOWER.replace(" {\n", "", 1)
+    assert said(hidden_start, "mm/demo.c", tmp_path, LOWER_TAIL) == []
 
 
 @pytest.mark.parametrize(("hunk", "codes"), [(KEPT, ["REF111"]), (HANDED_ON, []), (BY_A_FLAG, [])])

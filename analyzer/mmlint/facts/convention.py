@@ -21,7 +21,7 @@ _ASKED = {"NULL": "IS_ERR", "ERR_PTR": "NULL"}
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """`exit` returns `kind` (NULL or ERR_PTR), which the function never did before; `test` in `caller` asks otherwise."""
+    """`exit` returns `kind` (NULL or ERR_PTR), as the function never did before; `test` in `caller` asks otherwise."""
 
     exit: Node
     kind: str

@@ -22,7 +22,7 @@ NOT_SHOWN = "mmlint_not_shown"
 """The call that stands for the lines which the hunks of a patch leave out: anything may be among them."""
 CUT = "unreachable"
 """The call that stands where a hunk breaks off."""
-_HOLES = (NOT_SHOWN, CUT, "mmlint_above", "mmlint_hidden")
+HOLES = (NOT_SHOWN, CUT, "mmlint_above", "mmlint_hidden")
 """What stands in a function of which the hunks show only parts."""
 
 
@@ -101,7 +101,7 @@ class Function:
     @property
     def whole(self) -> bool:
         """Whether all of its lines are known: always with a tree, on hunks alone where one hunk holds the function."""
-        return not self.program.partial or not self.has(*_HOLES)
+        return not self.program.partial or not self.has(*HOLES)
 
     @property
     def words(self) -> frozenset[str]:

@@ -13,7 +13,7 @@ from mmlint.facts.locks import LockFacts, lock_effects, locks
 from mmlint.facts.lockwords import lock_tokens
 from mmlint.frozen import dataclass
 
-_FIRM = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "lru_lock", "bit_spin"})
+FIRM = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "lru_lock", "bit_spin"})
 _NEAR = 8
 """Nodes that are looked at behind a release."""
 
@@ -57,7 +57,7 @@ def dropped_in_a_row(function: Function) -> tuple[Twice, ...]:
     found: dict[tuple[str, str], Twice] = {}
     for name, calls in function.calls_of(function.tables.drops.keys()).items():
         drop = function.tables.drops[name][0]
-        if drop.kind not in _FIRM or drop.when != "always" or drop.arg is None or name in function.tables.takes:
+        if drop.kind not in FIRM or drop.when != "always" or drop.arg is None or name in function.tables.takes:
             continue
         for node, call in calls:
             key = call.args[drop.arg].key if drop.arg < len(call.args) and not _takes(function, node) else ""
@@ -93,7 +93,7 @@ def _dropped_again(function: Function, facts: LockFacts, node: Node, call: Expr)
     if call.value in function.tables.takes or contract.annotated_dropper(function):
         return None
     for drop in function.tables.drops[call.value]:
-        if drop.kind not in _FIRM or drop.when != "always" or drop.arg is None:
+        if drop.kind not in FIRM or drop.when != "always" or drop.arg is None:
             continue
         key = call.args[drop.arg].key if drop.arg < len(call.args) else ""
         mapped = call.args[drop.map_arg].key if drop.map_arg is not None and drop.map_arg < len(call.args) else ""
@@ -106,7 +106,7 @@ def _dropped_again(function: Function, facts: LockFacts, node: Node, call: Expr)
         if (
             not taken_at
             or not _same_place(function, taken_at, key)
-            or _guarded(node)
+            or guarded(node)
             or not graph.always_through(function.cfg, taken_at, node)
         ):
             continue
@@ -144,7 +144,7 @@ def _callee_kinds(function: Function) -> frozenset[str]:
     return frozenset(kinds | ({"ptl", "spin", "raw_spin"} if kinds & {"ptl", "spin", "raw_spin"} else set()))
 
 
-def _guarded(node: Node) -> bool:
+def guarded(node: Node) -> bool:
     """Whether it is the body of an `if` that goes on as if nothing was (`if (flag) unlock()`)."""
     return any(
         before.kind == "branch" and any(graph.skips(before, t, {node.id}) for t, _ in before.succ if t is not node)
@@ -154,7 +154,7 @@ def _guarded(node: Node) -> bool:
 
 def _taken_again(function: Function, facts: LockFacts, node: Node, call: Expr) -> Twice | None:
     for take in function.tables.takes[call.value]:
-        if take.kind not in _FIRM or take.mode in ("read", "try", "relock"):
+        if take.kind not in FIRM or take.mode in ("read", "try", "relock"):
             continue
         place = take.out if take.out is not None else take.arg
         if place is None or place >= len(call.args):

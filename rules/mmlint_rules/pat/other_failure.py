@@ -2,8 +2,8 @@
 
 ## What it does
 Looks at functions that return a pointer, and that said of every failure NULL, or of every failure an error pointer.
-Where a patch adds an exit of the other kind, and a caller asks for the old kind alone and goes on to use what it got, the
-exit is reported.
+Where a patch adds an exit of the other kind, and a caller asks for the old kind alone and goes on to use what it got,
+the exit is reported.
 
 ## Why it matters
 `IS_ERR(NULL)` is false, and an error pointer is not NULL: the caller takes the failure for an object. The compiler has

@@ -2,9 +2,9 @@
 
 ## What it does
 Follows every lock, mapped page table and RCU section that a function takes to all its exits. It reports an exit that
-still holds what the other exits release, an unlock of what is no longer held, and a page-table lock taken again while
-held. What a contract explains is left alone: annotations, a name with "lock" in it, a result that says so, a lock that
-is returned or stored, a caller that releases it.
+still holds what the other exits release, an unlock of what is no longer held or, on that way, never was, and a
+page-table lock taken again while held. What a contract explains is left alone: annotations, a name with "lock" in it, a
+result that says so, a lock that is returned or stored, a caller that releases it.
 
 ## Why it matters
 The next fault in the range waits for a page-table lock whose owner is long gone. A missing `pte_unmap()` leaves an RCU
@@ -29,9 +29,10 @@ if (!pte_present(ptep_get(pte))) {
 ## Limits
 Folio locks count only on error returns. Of spinlocks and mutexes that are not mm's own only exits that other exits
 contradict are reported; that a patch takes the only release away is PTL117. On hunks alone a function must be shown
-whole, but for two releases in a row. Where a callee changes locks in a way that its result does not tell, or where a
-method gets the object that the lock lies in, the rule is silent. On mm/, fs/, kernel/ and arch/x86 of 6.12 it reports
-three places, all right; locks that are not mm's own are warnings, for their contracts are not in the tables.
+whole, but for two releases in a row and for a way round the taking call of which every line is shown. Where a callee
+changes locks in a way that its result does not tell, or where a method gets the object that the lock lies in, the rule
+is silent. On mm/, fs/, kernel/ and arch/x86 of 6.12 it reports three places, all right; locks that are not mm's own are
+warnings, for their contracts are not in the tables.
 
 ## Sources
 Documentation/mm/split_page_table_lock.rst; review practice RR-4, RR-5, RR-8, RF-3, RF-8 to RF-10.
@@ -45,6 +46,7 @@ from mmlint.facts.balance import Left, left_held
 from mmlint.facts.function import Function
 from mmlint.facts.looked import LOCK_CALLS
 from mmlint.facts.relock import Twice, dropped_in_a_row, twice
+from mmlint.facts.skipped import Skipped, released_untaken
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK1
@@ -61,6 +63,10 @@ def check(function: Function) -> Iterator[Hit]:
     again = tuple(found for found in twice(function) if found.ours) if function.whole else ()
     for found in again or dropped_in_a_row(function):
         yield _twice(function, found)
+    known = {found.call.key for found in again}
+    for skipped in released_untaken(function):
+        if skipped.call.key not in known:
+            yield _skipped(function, skipped)
 
 
 def report(function: Function, left: Left) -> Hit:
@@ -95,6 +101,20 @@ def _twice(function: Function, found: Twice) -> Hit:
     )
 
 
+def _skipped(function: Function, found: Skipped) -> Hit:
+    return function.hit(
+        found.call,
+        f"`{found.call.value}` releases `{found.key}`, which the way from line {found.jump.line} never took",
+        steps=(
+            function.step(found.jump.line, "the way to the release parts here"),
+            function.step(found.taken.line, "from the only place that takes it"),
+        ),
+        severity=Severity.WARNING,
+        confidence=Confidence.MEDIUM,
+        anchor=f"untaken {found.call.key}",
+    )
+
+
 def describe(kind: str, key: str) -> str:
     """A lock in words."""
     named = {
@@ -115,7 +135,7 @@ RULE = Rule(
     severity=Severity.ERROR,
     confidence=Confidence.HIGH,
     since="0.1",
-    needs=(left_held, twice),
+    needs=(left_held, twice, released_untaken),
     check=check,
     partial=True,
     places=LOCK_CALLS,

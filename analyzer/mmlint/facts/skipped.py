@@ -1,0 +1,91 @@
+"""Releases that a way reaches round the only place where the lock is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mmlint.facts import contract, graph
+from mmlint.facts.cfg import Node
+from mmlint.facts.consumed import harmless
+from mmlint.facts.function import HOLES, Function, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.lockwords import lock_tokens
+from mmlint.facts.relock import FIRM, guarded
+from mmlint.frozen import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A release at `call` that a jump at `jump` comes to although `taken`, where the lock is got, lies behind it."""
+
+    key: str
+    call: Expr
+    taken: Node
+    jump: Node
+
+
+@fact
+def released_untaken(function: Function) -> tuple[Skipped, ...]:
+    """Releases that can be reached from the beginning, all lines of the way known, without the lock being taken.
+
+    Only where the lock is this function's: no release of it comes before a taking.
+    """
+    if not lock_tokens(function) or function.cfg.truncated or contract.annotated_dropper(function):
+        return ()
+    found: dict[str, Skipped] = {}
+    for name, calls in function.calls_of(function.tables.drops.keys()).items():
+        drop = function.tables.drops[name][0]
+        if drop.kind not in FIRM or drop.when != "always" or drop.arg is None or name in function.tables.takes:
+            continue
+        for node, call in calls:
+            key = call.args[drop.arg].key if drop.arg < len(call.args) else ""
+            hit = _skipped(function, node, call, key) if key and key not in found and not guarded(node) else None
+            if hit is not None:
+                found[key] = hit
+    return tuple(found.values())
+
+
+def _skipped(function: Function, node: Node, call: Expr, key: str) -> Skipped | None:
+    takes = _with_key(function, key, function.tables.takes)
+    drops = _with_key(function, key, function.tables.drops)
+    if len(takes) != 1 or {n.id for n in takes} & graph.after(drops):
+        return None
+    taken = takes[0]
+    stops = {n.id for n in function.cfg.order if n is taken or not _known(function, n)}
+    free = graph.after([function.cfg.entry], lambda n: n.id in stops or n.id == node.id)
+    if node.id not in free or node.id not in graph.after([taken]):
+        return None
+    jump = _last_before(node, free, stops, taken)
+    return Skipped(key, call, taken, jump) if jump is not None else None
+
+
+def _with_key(function: Function, key: str, rows: Mapping[str, object]) -> list[Node]:
+    """The nodes that call something of a table of locks and name the lock."""
+    return [
+        node
+        for name, calls in function.calls.items()
+        if name in rows
+        for node, call in calls
+        if any(arg.key == key for arg in call.args)
+    ]
+
+
+def _known(function: Function, node: Node) -> bool:
+    """Whether a statement takes no lock that nothing says anything of."""
+    calls = list(node.expr.calls()) if node.expr is not None else []
+    return all(call.value not in HOLES and harmless(function, call.value) for call in calls)
+
+
+def _last_before(node: Node, free: set[int], stops: set[int], taken: Node) -> Node | None:
+    """The branch at which the way to the release leaves the way to the taking."""
+    seen: set[int] = set()
+    work = [before for before in node.pred if before.id in free - stops]
+    while work:
+        here = work.pop()
+        if here.id in seen:
+            continue
+        seen.add(here.id)
+        if here.kind == "branch" and taken.id in graph.after([here], lambda n: n.id == node.id):
+            return here
+        work += [before for before in here.pred if before.id in free - stops]
+    return None
