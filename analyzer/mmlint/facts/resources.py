@@ -156,6 +156,11 @@ class _Owner:
         gives, moves = self.tables.gives_resource.get(name), self.tables.transfers_resource.get(name)
         takes = self.tables.takes_resource.get(name) or self.helpers.get(name)
         if gives is None and moves is None and takes is None:
+            offer = self.tables.offers.get(name)
+            if offer is not None and offer.arg < len(call.args):
+                offered = canon(call.args[offer.arg])
+                kept = frozenset(o._replace(state=MOVED) if o.state == HELD and offered in o.names else o for o in prop)
+                return [Outcome(prop, "0"), Outcome(kept, "ok")]
             if name == NOT_SHOWN:
                 return [Outcome(frozenset(o._replace(state=MOVED) if o.state == HELD else o for o in prop))]
             after = self._passed(call, prop, facts)

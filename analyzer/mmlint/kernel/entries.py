@@ -128,6 +128,13 @@ class Borrow(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Offer(Row):
+    """A call that stores its argument `arg` if it returns true, and leaves it with the caller if not."""
+
+    arg: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Teardown(Row):
     """A step of taking device memory away.
 

@@ -72,6 +72,7 @@ class Tables:
     noreturn: frozenset[str]
     contexts: frozenset[str]
     borrows: dict[str, e.Borrow]
+    offers: dict[str, e.Offer]
     teardowns: dict[str, e.Teardown]
     entry_pages: dict[str, e.EntryPage]
     kernel_iters: frozenset[str]
@@ -204,6 +205,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         noreturn=frozenset(row.name for row in store.of("noreturn", e.Plain)),
         contexts=frozenset(row.name for row in store.of("context_test", e.Plain)),
         borrows=_one(store.of("borrow", e.Borrow)),
+        offers=_one(store.of("offer", e.Offer)),
         teardowns=_one(store.of("teardown", e.Teardown)),
         entry_pages=_one(store.of("entry_page", e.EntryPage)),
         kernel_iters=frozenset(row.name for row in store.of("kernel_iter", e.Plain)),
