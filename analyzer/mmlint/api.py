@@ -150,7 +150,9 @@ def _run_files(root: str, names: list[str], settings: Settings, progress: Progre
     chunks = [ordered[i : i + _CHUNK] for i in range(0, len(ordered), _CHUNK)]
     from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 
-    load()  # once, for all workers to share
+    load()  # once, for all workers to share, as what each of them asks of the tree
+    _kept_program.cache_clear()
+    _kept_program(root, settings.tables).prepare()
     with ProcessPoolExecutor(min(jobs, len(chunks)), initializer=end_with_parent) as pool:
         try:
             yield from chain.from_iterable(run_chunks(pool, root, chunks, settings, progress))

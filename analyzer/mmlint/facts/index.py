@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import marshal
+import zlib
 from collections.abc import Iterable
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
@@ -10,20 +12,22 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 from mmlint.kept import recall, remember
 from mmlint.kernel.tables import tables
 from mmlint.source.identifiers import identifiers
-from mmlint.source.outline import outline
+from mmlint.source.outline import OutlineEntry, outline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mmlint.inputs.tree import Tree
 
-_FORMAT = 7
+_FORMAT = 8
 _STATIC, _LOCKS, _PAGES = 1, 2, 4
 _NONE: frozenset[str] = frozenset()
 Where = dict[str, list[tuple[str, int]]]
 """Function name -> the files of a folder that define it, with the flags of the definition."""
 Flags = dict[str, int]
 """Function name -> what is marked of its definition."""
+Outlines = dict[str, tuple[int, bytes]]
+"""File -> checksum of its text, and its outline as marshal has it: few files are asked for."""
 
 
 class Place(NamedTuple):
@@ -56,11 +60,26 @@ class _Layer(Protocol):
 class FolderIndex:
     """Where the functions of one folder are defined; a patched state looks at its own files and then at its base."""
 
-    def __init__(self, folder: str, where: Where, base: FolderIndex | None = None, own: frozenset[str] = _NONE) -> None:
+    def __init__(
+        self,
+        folder: str,
+        where: Where,
+        outlines: Outlines,
+        base: FolderIndex | None = None,
+        own: frozenset[str] = _NONE,
+    ) -> None:
         self.folder = folder
         self._where = where
+        self._outlines = outlines
         self._base = base
         self._own = own
+
+    def outline(self, name: str, text: bytes) -> tuple[OutlineEntry, ...] | None:
+        """The outline of the file `name` of the folder, None if it is not that of `text`."""
+        checksum, packed = self._outlines.get(name, (-1, b""))
+        if checksum == zlib.crc32(text):
+            return tuple(map(OutlineEntry._make, marshal.loads(packed)))  # noqa: S302 (made here)
+        return self._base.outline(name, text) if self._base is not None else None
 
     def places(self, name: str) -> list[Place]:
         """The definitions of a function, by path."""
@@ -86,14 +105,17 @@ def folder_index(tree: Tree, folder: str) -> FolderIndex:
     base = folder_index(tree.base, folder)
     own = {path: content for path, content in tree.changes.items() if path.rpartition("/")[0] == folder}
     where: Where = {}
+    outlines: Outlines = {}
     for path, content in sorted(own.items()):
-        _add(where, path.rpartition("/")[2], content)
-    return FolderIndex(folder, where, base, frozenset(own)) if own else base
+        _add(where, outlines, path.rpartition("/")[2], content)
+    return FolderIndex(folder, where, outlines, base, frozenset(own)) if own else base
 
 
-def _add(where: Where, name: str, content: bytes | None) -> None:
+def _add(where: Where, outlines: Outlines, name: str, content: bytes | None) -> None:
     if content is not None and b"{" in content and name.endswith((".c", ".h")):
-        texts = ((entry.name, content[entry.start_byte : entry.end_byte]) for entry in outline(content))
+        entries = outline(content)
+        outlines[name] = zlib.crc32(content), marshal.dumps([tuple(entry) for entry in entries])
+        texts = ((entry.name, content[entry.start_byte : entry.end_byte]) for entry in entries)
         for function, flags in sorted(flags_of(texts, name).items()):
             where.setdefault(function, []).append((name, flags))
 
@@ -101,16 +123,17 @@ def _add(where: Where, name: str, content: bytes | None) -> None:
 @lru_cache(maxsize=32)
 def _unpatched(tree: Tree, folder: str) -> FolderIndex:
     """The index of a tree as it lies in store; every state of a series that is laid over it shares the answer."""
-    kept, where = _load(tree, folder)
+    kept, where, outlines = _load(tree, folder)
     stamps = {name: stamp for name, stamp in tree.stamps(folder).items() if name.endswith((".c", ".h"))}
     stale = {name for name in stamps.keys() | kept.keys() if stamps.get(name) != kept.get(name)}
     if stale:
         rest = ((function, [entry for entry in found if entry[0] not in stale]) for function, found in where.items())
         where = {function: found for function, found in rest if found}
+        outlines = {name: outlined for name, outlined in outlines.items() if name not in stale}
         for name in sorted(stale & stamps.keys()):
-            _add(where, name, tree.read(f"{folder}/{name}" if folder else name) or b"")
-        _store(tree, folder, stamps, where)
-    return FolderIndex(folder, where)
+            _add(where, outlines, name, tree.read(f"{folder}/{name}" if folder else name) or b"")
+        _store(tree, folder, stamps, where, outlines)
+    return FolderIndex(folder, where, outlines)
 
 
 def flags_of(functions: Iterable[tuple[str, bytes]], path: str) -> Flags:
@@ -142,9 +165,9 @@ def _name(tree: Tree, folder: str) -> str:
     return f"index/{key}"
 
 
-def _load(tree: Tree, folder: str) -> tuple[dict[str, str], Where]:
-    return recall(_name(tree, folder)) or ({}, {})
+def _load(tree: Tree, folder: str) -> tuple[dict[str, str], Where, Outlines]:
+    return recall(_name(tree, folder)) or ({}, {}, {})
 
 
-def _store(tree: Tree, folder: str, stamps: dict[str, str], where: Where) -> None:
-    remember(_name(tree, folder), (stamps, where))
+def _store(tree: Tree, folder: str, stamps: dict[str, str], where: Where, outlines: Outlines) -> None:
+    remember(_name(tree, folder), (stamps, where, outlines))

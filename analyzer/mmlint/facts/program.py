@@ -15,6 +15,7 @@ from mmlint.source.file import SourceFile
 
 if TYPE_CHECKING:
     from mmlint.inputs.tree import Tree
+    from mmlint.source.outline import OutlineEntry
 
 _RELEASE = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*(\d+)\s*$", re.M)
 _SHARED_FOLDERS = ("include/linux", "mm")
@@ -75,8 +76,17 @@ class Program:
                 self._files[path] = self.parent.file(path)
             else:
                 text = self.tree.read(path)
-                self._files[path] = SourceFile(path, text) if text is not None and len(text) <= MAX_FILE else None
+                self._files[path] = self._opened(path, text) if text is not None and len(text) <= MAX_FILE else None
         return self._files[path]
+
+    def _opened(self, path: str, text: bytes) -> SourceFile:
+        folder, _, name = path.rpartition("/")
+
+        def outlined() -> tuple[OutlineEntry, ...] | None:
+            index = self.folder(folder) if folder in _SHARED_FOLDERS else self._folders.get(folder)
+            return index.outline(name, text) if isinstance(index, FolderIndex) else None
+
+        return SourceFile(path, text, outlined)
 
     def note_provisional(self, function: Function) -> None:
         """Take note of a function of which a fact depends on where a search began."""
@@ -103,6 +113,12 @@ class Program:
         for folder in [folder for folder in self._folders if folder not in keep]:
             del self._folders[folder]
             self._initialisers.pop(folder, None)
+
+    def prepare(self) -> Tables:
+        """Read what the check of any file asks for: worker processes that are forked later find it there."""
+        for folder in _SHARED_FOLDERS:
+            self.folder(folder)
+        return self.tables
 
     def functions(self, path: str) -> tuple[Function, ...]:
         """The functions of a file, in order."""

@@ -56,7 +56,7 @@ def raw_accesses(function: Function) -> tuple[RawAccess, ...]:
 
 @lru_cache(maxsize=8)
 def _mentioned(file: SourceFile) -> bool:
-    return _MENTIONED.search(file.masked) is not None
+    return _MENTIONED.search(file.text) is not None and _MENTIONED.search(file.masked) is not None
 
 
 def is_home(function: Function) -> bool:

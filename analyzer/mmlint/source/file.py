@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from mmlint.source.function import FunctionSource
 from mmlint.source.macros import MacroSource, function_macros
 from mmlint.source.mask import mask
 from mmlint.source.normalise import normal_file
-from mmlint.source.outline import Lines, outline_masked
+from mmlint.source.outline import Lines, OutlineEntry, outline_masked
 from mmlint.source.parse import parse
 from mmlint.source.signature import Param
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Tree
 
 __all__ = ["FunctionSource", "MacroSource", "Param", "SourceFile", "Unread"]
+
+
+Outlined = Callable[[], "tuple[OutlineEntry, ...] | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,15 @@ class Unread:
 
 
 class SourceFile:
-    """A C file named `path`; nothing is scanned or parsed before it is asked for."""
+    """A C file named `path`; nothing is scanned or parsed before it is asked for.
 
-    def __init__(self, path: str, text: bytes) -> None:
+    `outlined` may know the outline of this very text; it is asked when the functions are.
+    """
+
+    def __init__(self, path: str, text: bytes, outlined: Outlined | None = None) -> None:
         self.path = path
         self.text = text
+        self._outlined = outlined
 
     @cached_property
     def masked(self) -> bytes:
@@ -72,6 +79,11 @@ class SourceFile:
     def _line_index(self) -> Lines:
         return Lines(self.text)
 
+    def masked_part(self, start: int, end: int) -> bytes:
+        """`masked` from `start`, which lies in no comment or literal, to `end`."""
+        whole = self.__dict__.get("masked")
+        return mask(self.text[start:end]) if whole is None else whole[start:end]
+
     def line_of(self, byte: int) -> int:
         """The line (from 1) of a byte offset."""
         return self._line_index.of(byte)
@@ -84,7 +96,11 @@ class SourceFile:
     @cached_property
     def functions(self) -> tuple[FunctionSource, ...]:
         """The function definitions in order, those of every preprocessor arm."""
-        return tuple(FunctionSource(self, entry) for entry in outline_masked(self.masked, self._line_index))
+        entries = self._outlined() if self._outlined is not None else None
+        self._outlined = None
+        if entries is None:
+            entries = outline_masked(self.masked, self._line_index)
+        return tuple(FunctionSource(self, entry) for entry in entries)
 
     @cached_property
     def _by_name(self) -> dict[str, FunctionSource]:

@@ -62,7 +62,7 @@ class FunctionSource:
         return not _INLINE.isdisjoint(self._header_words())
 
     def _header_words(self) -> list[bytes]:
-        return self.file.masked[self.start_byte : self.body_byte].split()
+        return self.file.masked_part(self.start_byte, self.body_byte).split()
 
     @property
     def condition(self) -> str:
@@ -73,7 +73,7 @@ class FunctionSource:
     def parsed(self) -> Parsed:
         """The parse of its slice, done once."""
         if self._parsed is None:
-            masked = self.file.masked[self.start_byte : self.end_byte]
+            masked = self.file.masked_part(self.start_byte, self.end_byte)
             self._parsed = parse_function(masked, self.body_byte - self.start_byte)
         return self._parsed
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from mmlint.frozen import dataclass
 from mmlint.source import preproc
 from mmlint.source.balance import PARENS
 from mmlint.source.header import Header, clean_header, read_header
@@ -23,8 +23,7 @@ _CLOSE = b"\n}"
 _BODY_LIMIT = 20_000  # bytes looked at behind the first `}` in column 0, if that one does not close the body
 
 
-@dataclass(frozen=True, slots=True)
-class OutlineEntry:
+class OutlineEntry(NamedTuple):
     """One function definition: bytes from its first token to just past its `}`, lines counted from 1.
 
     `name_line` is the line of the name itself (what ctags calls `line`), `body_byte` the offset of the `{`.
