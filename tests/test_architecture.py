@@ -23,6 +23,7 @@ _USERS = _VALUES | {"__version__", "api", "inputs", "output", "patches"}
 ALLOWED: dict[str, set[str]] = {
     "kept": set(),
     "frozen": set(),
+    "linediff": set(),
     "source": set(),
     "kernel": {"kept"},
     "sim": set(),
@@ -52,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 """By unit (a module or package of `mmlint`, or all rules): the units it may import."""
 
-ANYWHERE = {"frozen"}
+ANYWHERE = {"frozen", "linediff"}
 """Units that all but the simulator may import, which imports nothing of the analyzer."""
 
 TYPES_ONLY = {("facts", "inputs"), ("rule", "facts"), ("rule", "sim"), ("finding", "sim")}

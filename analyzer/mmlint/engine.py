@@ -134,7 +134,7 @@ def _compared(view: PatchView, rules: Sequence[Rule]) -> Iterator[Finding]:
         if view.partial and not rule.partial:
             continue
         if rule.compare is not None:
-            for change in view.changes:
+            for change in (c for c in view.changes if not c.wide):
                 for hit in rule.compare(change):
                     yield to_finding(rule, hit, change.file.path, change.name, cap=cap)
         elif rule.check_patch is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from mmlint.facts.change import FileText, PatchView, pair_functions
 from mmlint.facts.program import Program
 from mmlint.finding import Finding, InputError, Mail, Origin, PatchRef, Report, Severity
 from mmlint.frozen import dataclass
+from mmlint.linediff import opcodes
 from mmlint.rule import Rule
 
 if TYPE_CHECKING:
@@ -116,6 +116,11 @@ class PatchRun:
         report.findings += [f.with_origin(Origin.NEW, patch.ref) for f in brought]
         report.findings += [f.with_origin(Origin.PRE_EXISTING, patch.ref) for f in kept]
         report.fixed += [f.with_origin(Origin.FIXED, patch.ref) for f in gone]
+        report.notes += [
+            f"{patch.subject}: {c.file.path}: so much of {c.name}() changes that only its new state was checked"
+            for c in view.changes
+            if c.wide
+        ]
         report.stats.files += len(view.files)
         report.stats.functions += sum(c.after is not None for c in view.changes)
         report.stats.functions_unread += sum(c.after is not None and c.after.source.damaged for c in view.changes)
@@ -314,14 +319,10 @@ def _file_texts(changes: Sequence[FileChange], before: Tree, after: Tree) -> Ite
 def changed_lines(before: bytes, after: bytes) -> tuple[frozenset[int], frozenset[int]]:
     """Line numbers added (in the new text) and removed (in the old text)."""
     a, b = before.split(b"\n"), after.split(b"\n")
-    shorter = min(len(a), len(b))
-    head = next((i for i in range(shorter) if a[i] != b[i]), shorter)
-    tail = next((i for i in range(shorter - head) if a[-1 - i] != b[-1 - i]), shorter - head)
-    matcher = difflib.SequenceMatcher(None, a[head : len(a) - tail], b[head : len(b) - tail], autojunk=False)
     added: set[int] = set()
     removed: set[int] = set()
-    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+    for tag, i1, i2, j1, j2 in opcodes(a, b):
         if tag != "equal":
-            removed.update(range(head + i1 + 1, head + i2 + 1))
-            added.update(range(head + j1 + 1, head + j2 + 1))
+            removed.update(range(i1 + 1, i2 + 1))
+            added.update(range(j1 + 1, j2 + 1))
     return frozenset(added), frozenset(removed)

@@ -30,7 +30,7 @@ def loosened(change: FunctionChange) -> list[Loosened]:
         return []
     old, new = reach(compared.before), reach(compared.after)
     gone = _comparisons(old, frozenset(compared.lines))
-    fresh = _comparisons(new, frozenset(compared.lines.values()))
+    fresh = _comparisons(new, compared.standing)
     found = []
     for operands, nodes in gone.items():
         others = fresh.get(operands, [])

@@ -46,6 +46,10 @@ class Node:
             self._events = tuple(found)
         return self._events
 
+    def sets(self, *lvalues: str) -> bool:
+        """Whether an assignment or increment in it changes one of these lvalues."""
+        return any(op != "call" and expr.args[0].key in lvalues for op, expr in self.events)
+
     def __repr__(self) -> str:
         return f"<{self.id} {self.kind} :{self.line} {self.expr.key if self.expr is not None else self.name}>"
 

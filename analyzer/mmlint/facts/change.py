@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from mmlint.kernel.tables import Tables
 
 _SIMILAR = 0.6
+_MOST_PAIRS = 2_000
+_NEAREST = 8
+_WIDE = 600_000
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,24 @@ class PatchView:
     partial: bool = False
     changes: list[FunctionChange] = field(default_factory=list)
 
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """The changed functions that another changed function names, on either side."""
+        names = {change.name for change in self.changes}
+        sides = (side for change in self.changes for side in (change.before, change.after) if side is not None)
+        return frozenset(word for side in sides for word in side.words & names if word != side.name)
+
+    @cached_property
+    def spoken(self) -> frozenset[str]:
+        """Every word of the changed functions, as they are after the patch."""
+        return frozenset().union(*(change.after.words for change in self.changes if change.after is not None))
+
+    @cached_property
+    def renamed(self) -> Mapping[str, str]:
+        """Functions that the patch renames: old name to new."""
+        both = ((change.before, change.after) for change in self.changes)
+        return {a.name: b.name for a, b in both if a is not None and b is not None and a.name != b.name}
+
     @property
     def tables(self) -> Tables:
         """The kernel tables for the tree's release."""
@@ -67,14 +88,10 @@ class FunctionChange:
         side = self.after or self.before
         return side.name if side is not None else ""
 
-    @cached_property
+    @property
     def named_elsewhere(self) -> bool:
         """Whether another function that names this one changes in the same patch."""
-        return any(
-            side is not None and side.name != self.name and side.has(self.name)
-            for other in self.patch.changes
-            for side in (other.before, other.after)
-        )
+        return self.name in self.patch.named
 
     @cached_property
     def touched(self) -> frozenset[int]:
@@ -83,6 +100,17 @@ class FunctionChange:
             return frozenset()
         lo, hi = self.after.source.start_line, self.after.source.end_line
         return frozenset(n for n in self.file.added if lo <= n <= hi)
+
+    @cached_property
+    def wide(self) -> bool:
+        """Whether too much of too large a function changes for the two sides to be compared: changed times all lines.
+
+        A function of 500 lines may be written anew as a whole.
+        """
+        sides = [(self.before, self.file.removed), (self.after, self.file.added)]
+        spans = [(f.source.start_line, f.source.end_line, lines) for f, lines in sides if f is not None]
+        changed = sum(low <= n <= high for low, high, lines in spans for n in lines)
+        return changed * max((high - low for low, high, _ in spans), default=0) > _WIDE
 
 
 def pair_functions(file: FileText, view: PatchView) -> list[FunctionChange]:
@@ -110,10 +138,12 @@ def _by_name(functions: Iterable[Function]) -> Mapping[str, list[Function]]:
 
 
 def _renamed(lost: list[Function], fresh: list[Function], view: PatchView, file: FileText) -> list[FunctionChange]:
+    """The most alike of the functions of one name each; of very many only those that stand about where it stood."""
     pairs: list[FunctionChange] = []
     rest = list(lost)
+    near = len(lost) if len(lost) * len(fresh) <= _MOST_PAIRS else _NEAREST
     for function in fresh:
-        best = max(rest, key=lambda f: _likeness(f, function), default=None)
+        best = max(rest[:near], key=lambda f: _likeness(f, function), default=None)
         if best is not None and _likeness(best, function) >= _SIMILAR:
             rest.remove(best)
             pairs.append(FunctionChange(best, function, view, file))

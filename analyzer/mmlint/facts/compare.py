@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import field
@@ -11,6 +10,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.function import Function
 from mmlint.facts.steps import Act, acts
 from mmlint.frozen import dataclass
+from mmlint.linediff import opcodes
 
 _BY_SCOPE = frozenset({"__free", "CLASS", "guard", "scoped_guard"})
 _Key = Callable[[Act], Hashable]
@@ -19,8 +19,8 @@ _Key = Callable[[Act], Hashable]
 @dataclass(slots=True)
 class Comparison:
     """The acts of both sides. `pairs` maps an act of before (by id) to its counterpart; `still` holds the ids of the
-    acts that stand on an unchanged line; `lines` maps the numbers of unchanged lines; `removed` and
-    `added` have no counterpart.
+    acts that stand on an unchanged line; `lines` maps the numbers of unchanged lines, `standing` are
+    those of after; `removed` and `added` have no counterpart.
     """
 
     before: Function
@@ -32,6 +32,7 @@ class Comparison:
     still: set[int] = field(default_factory=set)
     hunks: dict[int, int] = field(default_factory=dict)
     lines: dict[int, int] = field(default_factory=dict)
+    standing: frozenset[int] = frozenset()
 
     @property
     def removed(self) -> list[Act]:
@@ -70,13 +71,13 @@ def comparison(change: FunctionChange) -> Comparison | None:
 def _compare(before: Function, after: Function, change: FunctionChange) -> Comparison:
     result = Comparison(before, after, acts(before), acts(after))
     same, hunks_old, hunks_new = _lines(before, after)
-    result.lines = same
+    result.lines, result.standing = same, frozenset(same.values())
     _join_still(result, same)
     for act in result.old:
         result.hunks[id(act)] = hunks_old.get(act.line, -1)
     for act in result.new:
         result.hunks[id(act)] = hunks_new.get(act.line, -1)
-    renamed = _renamed(change)
+    renamed = change.patch.renamed
     equal = {
         word: min(names) for word in {a.word for a in (*result.old, *result.new)} if (names := _worth(before, word))
     }
@@ -133,9 +134,8 @@ def _lines(before: Function, after: Function) -> tuple[dict[int, int], dict[int,
     a, b = _stripped(before), _stripped(after)
     same: dict[int, int] = {}
     hunks: tuple[dict[int, int], dict[int, int]] = ({}, {})
-    matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
     lo_a, lo_b = before.source.start_line, after.source.start_line
-    for number, (tag, i1, i2, j1, j2) in enumerate(matcher.get_opcodes()):
+    for number, (tag, i1, i2, j1, j2) in enumerate(opcodes(a, b)):
         if tag == "equal":
             same.update((lo_a + i, lo_b + j) for i, j in zip(range(i1, i2), range(j1, j2), strict=True))
         else:
@@ -146,15 +146,6 @@ def _lines(before: Function, after: Function) -> tuple[dict[int, int], dict[int,
 
 def _stripped(function: Function) -> list[bytes]:
     return [line.strip() for line in function.text.split(b"\n")]
-
-
-def _renamed(change: FunctionChange) -> dict[str, str]:
-    """Functions that the patch renames: old name to new."""
-    return {
-        other.before.name: other.after.name
-        for other in change.patch.changes
-        if other.before is not None and other.after is not None and other.before.name != other.after.name
-    }
 
 
 def named(found: Iterable[Act], word: str) -> list[Act]:

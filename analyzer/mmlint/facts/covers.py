@@ -45,8 +45,7 @@ class Sides:
         there = [node for node in alike if node.line == self.compared.lines.get(branch.line)]
         if there or branch.line in self.compared.lines:
             return there
-        standing = set(self.compared.lines.values())
-        return [node for node in alike if node.line not in standing]
+        return [node for node in alike if node.line not in self.compared.standing]
 
     def changes(self, word: str) -> bool:
         """Whether a call writes an entry or takes a lock."""

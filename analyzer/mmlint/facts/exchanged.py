@@ -51,7 +51,7 @@ def _not_set(compared: Comparison) -> Iterator[Exchanged]:
     for node in gone:
         for store in (e for op, e in node.events if op in ("assign", "update") and _counts_by(e)):
             count = store.args[0].key
-            if len(node.succ) == 1 and not any(_gives_value(other, count) for other in fresh):
+            if len(node.succ) == 1 and not any(other.sets(count) for other in fresh):
                 releases = _counted_by(compared, count, node)
                 reached = _behind(compared, node)
                 still = (now for now in releases if now.node.id in reached)
@@ -76,7 +76,7 @@ def _behind(compared: Comparison, node: Node) -> set[int]:
 
 def _counted_by(compared: Comparison, count: str, start: Node) -> list[Act]:
     """The releases, unchanged by the patch, that give back so many pages as the count holds behind `start`."""
-    reached = graph.after([t for t, _ in start.succ], lambda node: _gives_value(node, count))
+    reached = graph.after([t for t, _ in start.succ], lambda node: node.sets(count))
     return [
         now
         for act in compared.old
@@ -86,10 +86,6 @@ def _counted_by(compared: Comparison, count: str, start: Node) -> list[Act]:
         if (now := compared.pairs.get(id(act))) is not None and now.key == act.key
         if _gives_pages(compared.before, act.expr)
     ]
-
-
-def _gives_value(node: Node, key: str) -> bool:
-    return any(op in ("assign", "update") and expr.args[0].key == key for op, expr in node.events)
 
 
 def told_and_asked(function: Function) -> Iterator[tuple[str, str, Expr]]:
@@ -109,6 +105,9 @@ def told_and_asked(function: Function) -> Iterator[tuple[str, str, Expr]]:
 def _asked_for(compared: Comparison, pairs: list[tuple[str, str, Expr]]) -> Iterator[Exchanged]:
     """A statement in which what was told has become what was asked for."""
     gone, fresh = _changed(compared)
+    there: dict[str, list[Expr]] = {}
+    for expr in (node.expr for node in fresh if node.expr is not None):
+        there.setdefault(expr.key, []).append(expr)
     for told, asked, taking in pairs:
         if told == asked:
             continue
@@ -117,15 +116,14 @@ def _asked_for(compared: Comparison, pairs: list[tuple[str, str, Expr]]) -> Iter
             assert node.expr is not None
             if not name.search(node.expr.key):
                 continue
-            wanted = name.sub(asked, node.expr.key)
-            for other in fresh:
-                if other.expr is not None and other.expr.key == wanted and _counts(compared, other.expr, taking):
-                    yield Exchanged(other.expr, told, asked, taking)
+            for expr in there.get(name.sub(asked, node.expr.key), ()):
+                if _counts(compared, expr, taking):
+                    yield Exchanged(expr, told, asked, taking)
 
 
 def _changed(compared: Comparison) -> tuple[list[Node], list[Node]]:
     """The statements on lines that the patch removes, and on those that it adds."""
-    standing = set(compared.lines.values())
+    standing = compared.standing
     gone = [n for n in compared.before.cfg.order if n.expr is not None and n.line not in compared.lines]
     fresh = [n for n in compared.after.cfg.order if n.expr is not None and n.line not in standing]
     return gone, fresh

@@ -227,7 +227,7 @@ class Gates:
 
     @cached_property
     def _old_lines(self) -> frozenset[int]:
-        return frozenset(self.sides.compared.lines.values())
+        return self.sides.compared.standing
 
     def _asked_again(self, act: Act, asked: frozenset[str], there: Act) -> bool:
         """Whether a test that decides about the sink after the patch asks the same of the same thing."""

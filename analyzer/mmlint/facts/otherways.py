@@ -13,7 +13,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
-from mmlint.facts.reach import Reach, reach
+from mmlint.facts.reach import Reach, once, reach
 from mmlint.facts.steps import Act, plain
 from mmlint.facts.things import given
 from mmlint.frozen import dataclass
@@ -94,7 +94,7 @@ def _taken_anew(compared: Comparison, act: Act) -> bool:
 
 def _fewer(compared: Comparison) -> Iterator[OtherWays]:
     old, new = reach(compared.before), reach(compared.after)
-    tests, tests_now = _tests(old), _tests(new)
+    tests, tests_now = (once(order, ("branch",), plain) for order in (old, new))
     for act in compared.old:
         now = compared.pairs.get(id(act))
         if now is None or act.expr.kind != "call" or now.word != act.word or not _counts(compared.before, act):
@@ -116,15 +116,6 @@ def _left_out(compared: Comparison, act: Act, now: Act, test: Node, side: bool) 
         return False
     others = (a for a in compared.new if a is not now and order.chosen(test, a.node) is not side)
     return not any(_made_up(compared.after, act, other) for other in others)
-
-
-def _tests(order: Reach) -> dict[str, Node]:
-    """The conditions that are tested once in the function, without their negation."""
-    found: dict[str, list[Node]] = {}
-    for node in order.order:
-        if node.kind == "branch" and node.expr is not None:
-            found.setdefault(plain(node), []).append(node)
-    return {key: nodes[0] for key, nodes in found.items() if len(nodes) == 1}
 
 
 def _counts(function: Function, act: Act) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
-from mmlint.facts.reach import Reach, reach
+from mmlint.facts.reach import Reach, once, reach
 from mmlint.facts.steps import Act, negated, plain
 from mmlint.frozen import dataclass
 
@@ -62,7 +62,7 @@ def fewer_flags(change: FunctionChange) -> list[tuple[Node, str]]:
         return []
     gone, fresh = ([n for n in _tests(order, lines) if n.kind == "return"] for order, lines in _sides(compared))
     lost = _mask(gone[0]) - _mask(fresh[0]) if len(gone) == len(fresh) == 1 and _mask(fresh[0]) < _mask(gone[0]) else ()
-    still = {
+    still = lost and {
         word for other in change.patch.changes if other.before for word in other.before.words if other is not change
     }
     return [(fresh[0], flag) for flag in sorted(lost) if _FLAG.match(flag) and flag not in still]
@@ -135,17 +135,13 @@ def _sides(compared: Comparison) -> list[tuple[Reach, frozenset[int]]]:
     """The order of either side, with the lines that the patch leaves alone."""
     return [
         (reach(compared.before), frozenset(compared.lines)),
-        (reach(compared.after), frozenset(compared.lines.values())),
+        (reach(compared.after), compared.standing),
     ]
 
 
 def _single(order: Reach, kind: str, standing: frozenset[int]) -> dict[str, Node]:
-    """The tests or results on changed lines that occur once, by what they ask."""
-    found: dict[str, list[Node]] = {}
-    for node in order.order:
-        if node.kind == kind and node.expr is not None and node.line not in standing and node.expr.kind != "num":
-            found.setdefault(plain(node), []).append(node)
-    return {key: nodes[0] for key, nodes in found.items() if len(nodes) == 1}
+    """The tests or results on changed lines that occur once there, by what they ask."""
+    return once(order, (kind,), lambda n: "" if n.line in standing or (n.expr and n.expr.kind == "num") else plain(n))
 
 
 def _asked(node: Node) -> set[str]:

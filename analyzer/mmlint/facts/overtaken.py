@@ -12,7 +12,7 @@ from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
 from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
-from mmlint.facts.reach import Reach, reach
+from mmlint.facts.reach import Reach, once, reach
 from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass
 
@@ -22,6 +22,9 @@ _FLAG = re.compile(r"[A-Z]\w*_[A-Z0-9_]+$")
 _CLEARED = frozenset({"NULL", "0", "false"})
 """What is given to a variable when it is done with: that a reading comes first is right."""
 _PARTS = 2
+_STATEMENTS = ("expr", "decl", "branch")
+_MOST = 200_000
+"""Pairs of statements: a function that a patch turns over whole says nothing about the order of two of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +45,39 @@ def overtaken(change: FunctionChange) -> list[Overtaken]:
 
 
 def _overtaken(compared: Comparison) -> Iterator[Overtaken]:
-    old_order, order = reach(compared.before), reach(compared.after)
-    old, new = _single(old_order), _single(order)
+    old, new = (once(reach(side), _STATEMENTS, _text) for side in (compared.before, compared.after))
     both = [key for key in old if key in new]
+    moved = dict.fromkeys(key for key in both if compared.lines.get(old[key].line) != new[key].line)
+    if len(moved) * len(both) > _MOST:
+        return
     for key in both:
-        setter, now = old[key], new[key]
-        for what in _set_by(compared.after, setter):
-            reader = next(
-                (
-                    new[other]
-                    for other in both
-                    if other != key
-                    and not _stays(compared, setter, now, old[other], new[other])
-                    and old_order.before(setter, old[other])
-                    and not old_order.before(old[other], setter)
-                    and order.before(new[other], now)
-                    and what not in _set_by(compared.after, new[other])
-                    and _reads(compared.after, new[other], what)
-                    and _flows(setter, old[other], what)
-                    and not _flows(now, new[other], what)
-                    and not _set_anew(compared, order, new[other], what)
-                ),
-                None,
-            )
+        for what in _set_by(compared.after, old[key]) if moved else ():
+            others = both if key in moved else list(moved)
+            reader = next((r for r in others if r != key and _swapped(compared, what, old, new, key, r)), None)
             if reader is not None:
-                yield Overtaken(what, now, reader)
+                yield Overtaken(what, new[key], new[reader])
                 break
+
+
+def _swapped(
+    compared: Comparison, what: str, old: dict[str, Node], new: dict[str, Node], setter: str, reader: str
+) -> bool:
+    """Whether what the setter set went to the reader, and the reader comes first now, with nothing in its place."""
+    before, after = reach(compared.before), reach(compared.after)
+    return (
+        before.before(old[setter], old[reader])
+        and not before.before(old[reader], old[setter])
+        and after.before(new[reader], new[setter])
+        and what not in _set_by(compared.after, new[reader])
+        and _reads(compared.after, new[reader], what)
+        and _flows(old[setter], old[reader], what)
+        and not _flows(new[setter], new[reader], what)
+        and not _set_anew(compared, after, new[reader], what)
+    )
+
+
+def _text(node: Node) -> str:
+    return node.expr.key if node.expr is not None else ""
 
 
 def unset(change: FunctionChange) -> list[tuple[Act, Act]]:
@@ -77,14 +87,13 @@ def unset(change: FunctionChange) -> list[tuple[Act, Act]]:
     compared = comparison(change)
     if compared is None or change.patch.partial:
         return []
-    spoken = frozenset().union(*(f.after.words for f in change.patch.changes if f.after is not None))
-    order, fresh = reach(compared.after), set(compared.lines.values())
+    order, fresh = reach(compared.after), compared.standing
     written = {what for n in order.order if n.line not in fresh for what in _set_by(compared.after, n)}
     found = []
     for act in compared.removed:
         parts = [part.key for part in _parts(compared.before, act.expr)]
         roots = {key.split("->")[0] for key in parts}
-        if len(parts) < _PARTS or len(roots) != 1 or act.word in spoken or written & set(parts):
+        if len(parts) < _PARTS or len(roots) != 1 or act.word in change.patch.spoken or written & set(parts):
             continue
         reader = next((a for a in _behind(compared, act) if any(_uses(a.expr, what) for what in parts)), None)
         if reader is not None:
@@ -97,21 +106,6 @@ def _behind(compared: Comparison, act: Act) -> Iterator[Act]:
     order = reach(compared.before)
     kept = (a for a in compared.old if a.expr.kind == "call" and id(a) in compared.pairs)
     return (a for a in kept if order.before(act.node, a.node))
-
-
-def _single(order: Reach) -> dict[str, Node]:
-    """The statements and conditions that occur once in the function, by their text."""
-    found: dict[str, list[Node]] = {}
-    for node in order.order:
-        if node.expr is not None and node.kind in ("expr", "decl", "branch"):
-            found.setdefault(node.expr.key, []).append(node)
-    return {key: nodes[0] for key, nodes in found.items() if len(nodes) == 1}
-
-
-def _stays(compared: Comparison, *nodes: Node) -> bool:
-    """Whether the patch leaves the lines of a setter (old, new) and of a reader (old, new) where they are."""
-    a, a_now, b, b_now = nodes
-    return compared.lines.get(a.line) == a_now.line and compared.lines.get(b.line) == b_now.line
 
 
 def _set_by(function: Function, node: Node) -> list[str]:
@@ -168,19 +162,15 @@ def _asks(function: Function, call: Expr, flag: str) -> bool:
     return any(f is not None and flag in f.words for f in inner)
 
 
-def _writes(node: Node, what: str) -> bool:
-    root = what.split("->")[0].lstrip("*")
-    return any(op in ("assign", "update") and expr.args[0].key in (what, root) for op, expr in node.events)
-
-
 def _flows(setter: Node, reader: Node, what: str) -> bool:
     """Whether what the setter sets gets to the reader."""
-    return reader.id in graph.after([t for t, _ in setter.succ], lambda n: _writes(n, what))
+    root = what.split("->")[0].lstrip("*")
+    return reader.id in graph.after([t for t, _ in setter.succ], lambda node: node.sets(what, root))
 
 
 def _set_anew(compared: Comparison, order: Reach, reader: Node, what: str) -> bool:
     """Whether the patch adds something else that sets it for the reader."""
-    standing = set(compared.lines.values())
+    standing = compared.standing
     return any(
         node.line not in standing
         and node is not reader

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
 
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
@@ -23,6 +25,8 @@ from mmlint.frozen import dataclass
 _NEAR = 3
 _STATUS = re.compile(r"-?[A-Z][A-Z0-9_]+$")
 _MOST = 2000
+_MOST_PAIRS = 1000
+"""Arms times things: a patch with more is no slip of one label."""
 _Release = list[tuple[Node, Expr]]
 
 
@@ -35,35 +39,58 @@ class Parting:
     release: Expr
 
 
+class _Arm(NamedTuple):
+    """An arm of a branch: what was asked before the patch, the branch after it, where the arm began and begins."""
+
+    asked: Expr
+    branch: Node
+    was: Node
+    now: Node
+
+
 def partings(change: FunctionChange) -> list[Parting]:
     """The innermost such arm for each thing whose releases are all still there."""
     compared = comparison(change)
     if compared is None or change.patch.partial:
         return []
+    arms = list(_arms(compared))
     before, after = things(compared.before), things(compared.after)
+    if len(arms) * len(before) > _MOST_PAIRS:
+        return []
     found = []
     for thing, old in before.items():
         new = after.get(thing, [])
         if old and len(new) >= len(old) and thing.kind != WALK:
-            arms = list(_arms(compared, thing, old, new))
-            found += arms[-1:]
+            kept = (arm for arm in reversed(arms) if _keeps(compared, arm, thing, old, new))
+            found += [Parting(thing, arm.now, new[-1][1]) for arm in islice(kept, 1)]
     return found
 
 
-def _arms(compared: Comparison, thing: Thing, old: _Release, new: _Release) -> Iterator[Parting]:
+def _arms(compared: Comparison) -> Iterator[_Arm]:
+    """The arms that the patch changes of branches that stay."""
     for was, now in _branches(compared):
-        if was.expr is None or _about(compared.before, was.expr, thing) or _answer(was) != _answer(now):
+        if _answer(was) != _answer(now):
             continue
         for outcome in (True, False):
             starts = [next((t for t, label in b.succ if label is outcome), None) for b in (was, now)]
-            if starts[0] is None or starts[1] is None or not _changed(compared, starts[0], starts[1]):
+            if starts[0] is None or starts[1] is None or was.expr is None:
                 continue
-            ends = [node for node, _ in old] + (_tests(compared.before, thing) if _used(compared, now, thing) else [])
-            kept = _given_up(compared.before, starts[0], thing, ends) and not _reached(
-                compared.after, now, starts[1], thing, new
-            )
-            if kept and _known(compared.after, now, new[-1][1]) and not _handed_on(compared, starts[1], thing):
-                yield Parting(thing, starts[1], new[-1][1])
+            if _changed(compared, starts[0], starts[1]):
+                yield _Arm(was.expr, now, starts[0], starts[1])
+
+
+def _keeps(compared: Comparison, arm: _Arm, thing: Thing, old: _Release, new: _Release) -> bool:
+    """Whether the thing was given up on every way behind the arm, and is not any more."""
+    before, after = compared.before, compared.after
+    if _about(before, arm.asked, thing):
+        return False
+    ends = [node for node, _ in old] + (_tests(before, thing) if _used(compared, arm.branch, thing) else [])
+    return (
+        _given_up(before, arm.was, thing, ends)
+        and not _reached(after, arm.branch, arm.now, thing, new)
+        and _known(after, arm.branch, new[-1][1])
+        and not _handed_on(compared, arm.now, thing)
+    )
 
 
 def _about(function: Function, test: Expr, thing: Thing) -> bool:
@@ -91,7 +118,7 @@ def _answer(branch: Node) -> str:
 
 def _branches(compared: Comparison) -> Iterator[tuple[Node, Node]]:
     """The branches that are the same one on both sides: on an unchanged line, or alone of their text."""
-    standing = set(compared.lines.values())
+    standing = compared.standing
     old: dict[tuple[int, str], list[Node]] = {}
     for node in compared.before.cfg.order:
         if node.kind == "branch" and node.expr is not None:

@@ -6,7 +6,7 @@ the label is then done again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterable, Set
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
@@ -113,6 +113,15 @@ class Reach:
         if outcome is None:
             return False
         return self.side(branch, outcome).bit_count() < self.side(branch, not outcome).bit_count()
+
+
+def once(order: Reach, kinds: tuple[str, ...], text: Callable[[Node], str]) -> dict[str, Node]:
+    """The nodes of these kinds by their text, those that occur once; what has no text is left out."""
+    found: dict[str, list[Node]] = {}
+    for node in order.order:
+        if node.kind in kinds and node.expr is not None and (key := text(node)):
+            found.setdefault(key, []).append(node)
+    return {key: nodes[0] for key, nodes in found.items() if len(nodes) == 1}
 
 
 def _forward(entry: Node) -> tuple[dict[int, list[Node]], list[tuple[Node, Node]]]:

@@ -6,6 +6,7 @@ A region is a section under a lock, or the time for which a reference is held th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from mmlint.facts.about import target
 from mmlint.facts.change import FunctionChange
@@ -49,7 +50,7 @@ def unprotected(change: FunctionChange) -> list[Unprotected]:
     tables = compared.before.tables
     found = []
     for kind in sorted(_KINDS):
-        taken, dropped = _of(tables.takes, kind), _of(tables.drops, kind)
+        taken, dropped = _words(tables, kind)
         begins = [a for a in compared.removed if a.word in taken]
         ends = [a for a in compared.removed if a.word in dropped or (kind == "ptl" and a.word == "ptl:spin_unlock")]
         if begins and ends and not _made_up(change, compared, taken):
@@ -82,8 +83,9 @@ def _emptied(compared: Comparison) -> Iterator[Unprotected]:
             continue
         for end in compared.old:
             there = compared.pairs.get(id(end))
-            drops = {family(row.kind) for row in tables.drops.get(end.word, ())}
-            if there is None or there.node is not now.node.succ[0][0] or not kinds & drops:
+            if there is None or there.node is not now.node.succ[0][0]:
+                continue
+            if kinds.isdisjoint(family(row.kind) for row in tables.drops.get(end.word, ())):
                 continue
             for act in compared.old:
                 inside = order.before(begin.node, act.node) and order.before(act.node, end.node)
@@ -95,7 +97,7 @@ def _asserted(compared: Comparison) -> Iterator[Unprotected]:
     """A call whose callee asserts that a lock is held, without the section of that lock that it stood in."""
     tables = compared.before.tables
     for kind in ("spin", "mutex", "rwsem"):
-        taken, dropped = _of(tables.takes, kind), _of(tables.drops, kind)
+        taken, dropped = _words(tables, kind)
         for begin in (a for a in compared.removed if a.word in taken and a.expr.args):
             name = begin.expr.args[0].key.rpartition("->")[2].lstrip("&")
             ends = [a for a in compared.removed if a.word in dropped and a.names & begin.names]
@@ -153,6 +155,12 @@ def _counted(function: Function, act: Act) -> bool:
     """Whether an act takes one more reference of its argument."""
     rows = function.tables.takes_resource.get(act.word, ())
     return any(row.holder == "arg:0" and COUNTED.search(kind_of(row.resource)) for row in rows)
+
+
+@lru_cache(maxsize=64)
+def _words(tables: Tables, kind: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The calls that take a lock of one kind, and those that drop it."""
+    return _of(tables.takes, kind), _of(tables.drops, kind)
 
 
 def _of(rows: Mapping[str, Sequence[Take | Drop]], kind: str) -> frozenset[str]:

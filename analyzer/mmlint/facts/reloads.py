@@ -38,14 +38,14 @@ def lost_reloads(change: FunctionChange) -> list[LostReload]:
 
 def _lost(compared: Comparison) -> Iterator[LostReload]:
     old, new = reach(compared.before), reach(compared.after)
-    standing = set(compared.lines.values())
+    standing = compared.standing
     told = {n.expr.key for n in new.order if n.expr is not None and n.line not in standing}
     for node in old.order:
         expr = node.expr
         if node.line in compared.lines or expr is None or expr.key in told or not _loads(expr):
             continue
         variable = expr.args[0].key
-        if any(_sets(n, variable) for n in new.order if n.line not in standing):
+        if any(n.sets(variable) for n in new.order if n.line not in standing):
             continue
         lock = _lock(compared, old, node, variable)
         now = compared.pairs[id(lock)] if lock is not None else None
@@ -72,7 +72,7 @@ def _lock(compared: Comparison, order: Reach, node: Node, variable: str) -> Act 
             if behind and id(act) in compared.pairs and _had_value(order, act.node, variable):
                 found = act
     if found is None or any(
-        _sets(n, variable) and order.before(found.node, n) and order.before(n, node) for n in order.order
+        n.sets(variable) and order.before(found.node, n) and order.before(n, node) for n in order.order
     ):
         return None
     return found
@@ -84,23 +84,19 @@ def _had_value(order: Reach, lock: Node, variable: str) -> bool:
         n.expr is not None
         and n is not lock
         and order.before(n, lock)
-        and not _sets(n, variable)
+        and not n.sets(variable)
         and variable in n.expr.names()
         for n in order.order
     )
 
 
 def _reader(compared: Comparison, lock: Node, variable: str) -> Node | None:
-    reached = graph.after([t for t, _ in lock.succ], lambda n: _sets(n, variable))
+    reached = graph.after([t for t, _ in lock.succ], lambda n: n.sets(variable))
     return next(
         (
             n
             for n in compared.after.cfg.order
-            if n.id in reached and n.expr is not None and not _sets(n, variable) and variable in n.expr.names()
+            if n.id in reached and n.expr is not None and not n.sets(variable) and variable in n.expr.names()
         ),
         None,
     )
-
-
-def _sets(node: Node, variable: str) -> bool:
-    return any(op in ("assign", "update") and expr.args[0].key == variable for op, expr in node.events)

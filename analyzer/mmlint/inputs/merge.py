@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import SequenceMatcher
+
+from mmlint.linediff import opcodes
 
 _MAX_LINES = 60_000
 
@@ -13,9 +14,9 @@ def merge(origin: bytes, ours: bytes, theirs: bytes) -> bytes | None:
     base, mine, other = (text.split(b"\n") for text in (origin, ours, theirs))
     if max(len(base), len(mine), len(other)) > _MAX_LINES:
         return None
-    moves = SequenceMatcher(None, base, mine, autojunk=False).get_matching_blocks()
+    moves = [(i1, j1, i2 - i1) for tag, i1, i2, j1, _ in opcodes(base, mine) if tag == "equal"]
     result = list(mine)
-    for tag, begin, end, low, high in reversed(SequenceMatcher(None, base, other, autojunk=False).get_opcodes()):
+    for tag, begin, end, low, high in reversed(opcodes(base, other)):
         if tag == "equal":
             continue
         at = _carried(moves, begin, end, len(base))
