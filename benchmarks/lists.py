@@ -171,7 +171,7 @@ def check_patch(patch: Patch, placed: Placed | None, where: str) -> Record:
     report, settings = Report(), Settings()
     started = time.monotonic()
     run = PatchRun(api.selected(settings), report)
-    if placed is not None and placed.how != "failed":
+    if placed is not None:
         run.placed(patch, placed)
     else:
         run.fragments(patch, "it applies to none of the trees")

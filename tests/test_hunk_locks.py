@@ -8,6 +8,7 @@ import pytest
 from mmlint.api import check_patches
 from mmlint.settings import Settings
 
+MINI = Path(__file__).parent.parent / "fixtures/trees/mini"
 HEAD = "Subject: [PATCH] demo: change it\n\nIt has to change.\n---\n"
 NEW_FUNCTION = """\
 static int demo_last(struct demo *demo)
@@ -75,6 +76,18 @@ LOWER_TAIL = """\
  out:
  \tmutex_unlock(&demo_lock);
  \treturn rc;
+ }
+"""
+BEHIND = """\
+static int other_fill(struct demo *demo)
+ \tint rc;
+
+-\tdemo_begin(demo);
++\tspin_lock(&demo->lock);
+ \tdemo->folio = folio_prealloc(demo->mm, demo->vma, demo->addr);
++\tspin_unlock(&demo->lock);
+ \tdemo_finish(demo);
+ \treturn 0;
  }
 """
 KEPT = """\
@@ -176,3 +189,14 @@ def test_what_is_not_shown_may_have_done_all(tmp_path: Path) -> None:
 
 def test_programs_of_the_tree_are_left_alone(tmp_path: Path) -> None:
     assert said(TWICE, "tools/testing/demo.c", tmp_path) == []
+
+
+def test_a_tree_that_the_hunks_do_not_fit_tells_what_sleeps(tmp_path: Path) -> None:
+    mail = tmp_path / "demo.patch"
+    heading, *lines = (line or " " for line in BEHIND.splitlines())
+    text = "\n".join([at(40, lines, heading), *lines])
+    mail.write_text(f"{HEAD}diff --git a/mm/memory.c b/mm/memory.c\n--- a/mm/memory.c\n+++ b/mm/memory.c\n{text}\n")
+    alone = check_patches([str(mail)], Settings())
+    beside = check_patches([str(mail)], Settings(), tree=str(MINI))
+    assert [f.code for f in alone.findings] == []
+    assert [(f.code, f.function, f.confidence.value) for f in beside.findings] == [("PTL101", "other_fill", "medium")]

@@ -68,7 +68,7 @@ class PatchRun:
         else:
             left = tuple(change for change in patch.changes if change.path in misfits)
             names = ", ".join(dict.fromkeys(change.path for change in left))
-            self.fragments(replace(patch, changes=left), f"it does not apply to the tree in {names}")
+            self.fragments(replace(patch, changes=left), f"it does not apply to the tree in {names}", placed.before)
 
     def states(self, patch: Patch, before: Tree, after: Tree) -> None:
         """Check what a patch makes of a tree, given both states."""
@@ -84,8 +84,11 @@ class PatchRun:
             view.changes.extend(pair_functions(file, view))
         return view
 
-    def fragments(self, patch: Patch, why: str) -> None:
-        """Check what the hunks of a patch show, with no tree behind them; `why` says why there is none."""
+    def fragments(self, patch: Patch, why: str, behind: Tree | None = None) -> None:
+        """Check what the hunks of a patch show; `why` says why they are not taken with a tree.
+
+        `behind` is a tree that they do not fit: whether callees sleep that the hunks do not show is read there.
+        """
         from mmlint.inputs.fragments import fragments, shown
         from mmlint.inputs.tree import EmptyTree, OverlayTree
 
@@ -100,8 +103,9 @@ class PatchRun:
             files.append(FileText(path, old_path, new_path, before, after, *lines))
         if not files:
             return
-        left = Program(OverlayTree(EmptyTree(), old), table=self.table, partial=True)
-        right = Program(OverlayTree(EmptyTree(), new), table=self.table, partial=True)
+        shelf = Program(behind, table=self.table) if behind is not None else None
+        left = Program(OverlayTree(EmptyTree(), old), table=self.table, partial=True, behind=shelf)
+        right = Program(OverlayTree(EmptyTree(), new), table=self.table, partial=True, behind=shelf)
         self.report.notes.append(_note(patch, f"{why}, so only the lines that its hunks show were analysed"))
         view = PatchView(patch.subject, patch.body, left, right, tuple(files), partial=True)
         for file in files:

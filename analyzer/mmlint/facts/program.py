@@ -27,7 +27,7 @@ class Program:
     """A tree as the analysis sees it.
 
     `parent` shares parsed files whose text is the same (before and after a patch). `partial`: the files hold only what
-    a patch's hunks show. `sparse`: many folders are passed through, and little is asked of each; their indexes are not
+    a patch's hunks show; `behind` is then the tree that they do not fit, or None. `sparse`: many folders are passed through, and little is asked of each; their indexes are not
     made as a whole, nor kept.
     """
 
@@ -39,6 +39,7 @@ class Program:
         *,
         table: Tables | None = None,
         partial: bool = False,
+        behind: Program | None = None,
         sparse: bool = False,
     ) -> None:
         self.tree = tree
@@ -46,6 +47,7 @@ class Program:
         self.changed = changed
         self._table = table
         self.partial = partial
+        self.behind = behind
         self.sparse = sparse
         self._files: dict[str, SourceFile | None] = {}
         self._functions: dict[str, tuple[Function, ...]] = {}
@@ -161,6 +163,11 @@ class Program:
                 found = self.parent.resolve(name, path) or found
             self._resolved[key] = found
         return self._resolved[key]
+
+    def known(self, name: str, path: str) -> Function | None:
+        """What `resolve` finds, or for hunks alone what the tree behind them has by that name."""
+        found = self.resolve(name, path)
+        return self.behind.resolve(name, path) if found is None and self.behind is not None else found
 
     def look_again(self, path: str) -> None:
         """Stop sharing what is known of a file's functions with the parent: a patch elsewhere changes what they do."""

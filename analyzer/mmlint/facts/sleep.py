@@ -112,7 +112,7 @@ def _ways(function: Function, node: Node, call: Expr, facts: Facts, level: int) 
         return []
     if not name or name in table.nosleep or name in table.takes or name in table.drops:
         return []
-    callee = function.program.resolve(name, function.path)
+    callee = function.program.known(name, function.path)
     if callee is None or callee is function:
         return []
     return [s for inner in sleepers(callee, level) for s in _through(function, node, call, facts, inner)]
@@ -200,8 +200,8 @@ def may_sleep(function: Function) -> bool:
     called = _called(function)
     if not called.isdisjoint(table.sleeps):
         return True
-    resolve, path = function.program.resolve, function.path
-    others = (resolve(name, path) for name in sorted(called - table.nosleep - table.takes.keys() - table.drops.keys()))
+    known, path = function.program.known, function.path
+    others = (known(name, path) for name in sorted(called - table.nosleep - table.takes.keys() - table.drops.keys()))
     return any(callee is not None and callee is not function and _can_sleep(callee, LEVELS) for callee in others)
 
 
@@ -228,7 +228,7 @@ def _leads_to_sleep(function: Function, name: str, level: int) -> bool:
     table = function.tables
     if name in table.takes or name in table.drops or name in table.guards:
         return False
-    callee = function.program.resolve(name, function.path)
+    callee = function.program.known(name, function.path)
     return callee is not None and callee is not function and _can_sleep(callee, level)
 
 
