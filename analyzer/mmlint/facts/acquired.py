@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
@@ -16,7 +17,7 @@ from mmlint.facts.holders import HELD, MOVED, Own, Prop, canon, mentions_bare
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts, is_error, is_negative, is_zero
 from mmlint.kernel.rows import Taking
-from mmlint.kernel.tables import PAGES, PINNED
+from mmlint.kernel.tables import PAGES, PINNED, Tables
 
 TAKEN = {"nonzero": "ok", "noterr": "ok", "valid": "ok", "zero": "0", "positive": ">0", "notneg": ">=0"}
 """What the result of a call is where it took something, by the `when` of its row; `valid`: neither NULL nor error."""
@@ -57,14 +58,20 @@ def _takers(first: Function) -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
+def _unpinners(tables: Tables) -> dict[str, str]:
+    """The calls that give pins back, with the resource."""
+    return {n: row.resource for n, rows in tables.gives_resource.items() for row in rows if row.resource in PINNED}
+
+
 def by_release(function: Function) -> dict[str, tuple[Taking, ...]]:
     """Helpers that are not seen, or say nothing, and must have taken pins: the function gives back what they returned.
 
     Only for an array of pages in a variable that nothing else fills, whose result is tested before it is used.
     """
     tables = function.tables
-    gives = {n: row.resource for n, rows in tables.gives_resource.items() for row in rows if row.resource in PINNED}
-    if function.words.isdisjoint(gives) or not function.words.isdisjoint(tables.page_takers):
+    gives = _unpinners(tables)
+    if not function.mentions(gives) or not function.words.isdisjoint(tables.page_takers):
         return {}
     released = {
         canon(call.args[0]).split("[")[0]: gives[name]
@@ -104,7 +111,7 @@ def may_hand_out(function: Function) -> bool:
     if source.damaged or function.path.startswith("include/"):
         return False
     texts = (source.returns + " *" * ("*" not in source.returns), *(p.type_text for p in source.params))
-    return any(_PAGE.search(text) for text in texts) or not function.words.isdisjoint(function.tables.gup)
+    return any(_PAGE.search(text) for text in texts) or function.mentions(function.tables.gup)
 
 
 def handed_out(function: Function, ends: Iterable[End]) -> tuple[Taking, ...]:

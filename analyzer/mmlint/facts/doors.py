@@ -111,7 +111,7 @@ def releases(function: Function) -> tuple[Door, ...]:
     """The pages that `function` gives back by calls of the tables."""
     table = function.tables.gives_resource
     found = []
-    if function.words.isdisjoint(table):
+    if not function.mentions(table):
         return ()
     for name, calls in function.calls.items():
         kinds = {row.resource for row in table.get(name, ())} & {_REFERENCE, _PIN_RESOURCE}
@@ -172,8 +172,7 @@ def _file_entries(first: Function) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     program = first.program
     for function in program.functions(first.path):
-        words = function.words
-        if words.isdisjoint(first.tables.gup) and words.isdisjoint(first.tables.takes_resource):
+        if not function.mentions(first.tables.gup) and not function.mentions(first.tables.takes_resource):
             continue
         for kind, places in _entries(function):
             for token in places:
@@ -211,7 +210,7 @@ def _places(function: Function, held: Tokens) -> Tokens:
 @fact
 def _has_gup(first: Function) -> bool:
     """Whether the file of its first function calls what gets or pins pages; else no page came in by a known door."""
-    return any(not f.words.isdisjoint(first.tables.gup) for f in first.program.functions(first.path))
+    return any(f.mentions(first.tables.gup) for f in first.program.functions(first.path))
 
 
 def _wrong(function: Function) -> list[Door]:
@@ -243,7 +242,7 @@ class WayIn:
 @fact
 def ways_in(function: Function) -> tuple[WayIn, ...]:
     """The calls of `function` that are the one cause of several releases by the wrong door."""
-    if function.words.isdisjoint(function.tables.gup):
+    if not function.mentions(function.tables.gup):
         return ()
     mine = {id(call) for call, _, _ in _gup_entries(function)}
     return tuple(w for w in _blamed(function.program.functions(function.path)[0]) if id(w.call) in mine)

@@ -42,7 +42,7 @@ def blind_writes(function: Function) -> tuple[Blind, ...]:
     Only in files that have to do with VMAs: what is mapped outside of them is filled by its owner, never by a fault.
     """
     found: list[Blind] = []
-    if function.words.isdisjoint(function.tables.set_entries) or not lock_tokens(function):
+    if not function.mentions(function.tables.set_entries) or not lock_tokens(function):
         return ()
     file = function.program.file(function.path)
     if file is not None and not _OF_A_VMA.search(file.text):
@@ -97,7 +97,7 @@ _ENTRY = frozenset("ptep_get pmdp_get pudp_get huge_ptep_get pte_page pte_pfn pm
 def late_flushes(function: Function) -> tuple[LateFlush, ...]:
     """Clear under the lock, unlock, flush: with nothing that flushes in between."""
     tables = function.tables
-    if any(function.words.isdisjoint(names) for names in (tables.set_entries, tables.drops, tables.flushes)):
+    if not all(function.mentions(names) for names in (tables.set_entries, tables.drops, tables.flushes)):
         return ()
     clears: list[tuple[Node, Expr]] = []
     drops: list[tuple[Node, Expr]] = []

@@ -29,25 +29,32 @@ HOLES = (NOT_SHOWN, CUT, "mmlint_above", "mmlint_hidden")
 class Function:
     """A function of one state of a tree. Facts about it are asked for by calling the fact: `locks(function)`."""
 
-    __slots__ = ("_calls", "_words", "cache", "program", "provisional", "source")
+    __slots__ = ("cache", "calls", "name", "path", "program", "provisional", "source", "tables", "text", "words")
+    calls: dict[str, list[tuple[Node, Expr]]]
+    """Every reachable call by callee name (the empty name: calls through pointers), in order of control flow."""
+    tables: Tables
+    """The kernel tables for the tree's release."""
+    text: bytes
+    """Its original text."""
+    words: frozenset[str]
+    """Every identifier in its text, comments and numbers included."""
 
     def __init__(self, source: FunctionSource, program: Program) -> None:
         self.source = source
         self.program = program
+        self.name = source.name
+        self.path = source.path
+        """Its file, from the tree's root."""
         self.cache: dict[object, Any] = {}
         self.provisional: dict[object, Any] = {}
-        self._calls: dict[str, list[tuple[Node, Expr]]] | None = None
-        self._words: frozenset[str] | None = None
 
-    @property
-    def name(self) -> str:
-        """The function's name."""
-        return self.source.name
-
-    @property
-    def path(self) -> str:
-        """Its file, from the tree's root."""
-        return self.source.path
+    def __getattr__(self, name: str) -> Any:
+        """What is made when it is first asked for."""
+        if name not in _MADE:
+            raise AttributeError(name)
+        made = _MADE[name](self)
+        setattr(self, name, made)
+        return made
 
     @property
     def line(self) -> int:
@@ -55,42 +62,18 @@ class Function:
         return self.source.start_line
 
     @property
-    def text(self) -> bytes:
-        """Its original text."""
-        return self.source.text
-
-    @property
     def params(self) -> tuple[str, ...]:
         """The parameter names, in order."""
         return tuple(p.name for p in self.source.params)
-
-    @property
-    def tables(self) -> Tables:
-        """The kernel tables for the tree's release."""
-        return self.program.tables
 
     @property
     def cfg(self) -> Cfg:
         """Its control-flow graph."""
         return cfg(self)
 
-    @property
-    def calls(self) -> dict[str, list[tuple[Node, Expr]]]:
-        """Every reachable call by callee name (the empty name: calls through pointers), in order of control flow."""
-        if self._calls is None:
-            found: dict[str, list[tuple[Node, Expr]]] = {}
-            for node in self.cfg.order:
-                for op, expr in node.events:
-                    if op == "call":
-                        found.setdefault(expr.value, []).append((node, expr))
-                if node.kind == "iter" and node.expr is not None:
-                    found.setdefault(node.expr.value, []).append((node, node.expr))
-            self._calls = found
-        return self._calls
-
     def calls_of(self, names: Collection[str]) -> dict[str, list[tuple[Node, Expr]]]:
         """`calls` of these names alone; the graph is not built where the text holds none of them."""
-        if self.words.isdisjoint(names):
+        if not self.mentions(names):
             return {}
         return {name: calls for name, calls in self.calls.items() if name in names}
 
@@ -98,17 +81,16 @@ class Function:
         """Whether one of the words stands somewhere in its text."""
         return not self.words.isdisjoint(tokens)
 
+    def mentions(self, names: Collection[str]) -> bool:
+        """Whether one of these names, or of those that a table has rows for, stands somewhere in its text."""
+        words = self.words
+        # The smaller one is walked through, if both are sets: a dictionary would be read from end to end.
+        return not (names.keys().isdisjoint(words) if isinstance(names, dict) else words.isdisjoint(names))
+
     @property
     def whole(self) -> bool:
         """Whether all of its lines are known: always with a tree, on hunks alone where one hunk holds the function."""
         return not self.program.partial or not self.has(*HOLES)
-
-    @property
-    def words(self) -> frozenset[str]:
-        """Every identifier in its text, comments and numbers included."""
-        if self._words is None:
-            self._words = frozenset(words(self.text))
-        return self._words
 
     def step(self, line: int, message: str) -> Step:
         """A step in this function's file."""
@@ -143,6 +125,25 @@ class Function:
 
     def __repr__(self) -> str:
         return f"<Function {self.name} {self.path}:{self.line}>"
+
+
+def _calls(function: Function) -> dict[str, list[tuple[Node, Expr]]]:
+    found: dict[str, list[tuple[Node, Expr]]] = {}
+    for node in function.cfg.order:
+        for op, expr in node.events:
+            if op == "call":
+                found.setdefault(expr.value, []).append((node, expr))
+        if node.kind == "iter" and node.expr is not None:
+            found.setdefault(node.expr.value, []).append((node, node.expr))
+    return found
+
+
+_MADE: dict[str, Callable[[Function], Any]] = {
+    "calls": _calls,
+    "tables": lambda function: function.program.tables,
+    "text": lambda function: function.source.text,
+    "words": lambda function: frozenset(words(function.text)),
+}
 
 
 class _Cut:

@@ -54,7 +54,7 @@ class GupSite:
 def gup_calls(function: Function) -> tuple[GupSite, ...]:
     """The direct calls of GUP entry points that can hand out references, in order of control flow."""
     table = function.tables.gup
-    if function.words.isdisjoint(table) or function.name in table:
+    if not function.mentions(table) or function.name in table:
         return ()
     found = []
     for name, calls in function.calls.items():

@@ -25,7 +25,9 @@ class Expr:
     through an expression (`ops->fn(x)`) `value` is empty and `callee` holds the expression.
     """
 
-    __slots__ = ("_key", "args", "callee", "column", "end_line", "kind", "line", "value")
+    __slots__ = ("args", "callee", "column", "end_line", "key", "kind", "line", "value")
+    key: str
+    """Canonical text, for comparing expressions; made when it is first asked for."""
 
     def __init__(
         self,
@@ -44,14 +46,12 @@ class Expr:
         self.column = column
         self.end_line = end_line or line
         self.callee = callee
-        self._key: str | None = None
 
-    @property
-    def key(self) -> str:
-        """Canonical text, for comparing expressions."""
-        if self._key is None:
-            self._key = _render(self)
-        return self._key
+    def __getattr__(self, name: str) -> str:
+        if name != "key":
+            raise AttributeError(name)
+        self.key = _render(self)
+        return self.key
 
     @property
     def opposite(self) -> str:

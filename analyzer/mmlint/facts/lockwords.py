@@ -28,9 +28,7 @@ def page_table_locks(function: Function) -> frozenset[str]:
 @fact
 def lock_tokens(function: Function) -> bool:
     """Whether the function's text names a call that takes or drops anything."""
-    words = function.words
-    tables = function.tables
-    return not words.isdisjoint(tables.takes) or not words.isdisjoint(tables.drops)
+    return function.mentions(function.tables.takes) or function.mentions(function.tables.drops)
 
 
 @fact

@@ -18,7 +18,7 @@ _KIND = re.compile(r"\bMEMORY_DEVICE_\w+")
 @fact
 def _named(function: Function) -> bool:
     """Whether the function names a primitive on a count."""
-    return not function.words.isdisjoint(function.tables.ref_helpers)
+    return function.mentions(function.tables.ref_helpers)
 
 
 @fact

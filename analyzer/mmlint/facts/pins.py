@@ -140,14 +140,14 @@ def wrapper(function: Function) -> tuple[PinSite, ...]:
 @fact
 def _may_pin(function: Function) -> bool:
     first = function.program.functions(function.path)[0]
-    return not function.words.isdisjoint(function.tables.gup) or not function.words.isdisjoint(_pinning_names(first))
+    return function.mentions(function.tables.gup) or not function.words.isdisjoint(_pinning_names(first))
 
 
 @fact
 def _pinning_names(first: Function) -> frozenset[str]:
     """The functions of the file of `first` whose text names an entry point."""
     others = first.program.functions(first.path)
-    return frozenset(f.name for f in others if not f.words.isdisjoint(f.tables.gup))
+    return frozenset(f.name for f in others if f.mentions(f.tables.gup))
 
 
 # ------------------------------------------------------------------- held at a successful return

@@ -55,7 +55,7 @@ def twice(function: Function) -> tuple[Twice, ...]:
 def dropped_in_a_row(function: Function) -> tuple[Twice, ...]:
     """Releases that follow one of the same lock in a straight line: wrong whatever stands above, so hunks will do."""
     found: dict[tuple[str, str], Twice] = {}
-    for name, calls in function.calls_of(function.tables.drops.keys()).items():
+    for name, calls in function.calls_of(function.tables.drops).items():
         drop = function.tables.drops[name][0]
         if drop.kind not in FIRM or drop.when != "always" or drop.arg is None or name in function.tables.takes:
             continue

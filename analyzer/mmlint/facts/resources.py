@@ -44,7 +44,7 @@ class Ownership:
 @fact
 def concerns(function: Function) -> bool:
     """Whether the function names a call, or a helper, that takes something."""
-    return not function.words.isdisjoint(function.tables.takes_resource) or bool(acquirers(function))
+    return function.mentions(function.tables.takes_resource) or bool(acquirers(function))
 
 
 @fact

@@ -104,7 +104,7 @@ def count_tests(function: Function) -> tuple[CountTest, ...]:
 
 def _may_count(function: Function) -> bool:
     tables = function.tables
-    return not function.words.isdisjoint(tables.with_class("count") | tables.with_class("mapcount"))
+    return function.mentions(tables.with_class("count")) or function.mentions(tables.with_class("mapcount"))
 
 
 def _locked(function: Function, call: Expr) -> bool:

@@ -33,7 +33,7 @@ def released_untaken(function: Function) -> tuple[Skipped, ...]:
     if not lock_tokens(function) or function.cfg.truncated or contract.annotated_dropper(function):
         return ()
     found: dict[str, Skipped] = {}
-    for name, calls in function.calls_of(function.tables.drops.keys()).items():
+    for name, calls in function.calls_of(function.tables.drops).items():
         drop = function.tables.drops[name][0]
         if drop.kind not in FIRM or drop.when != "always" or drop.arg is None or name in function.tables.takes:
             continue

@@ -198,7 +198,7 @@ def may_sleep(function: Function) -> bool:
     """Whether the text calls something by which it may sleep: a cheap look before `sleeps_at` is asked of each call."""
     table = function.tables
     called = _called(function)
-    if not called.isdisjoint(table.sleeps):
+    if not table.sleeps.keys().isdisjoint(called):
         return True
     known, path = function.program.known, function.path
     others = (known(name, path) for name in sorted(called - table.nosleep - table.takes.keys() - table.drops.keys()))
@@ -211,7 +211,7 @@ def _can_sleep(function: Function, level: int) -> bool:
     def look() -> bool:
         table = function.tables
         called = _called(function)
-        return not called.isdisjoint(table.sleeps) or (
+        return not table.sleeps.keys().isdisjoint(called) or (
             level > 1 and any(_leads_to_sleep(function, name, level - 1) for name in sorted(called - table.nosleep))
         )
 

@@ -16,7 +16,7 @@ _DECIDING = {"pinned": False, "cow_mapping": False, "anon": False}
 def unguarded_write_protects(function: Function) -> tuple[Expr, ...]:
     """The calls that write-protect an entry in place, on some way without such a test."""
     rows = function.tables.wrprotects
-    if function.words.isdisjoint(rows):
+    if not function.mentions(rows):
         return ()
     names = [name for name in rows.keys() & function.calls.keys() if rows[name].arg is not None]
     sites = [pair for name in names for pair in function.calls[name]]
