@@ -84,7 +84,7 @@ static int other_fill(struct demo *demo)
 
 -\tdemo_begin(demo);
 +\tspin_lock(&demo->lock);
- \tdemo->folio = folio_prealloc(demo->mm, demo->vma, demo->addr);
+ \trc = copy_page_range(demo->vma, demo->source);
 +\tspin_unlock(&demo->lock);
  \tdemo_finish(demo);
  \treturn 0;

@@ -27,8 +27,8 @@ class Program:
     """A tree as the analysis sees it.
 
     `parent` shares parsed files whose text is the same (before and after a patch). `partial`: the files hold only what
-    a patch's hunks show; `behind` is then the tree that they do not fit, or None. `sparse`: many folders are passed through, and little is asked of each; their indexes are not
-    made as a whole, nor kept.
+    a patch's hunks show; `behind` is then the tree that they do not fit, or None. `sparse`: many folders are passed
+    through, and little is asked of each; their indexes are not made as a whole, nor kept.
     """
 
     def __init__(
