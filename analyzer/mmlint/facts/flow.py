@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sized
 from dataclasses import field
 from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
@@ -25,6 +25,9 @@ P = TypeVar("P", bound=Hashable)
 MAX_STATES = 48
 """Properties kept apart at one node; beyond it the analysis gives up and says so (`Flow.overflow`)."""
 _MAX_VISITS = 60
+_MAX_WORK = 60_000
+"""Steps, each counted once and once more for every thing in its property, for a client looks at each of them: several
+times what the busiest function of a kernel needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,12 @@ class _Solver(Generic[P]):
         self.pending: dict[int, set[P]] = {}
         self.queue: list[int] = []
         self.visits: dict[int, int] = {}
+        self.work = 0
 
     def run(self, start: Facts) -> Flow[P]:
         self._push(self.cfg.entry, self.client.initial, start)
         order = self.cfg.order
-        while self.queue:
+        while self.queue and self.work < _MAX_WORK:
             node = order[heapq.heappop(self.queue)]
             props = self.pending.pop(node.id, None)
             if not props:
@@ -96,8 +100,10 @@ class _Solver(Generic[P]):
                 continue
             states = self.flow.before[node.id]
             for prop in [p for p in states if p in props]:
+                self.work += 1 + (len(prop) if isinstance(prop, Sized) else 0)
                 for target, after, facts in self._step(node, prop, states[prop]):
                     self._push(target, after, facts)
+        self.flow.overflow |= bool(self.queue)
         self._collect_returns()
         return self.flow
 
