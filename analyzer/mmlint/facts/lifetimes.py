@@ -30,6 +30,8 @@ _PART = re.compile(r"\[| \+ ")
 """An element of an array, or what begins with one: each release is about another part of it."""
 _LOOK_UP = re.compile(r"^lookup_|_lookup$|_(next|prev|first|last)$")
 _CODE = re.compile(r"-?[A-Z0-9_]+$")
+_MOST_THINGS = 40
+"""Things of one function, each of which is followed through all of it; beyond that none is. The kernel comes to six."""
 _MOST = 8
 _NO_THING = frozenset({"NULL", "0", "ERR_PTR", "PTR_ERR", "PTR_ERR_OR_ZERO"})
 
@@ -95,10 +97,11 @@ def life(function: Function, thing: Thing) -> Life | None:
 
 
 def _live(function: Function, thing: Thing) -> Life | None:
-    releases = things(function).get(thing)
-    if releases is None or function.cfg.truncated or function.source.damaged:
+    known = things(function)
+    releases = known.get(thing)
+    if releases is None or len(known) > _MOST_THINGS or function.cfg.truncated or function.source.damaged:
         return None
-    if not other_names(function, thing.key).isdisjoint(other.key for other, calls in things(function).items() if calls):
+    if not other_names(function, thing.key).isdisjoint(other.key for other, calls in known.items() if calls):
         return None
     client = _Tracker(function, thing, {id(call) for _, call in releases})
     flow = solve(function.cfg, client)
