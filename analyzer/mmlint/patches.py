@@ -121,7 +121,7 @@ class PatchRun:
         report.findings += [f.with_origin(Origin.PRE_EXISTING, patch.ref) for f in kept]
         report.fixed += [f.with_origin(Origin.FIXED, patch.ref) for f in gone]
         report.notes += [
-            f"{patch.subject}: {c.file.path}: so much of {c.name}() changes that only its new state was checked"
+            _note(patch, f"{c.file.path}: so much of {c.name}() changes that only its new state was checked")
             for c in view.changes
             if c.wide
         ]
