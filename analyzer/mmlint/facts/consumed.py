@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from mmlint.facts.flow import is_pure
 from mmlint.facts.function import Function, keep
 from mmlint.facts.holders import canon, mentions_bare
 from mmlint.facts.ir import Expr
 
+_LOWERS = re.compile(r"(atomic(64|_long)?|refcount|kref|percpu_ref)_(dec|sub|put)\w*$")
+"""Calls that lower a count: where it lies in a thing, the thing is given up."""
 _LEVELS = 5
 """How many calls deep callees are read."""
 
@@ -61,6 +65,8 @@ def _may_consume(function: Function, name: str, level: int) -> bool:
             elif expr.kind == "assign" and escapes(expr.args[0], expr.args[1], frozenset(names)):
                 return True
             elif expr.kind == "call":
+                if _LOWERS.match(expr.value) and any(a.value == "&" and a.root in names for a in expr.args):
+                    return True
                 mine = [i for i, arg in enumerate(expr.args) if canon(arg) in names]
                 if not mine:
                     continue

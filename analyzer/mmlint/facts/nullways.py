@@ -103,7 +103,7 @@ def _reached(function: Function, found: Handed) -> bool:
 
 
 class _Watch:
-    """Whether a branch found the pointer NULL, and nothing has given it a value since."""
+    """Whether a branch found the pointer NULL, and nothing has given it a value, or looked into it, since."""
 
     initial = _ANY
 
@@ -119,6 +119,8 @@ class _Watch:
 
     def branched(self, node: Node, outcome: bool, prop: int, facts: Facts) -> int | None:
         known = facts.get(self.pointer)
+        if node.expr is not None and any(e.kind == "field" and e.args[0].key == self.pointer for e in node.expr.walk()):
+            return _ANY
         return _NULL if is_zero(known) else _ANY if is_zero(known) is False else prop
 
     def cleanup(self, node: Node, prop: int, facts: Facts) -> int:

@@ -89,6 +89,8 @@ class _Judge:
         if act.word.startswith("set:") and spelled(act.word) in self._names_left:
             return
         rows = [row for row in self._rows(act) if row.role != "order" and self._counts(act, row)]
+        if self._renamed(act):
+            return
         if self._left_to_other(act):
             rows = [row for row in rows if row.role != "release"]
         judged = gone = False
@@ -109,6 +111,14 @@ class _Judge:
                     break
         if not judged and not gone and not self.sides.change.patch.partial:
             yield from self._alone(act, rows)
+
+    def _renamed(self, act: Act) -> bool:
+        """Whether a call of the same name and more, of which no table says otherwise, is made of the same thing now."""
+        rows, about = _done_by(self.sides.tables, act.word), operands(act)
+        longer = (a for a in self.sides.compared.added if a.word.startswith(f"{act.word}_") and about & operands(a))
+        return act.expr.kind == "call" and any(
+            not (known := _done_by(self.sides.tables, a.word)) or any(row in known for row in rows) for a in longer
+        )
 
     def _left_to_other(self, act: Act) -> bool:
         """Whether a release that could refuse stood before another one, for that case, which now does it alone."""
