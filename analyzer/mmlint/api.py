@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mmlint.engine import check_file
-from mmlint.facts.program import MAX_FILE, Program
+from mmlint.facts.program import MAX_FILE, SHARED_FOLDERS, Program
 from mmlint.finding import Finding, InputError, Origin, Report, Stats
 from mmlint.patches import PatchRun, check_git, check_inputs, open_tree
 from mmlint.places import Shown, base_of, collect, display
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from mmlint.kernel.tables import Tables
 
 _PARALLEL_FROM = 6
-_CHUNK = 4
+_CHUNK, _FOLDER_CHUNK = 4, 16
+"""Files checked at a time by a worker, of folders whose index all workers share and of others."""
 
 
 class Progress(Protocol):
@@ -146,8 +147,7 @@ def _run_files(root: str, names: list[str], settings: Settings, progress: Progre
     if jobs <= 1 or len(names) < _PARALLEL_FROM:
         yield from _check_names(_program(root, settings.tables), names, settings, progress)
         return
-    ordered = sorted(names, key=lambda n: (-_size(root, n), n))
-    chunks = [ordered[i : i + _CHUNK] for i in range(0, len(ordered), _CHUNK)]
+    chunks = _chunks(root, names)
     from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 
     load()  # once, for all workers to share, as what each of them asks of the tree
@@ -158,6 +158,19 @@ def _run_files(root: str, names: list[str], settings: Settings, progress: Progre
             yield from chain.from_iterable(run_chunks(pool, root, chunks, settings, progress))
         except BrokenProcessPool:
             yield Report(errors=[InputError(root, "a worker process died (out of memory?); try again with --jobs 1")])
+
+
+def _chunks(root: str, names: Sequence[str]) -> list[list[str]]:
+    """The names, those of a folder together as far as they go into one chunk, the chunks with most text first."""
+    size = {name: _size(root, name) for name in names}
+    folders: dict[str, list[str]] = {}
+    for name in sorted(names, key=lambda n: (-size[n], n)):
+        folders.setdefault(name.rpartition("/")[0], []).append(name)
+    chunks = []
+    for folder, found in folders.items():
+        most = _CHUNK if folder in SHARED_FOLDERS else _FOLDER_CHUNK
+        chunks += [found[i : i + most] for i in range(0, len(found), most)]
+    return sorted(chunks, key=lambda chunk: -sum(map(size.__getitem__, chunk)))
 
 
 def end_with_parent() -> None:

@@ -85,21 +85,21 @@ class _Solver(Generic[P]):
         self.queue: list[int] = []
         self.visits: dict[int, int] = {}
         self.work = 0
+        self.results = False
+        """Whether the node at hand has made facts of a call's or an increment's result."""
 
     def run(self, start: Facts) -> Flow[P]:
         self._push(self.cfg.entry, self.client.initial, start)
         order = self.cfg.order
         while self.queue and self.work < _MAX_WORK:
             node = order[heapq.heappop(self.queue)]
-            props = self.pending.pop(node.id, None)
-            if not props:
-                continue
+            props = self.pending.pop(node.id)
             self.visits[node.id] = self.visits.get(node.id, 0) + 1
             if self.visits[node.id] > _MAX_VISITS:
                 self.flow.overflow = True
                 continue
             states = self.flow.before[node.id]
-            for prop in [p for p in states if p in props]:
+            for prop in [p for p in states if p in props] if len(props) > 1 else props:
                 self.work += 1 + (len(prop) if isinstance(prop, Sized) else 0)
                 for target, after, facts in self._step(node, prop, states[prop]):
                     self._push(target, after, facts)
@@ -108,7 +108,10 @@ class _Solver(Generic[P]):
         return self.flow
 
     def _push(self, node: Node, prop: P, facts: Facts) -> None:
-        states = self.flow.before.setdefault(node.id, {})
+        id_ = node.id
+        states = self.flow.before.get(id_)
+        if states is None:
+            states = self.flow.before[id_] = {}
         old = states.get(prop)
         if old is None:
             if len(states) >= MAX_STATES:
@@ -117,38 +120,52 @@ class _Solver(Generic[P]):
             states[prop] = facts
         else:
             joined = join(old, facts)
-            if joined == old:
+            if joined is old or joined == old:
                 return
             states[prop] = joined
-        waiting = self.pending.setdefault(node.id, set())
-        if not waiting:
-            heapq.heappush(self.queue, self.rank[node.id])
-        waiting.add(prop)
+        waiting = self.pending.get(id_)
+        if waiting is None:
+            self.pending[id_] = {prop}
+            heapq.heappush(self.queue, self.rank[id_])
+        else:
+            waiting.add(prop)
 
-    def _step(self, node: Node, prop: P, facts: Facts) -> Iterator[tuple[Node, P, Facts]]:
-        for after, known in self.transfer(node, prop, facts):
-            if node.kind == "branch" and node.expr is not None:
+    def _step(self, node: Node, prop: P, facts: Facts) -> list[tuple[Node, P, Facts]]:
+        """The states that one before the node leads to, with the nodes that they stand before."""
+        self.results = False
+        states = self.transfer(node, prop, facts)
+        kind = node.kind
+        out: list[tuple[Node, P, Facts]] = []
+        for after, known in states:
+            if kind == "branch" and node.expr is not None:
                 for target, label in node.succ:
                     refined = refine(node.expr, bool(label), known)
                     if refined is None:
                         continue
                     branched = self.client.branched(node, bool(label), after, refined)
                     if branched is not None:
-                        yield target, branched, _forget_results(refined) if node.events else refined
+                        out.append((target, branched, _forget_results(refined) if self.results else refined))
+                continue
+            plain = _forget_results(known) if self.results else known
+            if kind == "iter" or kind == "switch":
+                out += self._ways(node, after, plain)
             else:
-                plain = _forget_results(known) if node.events else known
-                for target, label in node.succ:
-                    if node.kind == "iter":
-                        branched = self.client.branched(node, bool(label), after, plain)
-                        if branched is None:
-                            continue
-                        yield target, branched, plain
-                    elif node.kind == "switch" and node.expr is not None and isinstance(label, str):
-                        chosen = _chosen(node.expr, label, plain)
-                        if chosen is not None:
-                            yield target, after, chosen
-                    else:
-                        yield target, after, plain
+                out += [(target, after, plain) for target, _ in node.succ]
+        return out
+
+    def _ways(self, node: Node, after: P, facts: Facts) -> Iterator[tuple[Node, P, Facts]]:
+        """The ways on from an iterator or a switch."""
+        for target, label in node.succ:
+            if node.kind == "iter":
+                branched = self.client.branched(node, bool(label), after, facts)
+                if branched is not None:
+                    yield target, branched, facts
+            elif node.expr is not None and isinstance(label, str):
+                chosen = _chosen(node.expr, label, facts)
+                if chosen is not None:
+                    yield target, after, chosen
+            else:
+                yield target, after, facts
 
     def transfer(self, node: Node, prop: P, facts: Facts) -> list[tuple[P, Facts]]:
         """The states after the node's own work, before its edges are told apart."""
@@ -161,7 +178,10 @@ class _Solver(Generic[P]):
             return [(prop, facts)]
         states = [(prop, facts)]
         for op, expr in node.events:
-            states = [after for p, f in states for after in self._event(op, expr, p, f, node)]
+            if len(states) == 1:
+                states = self._event(op, expr, *states[0], node)
+            else:
+                states = [after for p, f in states for after in self._event(op, expr, p, f, node)]
         if node.kind == "iter":
             for arg in node.expr.args:
                 if arg.kind == "name":
@@ -181,7 +201,10 @@ class _Solver(Generic[P]):
             )
             if known == "ok":
                 grown = "ok"
-            facts = with_fact(facts, f"#{id(expr)}", known if expr.value.startswith("p") else grown)
+            result = known if expr.value.startswith("p") else grown
+            if result is not None:
+                self.results = True
+                facts = with_fact(facts, f"#{id(expr)}", result)
             return [(self.client.assigned(target, None, prop, facts, node), assign(facts, target, grown))]
         target, source = expr.args
         value = evaluate(source, facts) if expr.value == "=" else _compound(expr, facts)
@@ -202,7 +225,10 @@ class _Solver(Generic[P]):
             return [(prop, facts)]
         out: list[tuple[P, Facts]] = []
         for outcome in outcomes:
-            known = facts if outcome.value is None else with_fact(facts, f"#{id(call)}", outcome.value)
+            known = facts
+            if outcome.value is not None:
+                self.results = True
+                known = with_fact(facts, f"#{id(call)}", outcome.value)
             for target, value in outcome.facts:
                 known = assign(known, target, value)
             out.append((outcome.prop, known))

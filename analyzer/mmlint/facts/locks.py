@@ -86,6 +86,7 @@ class _Locks:
         self.uncertain = False
         self.when: dict[str, str] = {}
         self.callees: dict[str, _Callee] = {}
+        self.idle: set[str] = set()
         self.applied: dict[tuple[int, Prop, tuple[Effect, ...]], list[Outcome[Prop]]] = {}
 
     def call(self, call: Expr, prop: Prop, facts: Facts, node: Node) -> Iterable[Outcome[Prop]] | None:
@@ -95,6 +96,8 @@ class _Locks:
         else:
             reached[prop] = facts
         name = call.value
+        if name in self.idle:
+            return None
         if name.startswith("guard:"):
             return self.rows.enter(call, prop)
         row = self.tables.sleeps.get(name)
@@ -168,10 +171,11 @@ class _Locks:
     def _callee(self, call: Expr, prop: Prop, facts: Facts) -> _Ways:
         name = call.value
         when = self.when.get(name) or self._when(name)
-        if when == _NEVER or (when == _GIVEN and not unseen.is_given(call, prop)):
+        if when == _GIVEN and not unseen.is_given(call, prop):
             return None
-        callee = self.callees.get(name) or self._look_up(name)
-        if callee is _RECURSION:
+        callee = _UNKNOWN if when == _NEVER else self.callees.get(name) or self._look_up(name)
+        if when == _NEVER or callee is _RECURSION or (callee is _UNKNOWN and not unseen.says_release(name)):
+            self.idle.add(name)
             return None
         if callee.function is None:
             return self._unseen(call, name, prop)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mmlint.source.outline import OutlineEntry
 
 _RELEASE = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*(\d+)\s*$", re.M)
-_SHARED_FOLDERS = ("include/linux", "mm")
+SHARED_FOLDERS = ("include/linux", "mm")
 _INITIALISER = re.compile(rb"\.(\w+)\s*=\s*&?([a-z_]\w*)\s*[,}]")
 MAX_FILE = 8 << 20
 
@@ -85,7 +85,7 @@ class Program:
         folder, _, name = path.rpartition("/")
 
         def outlined() -> tuple[OutlineEntry, ...] | None:
-            index = self.folder(folder) if folder in _SHARED_FOLDERS else self._folders.get(folder)
+            index = self.folder(folder) if folder in SHARED_FOLDERS else self._folders.get(folder)
             return index.outline(name, text) if isinstance(index, FolderIndex) else None
 
         return SourceFile(path, text, outlined)
@@ -118,7 +118,7 @@ class Program:
 
     def prepare(self) -> Tables:
         """Read what the check of any file asks for: worker processes that are forked later find it there."""
-        for folder in _SHARED_FOLDERS:
+        for folder in SHARED_FOLDERS:
             self.folder(folder)
         return self.tables
 
@@ -150,7 +150,7 @@ class Program:
     def _index(self, folder: str) -> FolderIndex | SparseIndex:
         if self.parent is not None and not any(path.rpartition("/")[0] == folder for path in self.changed):
             return self.parent.folder(folder)
-        if self.sparse and folder not in _SHARED_FOLDERS:
+        if self.sparse and folder not in SHARED_FOLDERS:
             return SparseIndex(self.tree, folder, self.functions)
         return folder_index(self.tree, folder)
 
@@ -181,7 +181,7 @@ class Program:
         if local:
             return max(local, key=lambda f: len(f.text))
         folder = path.rpartition("/")[0]
-        for place in dict.fromkeys((folder, *_SHARED_FOLDERS)):
+        for place in dict.fromkeys((folder, *SHARED_FOLDERS)):
             candidates = [p for p in self.folder(place).places(name) if not p.static and p.path != path]
             found = [f for p in candidates for f in self.named(p.path, name)]
             if found:
@@ -198,7 +198,7 @@ class Program:
     def _find_elsewhere(self, name: str, path: str) -> Place | None:
         if self.named(path, name):
             return None
-        for place in dict.fromkeys((path.rpartition("/")[0], *_SHARED_FOLDERS)):
+        for place in dict.fromkeys((path.rpartition("/")[0], *SHARED_FOLDERS)):
             for found in self.folder(place).places(name):
                 if not found.static and found.path != path:
                     return found

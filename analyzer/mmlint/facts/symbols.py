@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]*_\w*[A-Z0-9]$")
-_ENUM = r"\benum\s+%s\s*\{([^{}]*)\}"
+_ENUM = rb"enum(?<!\wenum)\s+%s\s*\{([^{}]*)\}"
 _ENUMERATOR = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:=[^,]*)?(?:,|$)")
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 _MARK = "$"
@@ -55,8 +55,9 @@ def but(value: str, other: str) -> str | None:
     return one_of(a - b) if len(b) == 1 and b < a else None
 
 
+@lru_cache(maxsize=64)
 def any_of_enum(text: bytes, enum: str) -> str | None:
     """A value of an enum that `text` defines."""
-    found = re.search(_ENUM % re.escape(enum), text.decode("utf-8", "replace"))
-    names = _ENUMERATOR.findall(_COMMENT.sub(" ", found[1])) if found else []
+    found = re.search(_ENUM % re.escape(enum).encode(), text)
+    names = _ENUMERATOR.findall(_COMMENT.sub(" ", found[1].decode("utf-8", "replace"))) if found else []
     return one_of(frozenset(names)) if names and all(symbol(name) for name in names) else None

@@ -231,10 +231,12 @@ def join_value(a: str | None, b: str | None) -> str | None:
 
 def join(a: Facts, b: Facts) -> Facts:
     """What is known on both paths."""
-    if a is b or a == b:
+    if a is b:
         return a
     if len(b) < len(a):
         a, b = b, a
+    if a.items() <= b.items():
+        return a
     out: dict[str, str] = {}
     for key, value in a.items():
         other = b.get(key)
