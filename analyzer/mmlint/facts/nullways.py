@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Flow, Outcome, solve
 from mmlint.facts.function import NOT_SHOWN, Function, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.values import Facts, is_zero
+from mmlint.facts.values import Facts, evaluate, is_zero
 from mmlint.frozen import dataclass
 
 _ANY, _NULL = 0, 1
@@ -97,13 +98,51 @@ def _reached(function: Function, found: Handed) -> bool:
     if flow.overflow:
         return False
     node = next((n for n, call in function.calls.get(found.call.value, ()) if call is found.call), None)
-    return node is not None and any(
-        prop == _NULL and is_zero(facts.get(found.pointer)) for prop, facts in flow.states(node).items()
-    )
+    return node is not None and _null_at(flow, node, found.pointer) and _decided_way(function, flow, found, node)
+
+
+def _null_at(flow: Flow[int], node: Node, pointer: str) -> bool:
+    return any(prop == _NULL and is_zero(facts.get(pointer)) for prop, facts in flow.states(node).items())
+
+
+def _decided_way(function: Function, flow: Flow[int], found: Handed, call: Node) -> bool:
+    """Whether a way with NULL comes to the call by no test of something else that may keep it away."""
+    reaching = graph.before([call])
+    work = [after for node in function.cfg.order if _asks(node, found.pointer) for after, _ in node.succ]
+    seen: set[int] = set()
+    while work:
+        node = work.pop()
+        if node.id in seen or not _null_at(flow, node, found.pointer):
+            continue
+        seen.add(node.id)
+        if node is call:
+            return True
+        keeps_away = node.kind == "branch" and any(after.id not in reaching for after, _ in node.succ)
+        if not keeps_away or _asks(node, found.pointer) or _decided(function, flow, node):
+            work += [after for after, _ in node.succ]
+    return False
+
+
+def _asks(node: Node, pointer: str) -> bool:
+    """Whether a branch asks for the pointer itself, not for what it points to."""
+    expr = node.expr
+    if node.kind != "branch" or expr is None:
+        return False
+    return pointer in ((expr.key, *(arg.key for arg in expr.args)) if expr.kind in ("unary", "binary") else (expr.key,))
+
+
+def _decided(function: Function, flow: Flow[int], node: Node) -> bool:
+    """Whether what is known on the ways with NULL decides a branch, or it asks a local for an error of that way."""
+    if node.expr is None:
+        return False
+    status = node.expr.args[0] if node.expr.kind == "binary" and node.expr.value in ("<", "!=") else node.expr
+    if status.kind == "name" and status.value not in function.params:
+        return True
+    return all(is_zero(evaluate(node.expr, f)) is not None for prop, f in flow.states(node).items() if prop == _NULL)
 
 
 class _Watch:
-    """Whether a branch found the pointer NULL, and nothing has given it a value, or looked into it, since."""
+    """Whether a branch found the pointer NULL, and nothing has given it a value since."""
 
     initial = _ANY
 
@@ -119,8 +158,6 @@ class _Watch:
 
     def branched(self, node: Node, outcome: bool, prop: int, facts: Facts) -> int | None:
         known = facts.get(self.pointer)
-        if node.expr is not None and any(e.kind == "field" and e.args[0].key == self.pointer for e in node.expr.walk()):
-            return _ANY
         return _NULL if is_zero(known) else _ANY if is_zero(known) is False else prop
 
     def cleanup(self, node: Node, prop: int, facts: Facts) -> int:
