@@ -54,21 +54,23 @@ def _judged(function: Function, order: Reach, first: Expr, second: Expr, one: No
 def _exclusive(function: Function) -> list[tuple[str, Expr, Expr]]:
     """Pairs of assignments to one lvalue on the two sides of a test."""
     order = reach(function)
+    writes = [(n, e) for n in function.cfg.order for op, e in n.events if op == "assign"]
     pairs = []
-    for test in function.cfg.order:
+    for test in function.cfg.order if len({e.args[0].key for _, e in writes}) < len(writes) else ():
         if test.kind == "branch" and test.expr is not None:
-            yes, no = _writes(function, order, test, True), _writes(function, order, test, False)
+            yes, no = _on_side(writes, order, test, True), _on_side(writes, order, test, False)
             for key in yes.keys() & no.keys():
                 pairs += [(test.expr.key, a, b) for _, a in yes[key] for _, b in no[key] if a.key != b.key]
     return pairs
 
 
-def _writes(function: Function, order: Reach, test: Node, side: bool) -> _Writes:
+def _on_side(writes: list[tuple[Node, Expr]], order: Reach, test: Node, side: bool) -> _Writes:
+    """The assignments on one side of a test alone, by what they set."""
     found: _Writes = {}
-    for node in function.cfg.order:
-        for op, expr in node.events:
-            if op == "assign" and order.chosen(test, node) is side:
-                found.setdefault(expr.args[0].key, []).append((node, expr))
+    alone = order.side(test, side) & ~order.side(test, not side)
+    for node, expr in writes if alone else ():
+        if alone >> order.rank[node.id] & 1:
+            found.setdefault(expr.args[0].key, []).append((node, expr))
     return found
 
 

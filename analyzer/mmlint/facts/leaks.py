@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import NOT_SHOWN, Function, call_targets, fact
@@ -13,6 +14,7 @@ from mmlint.facts.resources import Ownership, acquirers, ownership
 from mmlint.facts.values import Facts, is_error, is_zero
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
+from mmlint.kernel.tables import Tables
 
 _BY_ITSELF = "memcg iterator"
 """What gives itself back at the end of the walk."""
@@ -198,12 +200,13 @@ def _touches(function: Function, expr: Expr, own: Own, names: frozenset[str]) ->
                 continue
             if any(r.resource == own.resource and held_at(each, r.holder, None) in names for r in rows):
                 yield each, True
-            elif any(canon(arg) in names for arg in each.args) and each.value in _readers(function):
+            elif any(canon(arg) in names for arg in each.args) and each.value in _readers(function.tables):
                 yield each, False
 
 
-def _readers(function: Function) -> frozenset[str]:
-    t = function.tables
+@lru_cache(maxsize=8)
+def _readers(t: Tables) -> frozenset[str]:
+    """The calls that look at what a pointer points to, and do not keep it."""
     return (
         frozenset(t.marks)
         | frozenset(t.ref_helpers)
@@ -214,13 +217,17 @@ def _readers(function: Function) -> frozenset[str]:
 
 def _tested(function: Function, key: str) -> bool:
     """Whether a branch asks if the variable holds something: else its look-up may be one that cannot fail."""
-    for node in function.cfg.order:
-        if node.kind == "branch" and node.expr is not None:
-            expr = node.expr
-            asks = expr.kind == "binary" or (expr.kind == "call" and expr.value.startswith("IS_ERR"))
-            if canon(expr.args[0] if asks and expr.args else expr) == key:
-                return True
-    return False
+    return key in _asked(function)
+
+
+@fact
+def _asked(function: Function) -> frozenset[str]:
+    """What the branches ask about."""
+    found = set()
+    for expr in (node.expr for node in function.cfg.order if node.kind == "branch" and node.expr is not None):
+        asks = expr.kind == "binary" or (expr.kind == "call" and expr.value.startswith("IS_ERR"))
+        found.add(canon(expr.args[0] if asks and expr.args else expr))
+    return frozenset(found)
 
 
 def _reset(function: Function, key: str) -> bool:

@@ -51,17 +51,23 @@ def null_uses(function: Function) -> tuple[NullUse, ...]:
 
 def _aliases(function: Function, target: Expr) -> list[Expr]:
     """Variables that somewhere get the same value (`start_pte = pte = pte_offset_map(..)`, `ptep = start_ptep`)."""
-    found: dict[str, Expr] = {}
+    return list(_same_value(function).get(target.key, {}).values())
+
+
+@fact
+def _same_value(function: Function) -> dict[str, dict[str, Expr]]:
+    """For each lvalue the variables that somewhere get the same value, by name."""
+    found: dict[str, dict[str, Expr]] = {}
     for node in function.cfg.order:
         for expr in node.expr.walk() if node.expr is not None else ():
             if expr.kind != "assign" or expr.value != "=" or expr.args[0].kind != "name":
                 continue
-            source = expr.args[1].args[0] if expr.args[1].kind == "assign" else expr.args[1]
-            if source.key == target.key:
-                found.setdefault(expr.args[0].key, expr.args[0])
-            elif expr.args[0].key == target.key and expr.args[1].kind == "assign" and source.kind == "name":
-                found.setdefault(source.key, source)
-    return list(found.values())
+            target, chained = expr.args[0], expr.args[1].kind == "assign"
+            source = expr.args[1].args[0] if chained else expr.args[1]
+            found.setdefault(source.key, {}).setdefault(target.key, target)
+            if chained and source.kind == "name" and source.key != target.key:
+                found.setdefault(target.key, {}).setdefault(source.key, source)
+    return found
 
 
 def _first_use(function: Function, call: Expr, target: Expr) -> Expr | None:

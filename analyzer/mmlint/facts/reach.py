@@ -6,6 +6,7 @@ the label is then done again.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Set
 
 from mmlint.facts.cfg import Node
@@ -33,6 +34,8 @@ class Reach:
         self._looping = {tail.id for tail, _ in back}
         self.back = back
         """The edges that close a cycle; the head of one made by `goto` has the label's name."""
+        self._branches = [i for i, node in enumerate(self.order) if node.kind == "branch"]
+        self._sides: dict[tuple[int, bool], int] = {}
 
     def before(self, a: Node, b: Node) -> bool:
         """Whether control may pass `a` and later `b`, without going round a loop."""
@@ -78,12 +81,16 @@ class Reach:
 
     def side(self, branch: Node, outcome: bool) -> int:
         """The nodes (as a mask of ranks) that may follow one outcome of a branch."""
-        mask, here = 0, self.next[self.rank[branch.id]]
-        for target, label in branch.succ:
-            j = self.rank[target.id]
-            if label is outcome and j in here:
-                mask |= self.after[j] | (1 << j)
-        return mask
+        key = (self.rank[branch.id], outcome)
+        found = self._sides.get(key)
+        if found is None:
+            mask, here = 0, self.next[key[0]]
+            for target, label in branch.succ:
+                j = self.rank[target.id]
+                if label is outcome and j in here:
+                    mask |= self.after[j] | (1 << j)
+            found = self._sides[key] = mask
+        return found
 
     def ends(self, branch: Node, outcome: bool) -> bool:
         """Whether one side of a branch never gets back to the caller (`BUG_ON`, `panic`) and does not loop."""
@@ -103,9 +110,11 @@ class Reach:
 
     def innermost(self, node: Node) -> tuple[Node | None, bool | None]:
         """The last branch of which `node` is on one side only, and that side."""
-        branches = [b for b in self.order if b.kind == "branch" and self.chosen(b, node) is not None]
-        nearest = max(branches, key=lambda b: self.rank[b.id], default=None)
-        return nearest, self.chosen(nearest, node) if nearest is not None else None
+        for i in reversed(self._branches[: bisect_left(self._branches, self.rank[node.id])]):
+            outcome = self.chosen(self.order[i], node)
+            if outcome is not None:
+                return self.order[i], outcome
+        return None, None
 
     def leaves(self, branch: Node, node: Node) -> bool:
         """Whether `node` stands on the side of a branch that goes less far: an early exit."""

@@ -124,12 +124,14 @@ def loop_moves(function: Function) -> dict[int, list[str]]:
 
 def _is_element(function: Function, arg: Expr) -> bool:
     """Whether an argument is an element of an array, by itself or through a local."""
-    if "[" in arg.key or "++" in arg.key:
-        return True
-    exprs = (node.expr for node in function.cfg.order if node.expr is not None)
-    return arg.kind == "name" and any(
-        e.kind == "assign" and e.args[0].key == arg.key and "[" in e.args[1].key for x in exprs for e in x.walk()
-    )
+    return "[" in arg.key or "++" in arg.key or (arg.kind == "name" and arg.key in _elements(function))
+
+
+@fact
+def _elements(function: Function) -> frozenset[str]:
+    """What is set to an element of an array somewhere."""
+    exprs = (e for node in function.cfg.order if node.expr is not None for e in node.expr.walk())
+    return frozenset(e.args[0].key for e in exprs if e.kind == "assign" and "[" in e.args[1].key)
 
 
 def asks_for_one(function: Function, call: Expr) -> bool:

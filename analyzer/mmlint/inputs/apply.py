@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -64,20 +64,19 @@ def _find(lines: Sequence[bytes], patched: bytearray, hunk: Hunk, source: list[b
     raise ApplyError(f"hunk -{hunk.source_start},{hunk.source_length} does not fit anywhere", hunk)
 
 
-def _candidates(lines: Sequence[bytes], hunk: Hunk, source: list[bytes], only: int | None) -> Iterable[int]:
+def _candidates(lines: Sequence[bytes], hunk: Hunk, source: list[bytes], only: int | None) -> Iterator[int]:
     """Places worth comparing, nearest first: those where the hunk's longest line stands (all, for a hunk without)."""
-    if only is not None:
-        return (only,)
     start = min(max(hunk.target_start - 1, 0), len(lines))
-    if not source:
-        return (start,)
+    yield start if only is None else only
+    if only is not None or not source:
+        return
     key = max(range(len(source)), key=lambda index: len(source[index]))
     wanted = source[key]
     places = [index - key for index, line in enumerate(lines) if line == wanted]
     if len(places) * len(source) > _BUDGET:
         message = f"hunk -{hunk.source_start},{hunk.source_length} fits in too many places: given up"
         raise ApplyError(message, hunk)
-    return sorted(places, key=lambda at: (abs(at - start), at < start))
+    yield from sorted(places, key=lambda at: (abs(at - start), at < start))
 
 
 def reverse(change: FileChange) -> FileChange:

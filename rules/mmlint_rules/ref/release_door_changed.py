@@ -48,10 +48,12 @@ from mmlint.sim.scenarios import MIX1
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report each release of the after side whose pages went out by the other door before."""
     before, after = change.before, change.after
-    if before is None or after is None or _takes_differ(change):
+    if before is None or after is None:
         return
     old, new = ((*releases(side), *helped_releases(side)) for side in (before, after))
     lost = Counter(d.call.key for d in old if d.kind == PIN) - Counter(d.call.key for d in new if d.kind == PIN)
+    if not lost or _takes_differ(change):
+        return
     for door in new:
         if door.kind == PIN or came_by(after, door) == {GET}:
             continue
