@@ -72,15 +72,24 @@ def _same_value(function: Function) -> dict[str, dict[str, Expr]]:
 
 def _first_use(function: Function, call: Expr, target: Expr) -> Expr | None:
     """A use of `target` reachable from the call without a way on which it is not NULL, in order of control flow."""
-    flow = locks(function).flow
-    for node in function.cfg.order:
+    for node in _null_at(function).get(target.key, ()):
         if node.expr is None or node.line < call.line:
             continue
-        nulls = [f for f in flow.states(node).values() if f.get(target.key) == "0"]
-        if nulls and _comes_from(function, node, call, target):
+        if _comes_from(function, node, call, target):
             for use in _uses(function, node.expr, target):
                 return use
     return None
+
+
+@fact
+def _null_at(function: Function) -> dict[str, list[Node]]:
+    """The nodes that an lvalue may reach as NULL, in order of control flow, by its text."""
+    flow = locks(function).flow
+    found: dict[str, list[Node]] = {}
+    for node in function.cfg.order:
+        for key in {key for facts in flow.states(node).values() for key, value in facts.items() if value == "0"}:
+            found.setdefault(key, []).append(node)
+    return found
 
 
 def _comes_from(function: Function, node: Node, call: Expr, target: Expr) -> bool:

@@ -212,12 +212,18 @@ def _told(function: Function) -> frozenset[str]:
 
 def guarded(function: Function, node: Node) -> int:
     """In how many blocks a node stands that the longer way through the function leaves out, one inside the other."""
+    rank = reach(function).rank[node.id]
+    return len({other for inside, other in _blocks(function) if inside >> rank & 1})
+
+
+@fact
+def _blocks(function: Function) -> tuple[tuple[int, int], ...]:
+    """The sides of tests that hold less than the other side does: the nodes of that side alone, and of the other."""
     order = reach(function)
-    around = set()
-    for test in function.cfg.order:
-        outcome = order.chosen(test, node) if test.kind == "branch" else None
-        if outcome is not None:
-            inside, other = order.side(test, outcome), order.side(test, not outcome)
-            if (inside & ~other).bit_count() < other.bit_count():
-                around.add(other)
-    return len(around)
+    sides = [
+        (order.side(test, outcome) & ~order.side(test, not outcome), order.side(test, not outcome))
+        for test in order.order
+        if test.kind == "branch"
+        for outcome in (True, False)
+    ]
+    return tuple((inside, other) for inside, other in sides if inside.bit_count() < other.bit_count())

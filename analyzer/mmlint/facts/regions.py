@@ -76,15 +76,16 @@ def _waited(compared: Comparison) -> Iterator[Unprotected]:
 def _emptied(compared: Comparison) -> Iterator[Unprotected]:
     """A section whose end has moved up to its begin: what stood in it, and still stands, is outside now."""
     tables, order = compared.before.tables, reach(compared.before)
+    ends: dict[int, list[tuple[Act, Act]]] = {}
+    for act in compared.old:
+        if act.word in tables.drops and (there := compared.pairs.get(id(act))) is not None:
+            ends.setdefault(there.node.id, []).append((act, there))
     for begin in compared.old:
         kinds = {family(row.kind) for row in tables.takes.get(begin.word, ())}
         now = compared.pairs.get(id(begin)) if kinds else None
         if now is None or len(now.node.succ) != 1 or now.node.succ[0][0].kind != "expr":
             continue
-        for end in compared.old:
-            there = compared.pairs.get(id(end))
-            if there is None or there.node is not now.node.succ[0][0]:
-                continue
+        for end, there in ends.get(now.node.succ[0][0].id, ()):
             if kinds.isdisjoint(family(row.kind) for row in tables.drops.get(end.word, ())):
                 continue
             for act in compared.old:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act
@@ -69,7 +70,7 @@ def _lock(compared: Comparison, order: Reach, node: Node, variable: str) -> Act 
     for act in compared.old:
         if any(row.kind in _KINDS and row.mode != "try" for row in takes.get(act.word, ())):
             behind = order.before(act.node, node) and order.dominates(act.node, node)
-            if behind and id(act) in compared.pairs and _had_value(order, act.node, variable):
+            if behind and id(act) in compared.pairs and _had_value(compared.before, act.node, variable):
                 found = act
     if found is None or any(
         n.sets(variable) and order.before(found.node, n) and order.before(n, node) for n in order.order
@@ -78,16 +79,22 @@ def _lock(compared: Comparison, order: Reach, node: Node, variable: str) -> Act 
     return found
 
 
-def _had_value(order: Reach, lock: Node, variable: str) -> bool:
+def _had_value(function: Function, lock: Node, variable: str) -> bool:
     """Whether the variable was used before the lock was taken: what it had then was meant for this."""
+    order = reach(function)
     return any(
-        n.expr is not None
-        and n is not lock
-        and order.before(n, lock)
-        and not n.sets(variable)
-        and variable in n.expr.names()
-        for n in order.order
+        n is not lock and order.before(n, lock) and not n.sets(variable) for n in _naming(function).get(variable, ())
     )
+
+
+@fact
+def _naming(function: Function) -> Mapping[str, list[Node]]:
+    """The nodes that name a variable."""
+    found: dict[str, list[Node]] = {}
+    for node in reach(function).order:
+        for name in node.expr.names() if node.expr is not None else ():
+            found.setdefault(name, []).append(node)
+    return found
 
 
 def _reader(compared: Comparison, lock: Node, variable: str) -> Node | None:

@@ -46,8 +46,7 @@ def released_untaken(function: Function) -> tuple[Skipped, ...]:
 
 
 def _skipped(function: Function, node: Node, call: Expr, key: str) -> Skipped | None:
-    takes = _with_key(function, key, function.tables.takes)
-    drops = _with_key(function, key, function.tables.drops)
+    takes, drops = _takers(function).get(key, []), _droppers(function).get(key, [])
     if len(takes) != 1 or {n.id for n in takes} & graph.after(drops):
         return None
     taken = takes[0]
@@ -59,15 +58,25 @@ def _skipped(function: Function, node: Node, call: Expr, key: str) -> Skipped | 
     return Skipped(key, call, taken, jump) if jump is not None else None
 
 
-def _with_key(function: Function, key: str, rows: Mapping[str, object]) -> list[Node]:
-    """The nodes that call something of a table of locks and name the lock."""
-    return [
-        node
-        for name, calls in function.calls.items()
-        if name in rows
-        for node, call in calls
-        if any(arg.key == key for arg in call.args)
-    ]
+@fact
+def _takers(function: Function) -> dict[str, list[Node]]:
+    """The nodes that take a lock, by what names it."""
+    return _by_lock(function, function.tables.takes)
+
+
+@fact
+def _droppers(function: Function) -> dict[str, list[Node]]:
+    """The nodes that drop a lock, by what names it."""
+    return _by_lock(function, function.tables.drops)
+
+
+def _by_lock(function: Function, rows: Mapping[str, object]) -> dict[str, list[Node]]:
+    found: dict[str, list[Node]] = {}
+    for name, calls in function.calls.items():
+        for node, call in calls if name in rows else ():
+            for key in {arg.key for arg in call.args}:
+                found.setdefault(key, []).append(node)
+    return found
 
 
 def _known(function: Function, node: Node) -> bool:

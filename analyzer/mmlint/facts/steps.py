@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cached_property
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
@@ -155,6 +156,26 @@ class _Collector:
         row = self.tables.scope_guards.get(name[6:]) if name.startswith("guard:") else None
         return row.take if row is not None else name
 
+    @cached_property
+    def _asking(self) -> dict[str, list[int]]:
+        """The ranks of the branches that name an expression, by its text."""
+        found: dict[str, list[int]] = {}
+        for i, node in enumerate(self.order.order):
+            if node.kind == "branch" and node.expr is not None:
+                for key in {e.key for e in node.expr.walk()}:
+                    found.setdefault(key, []).append(i)
+        return found
+
+    @cached_property
+    def _storing(self) -> dict[str, int]:
+        """The statements that set an lvalue anew (as a mask of ranks), by its text."""
+        found: dict[str, int] = {}
+        for i, node in enumerate(self.order.order):
+            if node.expr is not None and node.expr.kind == "assign" and node.expr.value == "=":
+                key = node.expr.args[0].key
+                found[key] = found.get(key, 0) | 1 << i
+        return found
+
     def _use(self, e: Expr, node: Node) -> tuple[str, tuple[Node, ...]]:
         if node.kind in ("branch", "switch"):
             return "test", (node,) if node.kind == "branch" else ()
@@ -171,19 +192,22 @@ class _Collector:
     def _tests_of(self, target: Expr, node: Node) -> Iterator[Node]:
         """The branches on a variable that the value set at `node` may still be in."""
         order, key = self.order, target.key
+        tests, stores = self._asking.get(key), self._storing.get(key, 0)
+        if not tests:
+            return
+        behind = order.after[order.rank[node.id]]
+        if not behind & stores:
+            yield from (order.order[i] for i in tests if behind >> i & 1)
+            return
         seen, work = set(), list(order.next[order.rank[node.id]])
         while work:
             i = work.pop()
             if i in seen:
                 continue
             seen.add(i)
-            expr = order.order[i].expr
-            if expr is None or not (expr.kind == "assign" and expr.value == "=" and expr.args[0].key == key):
+            if not stores >> i & 1:
                 work += order.next[i]
-        for i in sorted(seen):
-            other = order.order[i]
-            if other.kind == "branch" and other.expr is not None and any(e.key == key for e in other.expr.walk()):
-                yield other
+        yield from (order.order[i] for i in tests if i in seen)
 
 
 def _mapped(function: Function) -> frozenset[str]:
