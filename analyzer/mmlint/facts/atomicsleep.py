@@ -12,9 +12,8 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, Prop
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import LockFacts, atomic, changes_locks, locks
-from mmlint.facts.lockwords import may_change_locks
 from mmlint.facts.needs import GUESS, UNKNOWN
-from mmlint.facts.sleep import USER_COPIES, Sleeper, drops_first, may_sleep, no_fault, sleeps_at
+from mmlint.facts.sleep import USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
 from mmlint.facts.values import Facts
 from mmlint.frozen import dataclass
 from mmlint.source.file import SourceFile
@@ -53,7 +52,7 @@ class AtomicSleep:
 @fact
 def atomic_sleeps(function: Function) -> tuple[AtomicSleep, ...]:
     """The calls of `function` that may sleep in an atomic context which the function itself entered."""
-    if not may_change_locks(function) or not may_sleep(function) or not changes_locks(function):
+    if not changes_locks(function):
         return ()
     lock_facts = locks(function)
     if lock_facts.flow.overflow:

@@ -194,17 +194,6 @@ def sleepers(function: Function, level: int = LEVELS) -> tuple[Sleeper, ...]:
     return keep(function, ("sleepers", level), lambda: _sleepers(function, level))
 
 
-def may_sleep(function: Function) -> bool:
-    """Whether the text calls something by which it may sleep: a cheap look before `sleeps_at` is asked of each call."""
-    table = function.tables
-    called = _called(function)
-    if not table.sleeps.keys().isdisjoint(called):
-        return True
-    known, path = function.program.known, function.path
-    others = (known(name, path) for name in sorted(called - table.nosleep - table.takes.keys() - table.drops.keys()))
-    return any(callee is not None and callee is not function and _can_sleep(callee, LEVELS) for callee in others)
-
-
 def _can_sleep(function: Function, level: int) -> bool:
     """Whether the text names a sleeper, or a function that does: a cheap look before the flow is followed."""
 
