@@ -22,6 +22,8 @@ from mmlint.frozen import dataclass
 _COPY = re.compile(r"_*(copy|dup)_\w*(range|pte|ptes|pmd|pud|p4d|pgd|page|present|one|huge|hugetlb)\w*$")
 _SOURCE = re.compile(r"\b(src|source|old|parent|from)")
 _TARGET = re.compile(r"(dst|dest|new|child|to)(_|$)")
+_BOTH_SIDES = re.compile(rb"(?s)(?=.*\b(?:src|source|old|parent|from)).*\b(?:dst|dest|new|child|to)(?:_|\b)")
+"""What a header with parameters of both sides shows."""
 _PAGE = re.compile(r"struct (page|folio) ?\*$")
 _PAIRED_TYPES = ("mm_struct", "vm_area_struct", "pte_t", "pmd_t", "pud_t")
 _PAIRED = re.compile(r"(struct (mm_struct|vm_area_struct)|p(te|md|ud)_t) ?\*$")
@@ -61,6 +63,8 @@ def is_fork_copy(function: Function) -> bool:
     One that is handed a single mm moves entries within it (UFFDIO_MOVE).
     """
     if not _COPY.match(function.name) and not function.has(*_PAIRED_TYPES):
+        return False
+    if not _BOTH_SIDES.match(function.text.split(b"{", 1)[0]):
         return False
     params = function.source.params
     sources = {p.type_text for p in params if _SOURCE.match(p.name)}

@@ -183,12 +183,27 @@ def _keep(function: Function, key: object, compute: Callable[[Function], T]) -> 
     around, _CUT.met = _CUT.met, False
     found = compute(function)
     if _CUT.met:
-        function.program.note_provisional(function)
+        function.program.note_provisional(function, key)
         function.provisional[key] = found
     else:
         function.cache[key] = found
         _CUT.met = around
     return found
+
+
+def settled(function: Function, ask: Callable[[], bool]) -> bool:
+    """Whether the answer is yes wherever a search begins.
+
+    Where that is not sure, nothing is kept of the asking: facts that are cut short stay those of the ways in which
+    they are asked for otherwise.
+    """
+    kept = function.program.provisional
+    around, _CUT.met = _CUT.met, False
+    answer = ask()
+    cut, _CUT.met = _CUT.met, around
+    if cut:
+        function.program.forget_provisional(kept)
+    return answer and not cut
 
 
 def fact(compute: Callable[[Function], T]) -> Callable[[Function], T]:

@@ -16,11 +16,11 @@ from mmlint.facts import unseen
 from mmlint.facts.cfg import Node
 from mmlint.facts.effects import effects_of, told_apart, ways_of
 from mmlint.facts.flow import Flow, Outcome, solve
-from mmlint.facts.function import Function, cut_short, fact
+from mmlint.facts.function import Function, cut_short, fact, settled
 from mmlint.facts.held import INNER, NOTHING, RESULT, Effect, Held, Prop, classed, retake, translate
 from mmlint.facts.ir import Expr
 from mmlint.facts.lockrows import LockRows, release
-from mmlint.facts.lockwords import is_api, may_change_locks
+from mmlint.facts.lockwords import is_api, lock_tokens, may_change_locks, names_called
 from mmlint.facts.symbols import any_of_enum, same
 from mmlint.facts.values import Facts, evaluate
 from mmlint.frozen import dataclass
@@ -111,14 +111,22 @@ class _Locks:
 
     def changes(self, name: str, calls: Iterable[Expr]) -> bool:
         """Whether some call of a name may change the locks that are held when none is held before it."""
+        if not name:
+            return any(call.callee is not None and unseen.says_release(call.callee.value) for call in calls)
+        return self.may_change(name)
+
+    def may_change(self, name: str) -> bool:
+        """Whether calls of a name may do so, wherever they stand."""
         row = self.tables.sleeps.get(name)
         if name.startswith("guard:") or self.rows.knows(name) or (row is not None and row.when.startswith("calls:")):
             return True
-        if not name:
-            return any(call.callee is not None and unseen.says_release(call.callee.value) for call in calls)
         if unseen.says_release(name):
             return True
         return self._when(name) == _ALWAYS and self._look_up(name) not in (_UNKNOWN, _RECURSION)
+
+    def says_change(self, names: Iterable[str]) -> bool:
+        """Whether calls of one of the names that a text calls may do so, or a scope guard does."""
+        return any("guard" in name or self.may_change(name) for name in names)
 
     def assigned(self, target: Expr, value: Expr | None, prop: Prop, facts: Facts, node: Node) -> Prop:
         if value is not None and value.key in ("NULL", "0") and any(h.map == target.key for h in prop):
@@ -264,6 +272,10 @@ def changes_locks(function: Function) -> bool:
     """Whether some call in it takes or drops a lock, as far as that is known: else there is no flow to follow."""
     if not may_change_locks(function):
         return False
+    if not lock_tokens(function):
+        names = names_called(function)
+        if settled(function, lambda: not _Locks(function).says_change(names)):
+            return False
     client = _Locks(function)
     calls = function.calls.items()
     return any(client.changes(name, [call for _, call in found]) for name, found in calls)
@@ -281,11 +293,11 @@ def _busy(function: Function) -> bool:
 def lock_effects(function: Function) -> tuple[Effect, ...]:
     """The ways in which calling it changes the caller's locks; empty if it does not, or if that is not known."""
     key = (function.path, function.name)
-    if not may_change_locks(function) or function.source.damaged or _busy(function):
+    if not may_change_locks(function) or _busy(function):
         return ()
     _BUSY.add(key)
     try:
-        if not changes_locks(function):
+        if not changes_locks(function) or function.source.damaged:
             return ()
         facts = locks(function)
     finally:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from mmlint.facts import unseen
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.held import pointee
 from mmlint.kernel.tables import Tables
+
+_CALLED = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
+
+
+@fact
+def names_called(function: Function) -> tuple[str, ...]:
+    """The names that its text calls, in order, those of macros, keywords and comments among them."""
+    return tuple(dict.fromkeys(name.decode() for name in _CALLED.findall(function.text)))
 
 
 @fact

@@ -10,8 +10,7 @@ from mmlint.facts.fork import is_fork_copy
 from mmlint.facts.function import Function
 from mmlint.facts.gup import gup_calls
 from mmlint.facts.held import Prop
-from mmlint.facts.locks import locks
-from mmlint.facts.lockwords import may_change_locks
+from mmlint.facts.locks import changes_locks, locks
 from mmlint.facts.pins import pin_sites
 from mmlint.facts.resources import ownership
 from mmlint.facts.reuse import count_tests
@@ -45,7 +44,7 @@ def taken(what: str, *resources: str) -> Looked:
 
 
 def _in_atomic_sections(function: Function) -> int:
-    if not may_change_locks(function):
+    if not changes_locks(function):
         return 0
     kinds = {name for name, kind in function.tables.kinds.items() if kind.atomic}
 

@@ -56,7 +56,7 @@ class Program:
         self._resolved: dict[tuple[str, str], Function | None] = {}
         self._elsewhere: dict[tuple[str, str], Place | None] = {}
         self._own: set[str] = set(changed)
-        self._provisional: list[Function] = []
+        self._provisional: list[tuple[Function, object]] = []
         self._initialisers: dict[str, Mapping[str, list[tuple[str, str]]]] = {}
 
     @cached_property
@@ -90,9 +90,20 @@ class Program:
 
         return SourceFile(path, text, outlined)
 
-    def note_provisional(self, function: Function) -> None:
-        """Take note of a function of which a fact depends on where a search began."""
-        self._provisional.append(function)
+    def note_provisional(self, function: Function, key: object) -> None:
+        """Take note of a fact of a function that depends on where a search began."""
+        self._provisional.append((function, key))
+
+    @property
+    def provisional(self) -> int:
+        """How many such facts are kept."""
+        return len(self._provisional)
+
+    def forget_provisional(self, since: int = 0) -> None:
+        """Forget them, save for those that were kept when there were `since` of them."""
+        for function, key in self._provisional[since:]:
+            function.provisional.pop(key, None)
+        del self._provisional[since:]
 
     def forget_facts(self, keep: tuple[str, ...] = ()) -> None:
         """Begin anew with what depends on where a search began, and with all outside the folders `keep`.
@@ -100,9 +111,7 @@ class Program:
         A fact that goes round in a circle of calls may depend on where the circle is entered. What is said of a file
         must not depend on the files before it.
         """
-        for function in self._provisional:
-            function.provisional.clear()
-        self._provisional.clear()
+        self.forget_provisional()
         gone = [path for path in self._files if path.rpartition("/")[0] not in keep]
         if not gone:
             return

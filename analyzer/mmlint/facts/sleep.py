@@ -6,15 +6,15 @@ must hold of the callee's parameters for control to get there.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flags import FlagSet, flags_at, reclaims
-from mmlint.facts.function import Function, fact, keep
+from mmlint.facts.function import Function, keep
 from mmlint.facts.held import Held, Prop
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
+from mmlint.facts.lockwords import names_called
 from mmlint.facts.needs import (
     GUESS,
     UNKNOWN,
@@ -199,18 +199,12 @@ def _can_sleep(function: Function, level: int) -> bool:
 
     def look() -> bool:
         table = function.tables
-        called = _called(function)
+        called = set(names_called(function))
         return not table.sleeps.keys().isdisjoint(called) or (
             level > 1 and any(_leads_to_sleep(function, name, level - 1) for name in sorted(called - table.nosleep))
         )
 
     return keep(function, ("can sleep", level), look)
-
-
-@fact
-def _called(function: Function) -> frozenset[str]:
-    """The names that its text calls."""
-    return frozenset(name.decode() for name in _CALLED.findall(function.text))
 
 
 def _leads_to_sleep(function: Function, name: str, level: int) -> bool:
@@ -219,9 +213,6 @@ def _leads_to_sleep(function: Function, name: str, level: int) -> bool:
         return False
     callee = function.program.known(name, function.path)
     return callee is not None and callee is not function and _can_sleep(callee, level)
-
-
-_CALLED = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
 
 
 def _sleepers(function: Function, level: int) -> tuple[Sleeper, ...]:

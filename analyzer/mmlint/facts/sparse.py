@@ -43,6 +43,8 @@ class SparseIndex:
             return []
         if name not in self._places:
             words = {name.encode(), _COMPOSED.sub("", name, count=1).encode()}
+            if self._texts.words.isdisjoint(words):
+                return []
             paths = (path for path, outside in self._texts.outside.items() if not outside.isdisjoint(words))
             found = ((path, self._file(path).get(name)) for path in paths)
             self._places[name] = [place(path, flags) for path, flags in found if flags is not None]
@@ -76,6 +78,8 @@ class _Texts:
                 self.outside[path] = _headed(_INSIDE.sub(b"", _COMMENT.sub(b"", text)))
                 if not takers.isdisjoint(identifiers(text)):
                     self.taking.append(path)
+        self.words = frozenset().union(*self.outside.values())
+        """Those of all files."""
 
 
 def _headed(text: bytes) -> frozenset[bytes]:
