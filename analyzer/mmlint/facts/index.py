@@ -83,8 +83,9 @@ class FolderIndex:
 
     def places(self, name: str) -> list[Place]:
         """The definitions of a function, by path."""
+        here = self._where.get(name)
         before = f"{self.folder}/" if self.folder else ""
-        found = [place(before + file, flags) for file, flags in self._where.get(name, ())]
+        found = [place(before + file, flags) for file, flags in here] if here is not None else []
         if self._base is not None:
             found += [place for place in self._base.places(name) if place.path not in self._own]
             found.sort()

@@ -9,7 +9,7 @@ from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.held import pointee
 from mmlint.kernel.tables import Tables
 
-_CALLED = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
+_CALLED = re.compile(rb"\b([A-Za-z_]\w*+)\s*+\(")
 
 
 @fact

@@ -18,7 +18,7 @@ from mmlint.finding import Step
 _DEPTH = 2
 _MAX_TARGETS = 8
 _BY_POINTER = re.compile(rb"(?:->|\.)([a-z_]\w*)\s*\(")
-_CALLED = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
+_CALLED = re.compile(rb"\b([A-Za-z_]\w*+)\s*+\(")
 
 
 def pointed_sleeper(function: Function, call: Expr) -> Sleeper | None:

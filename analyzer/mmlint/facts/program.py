@@ -54,6 +54,7 @@ class Program:
         self._by_name: dict[str, dict[str, list[Function]]] = {}
         self._folders: dict[str, FolderIndex | SparseIndex] = {}
         self._resolved: dict[tuple[str, str], Function | None] = {}
+        self._abroad: dict[tuple[str, str], Function | None] = {}
         self._elsewhere: dict[tuple[str, str], Place | None] = {}
         self._own: set[str] = set(changed)
         self._provisional: list[tuple[Function, object]] = []
@@ -116,6 +117,7 @@ class Program:
         if not gone:
             return
         self._resolved.clear()
+        self._abroad.clear()
         self._elsewhere.clear()
         for path in gone:
             del self._files[path]
@@ -189,9 +191,15 @@ class Program:
         local = self.named(path, name)
         if local:
             return max(local, key=lambda f: len(f.text))
-        folder = path.rpartition("/")[0]
+        key = (name, path.rpartition("/")[0])
+        if key not in self._abroad:
+            self._abroad[key] = self._find_abroad(*key)
+        return self._abroad[key]
+
+    def _find_abroad(self, name: str, folder: str) -> Function | None:
+        """What a file of a folder means by a name that it does not define."""
         for place in dict.fromkeys((folder, *SHARED_FOLDERS)):
-            candidates = [p for p in self.folder(place).places(name) if not p.static and p.path != path]
+            candidates = [p for p in self.folder(place).places(name) if not p.static]
             found = [f for p in candidates for f in self.named(p.path, name)]
             if found:
                 return max(found, key=lambda f: len(f.text))

@@ -136,7 +136,8 @@ def normal_constructs(text: bytes) -> bytes:
         text = _STATIC_MACRO.sub(rb"\1      ", text)
     if b"DECLARE_" in text:
         text = _DECLARED_ARRAY.sub(_declared_array, text)
-    text = _OPERATOR_NAME.sub(lambda match: match[0].replace(b"of", b"Of"), text)
+    if b"offsetof" in text or b"lignof" in text:
+        text = _OPERATOR_NAME.sub(lambda match: match[0].replace(b"of", b"Of"), text)
     text = _TYPE_ARGUMENT.sub(_type_argument, text)
     if b"sizeof" in text:
         text = _SIZED_ARGUMENT.sub(rb"\1+", text)  # else `f(G(n * sizeof(x)));` may be read as a declaration

@@ -61,4 +61,4 @@ def _annotation(match: re.Match[bytes]) -> bytes:
 
 def without_annotations(text: bytes) -> bytes:
     """`text` (masked) with its annotations blanked."""
-    return WORD.sub(_annotation, text)
+    return WORD.sub(_annotation, text) if b"__" in text else text
