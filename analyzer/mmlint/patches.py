@@ -120,11 +120,7 @@ class PatchRun:
         report.findings += [f.with_origin(Origin.NEW, patch.ref) for f in brought]
         report.findings += [f.with_origin(Origin.PRE_EXISTING, patch.ref) for f in kept]
         report.fixed += [f.with_origin(Origin.FIXED, patch.ref) for f in gone]
-        report.notes += [
-            _note(patch, f"{c.file.path}: so much of {c.name}() changes that only its new state was checked")
-            for c in view.changes
-            if c.wide
-        ]
+        report.notes += [_note(patch, text) for text in _left_out(view)]
         report.stats.files += len(view.files)
         report.stats.functions += sum(c.after is not None for c in view.changes)
         report.stats.functions_unread += sum(c.after is not None and c.after.source.damaged for c in view.changes)
@@ -172,6 +168,16 @@ class PatchRun:
                 continue
             return later.ref
         return None
+
+
+def _left_out(view: PatchView) -> Iterator[str]:
+    """What was not compared with its state before, and why."""
+    if view.crowded:
+        yield f"{len(view.changes)} functions change, so many that only their new states were checked"
+        return
+    for change in view.changes:
+        if change.wide:
+            yield f"{change.file.path}: so much of {change.name}() changes that only its new state was checked"
 
 
 def _note(patch: Patch, text: str) -> str:

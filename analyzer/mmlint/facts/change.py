@@ -19,6 +19,7 @@ _SIMILAR = 0.6
 _MOST_PAIRS = 2_000
 _NEAREST = 8
 _WIDE = 600_000
+_MOST_CHANGES = 1_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class PatchView:
     trailers: str = ""
     partial: bool = False
     changes: list[FunctionChange] = field(default_factory=list)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the patch changes so many functions that none of them is compared with what it was."""
+        return len(self.changes) > _MOST_CHANGES
 
     @cached_property
     def named(self) -> frozenset[str]:
@@ -105,8 +111,10 @@ class FunctionChange:
     def wide(self) -> bool:
         """Whether too much of too large a function changes for the two sides to be compared: changed times all lines.
 
-        A function of 500 lines may be written anew as a whole.
+        A function of 500 lines may be written anew as a whole. In a crowded patch every change is too wide.
         """
+        if self.patch.crowded:
+            return True
         sides = [(self.before, self.file.removed), (self.after, self.file.added)]
         spans = [(f.source.start_line, f.source.end_line, lines) for f, lines in sides if f is not None]
         changed = sum(low <= n <= high for low, high, lines in spans for n in lines)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _RELEASE = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*(\d+)\s*$", re.M)
 SHARED_FOLDERS = ("include/linux", "mm")
 _INITIALISER = re.compile(rb"\.(\w+)\s*=\s*&?([a-z_]\w*)\s*[,}]")
+_OPENS = re.compile(rb"\s*\(")
+_LETTER = re.compile(rb"\w")
 MAX_FILE = 8 << 20
 
 
@@ -234,14 +237,14 @@ class Program:
                     if n.endswith((".c", ".h")) and f"{folder}/{n}" != path
                 ]
         word = name.encode()
-        needle = re.compile(rb"\b" + re.escape(word) + rb"\s*\(")
-        found: list[Function] = []
+        found: dict[Function, None] = {}
         for each in paths:
-            text = self._text(each)
-            if text is None or word not in text or needle.search(text) is None:
-                continue
-            found += [f for f in self.functions(each) if word in f.text and f.name != name and needle.search(f.text)]
-        return found
+            for at in _called_at(self._text(each) or b"", word):
+                functions = self.functions(each)
+                caller = bisect_right(functions, at, key=lambda f: f.source.start_byte) - 1
+                if caller >= 0 and at < functions[caller].source.end_byte and functions[caller].name != name:
+                    found[functions[caller]] = None
+        return list(found)
 
     def initialisers(self, folder: str) -> Mapping[str, list[tuple[str, str]]]:
         """What initialisers (`.release = drop_node,`) in a folder's C files give to each field: file and name."""
@@ -262,3 +265,13 @@ class Program:
         if self.parent is not None and path not in self.changed:
             return self.parent._text(path)
         return self.tree.read(path)
+
+
+def _called_at(text: bytes, word: bytes) -> Iterator[int]:
+    """Where a word stands with a parenthesis behind it. A search for the word alone is many times faster than a pattern."""
+    at = text.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if _OPENS.match(text, end) and not (at and _LETTER.match(text, at - 1)):
+            yield at
+        at = text.find(word, end)
