@@ -150,9 +150,7 @@ def _run_files(root: str, names: list[str], settings: Settings, progress: Progre
     chunks = _chunks(root, names)
     from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 
-    load()  # once, for all workers to share, as what each of them asks of the tree
-    _kept_program.cache_clear()
-    _kept_program(root, settings.tables).prepare()
+    ready_workers(root, settings)
     with ProcessPoolExecutor(min(jobs, len(chunks)), initializer=end_with_parent) as pool:
         try:
             yield from chain.from_iterable(run_chunks(pool, root, chunks, settings, progress))
@@ -171,6 +169,13 @@ def _chunks(root: str, names: Sequence[str]) -> list[list[str]]:
         most = _CHUNK if folder in SHARED_FOLDERS else _FOLDER_CHUNK
         chunks += [found[i : i + most] for i in range(0, len(found), most)]
     return sorted(chunks, key=lambda chunk: -sum(map(size.__getitem__, chunk)))
+
+
+def ready_workers(root: str, settings: Settings) -> None:
+    """Read what every worker asks of rules and tree: processes that are forked from now on share it."""
+    load()
+    _kept_program.cache_clear()
+    _kept_program(root, settings.tables).prepare()
 
 
 def end_with_parent() -> None:

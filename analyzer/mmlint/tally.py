@@ -28,8 +28,8 @@ _CALLS = {
     "takes": "calls that take a lock",
 }
 """What the calls of the names in a kernel table are."""
-_NO_CALL = re.compile(r"[A-Z0-9_]+$|\w+_t$")
-"""Constants and types."""
+_NO_CALL = re.compile(r"[A-Z0-9_]+$|\w+_t$|__free$")
+"""Constants, types, and what stands in a declaration."""
 
 
 def words_of(rule: Rule, tables: object) -> frozenset[str]:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import groupby
 from typing import TypeVar
 
-from mmlint.api import end_with_parent, run_chunks
+from mmlint.api import end_with_parent, ready_workers, run_chunks
 from mmlint.finding import Report
 from mmlint.settings import Settings
 
@@ -61,6 +61,8 @@ def analyse(
 ) -> Generator[tuple[str, Report], None, None]:
     """Each file with its report, in order. Raises BrokenProcessPool when workers die three times without a result."""
     chunks = _chunks(names)
+    if chunks and executor is None:
+        ready_workers(root, settings)
     results = steadily(
         jobs, chunks, lambda workers, left: run_chunks(workers, root, left, settings, None, tally=True), executor
     )

@@ -69,6 +69,7 @@ RULE = Rule(
     needs=(behind_scope,),
     check=check,
     tokens=("CLASS", "__free"),
+    shape=r"(?m)^[ \t]{2,}.*\b(?:CLASS|__free)\(",
     partial=True,
     scenario=UAF1,
 )
