@@ -78,6 +78,37 @@ LOWER_TAIL = """\
  \treturn rc;
  }
 """
+HALF_A_HELPER = """\
+static void demo_pages_free(struct page ***pages, int nr)
+ \t*pages = NULL;
+ }
+
++struct page **demo_pin(unsigned long start, int *nr)
++{
++\tstruct page **pages = kvmalloc_array(*nr, sizeof(*pages), GFP_KERNEL);
++
++\tif (!pages)
++\t\treturn ERR_PTR(-ENOMEM);
++\t*nr = pin_user_pages_fast(start, *nr, FOLL_WRITE | FOLL_LONGTERM, pages);
++\treturn pages;
++}
++
++static void *demo_map(struct page ***into, unsigned long start, int nr)
++{
++\tstruct page **pages = demo_pin(start, &nr);
++\tvoid *addr;
++
++\tif (IS_ERR(pages))
++\t\treturn pages;
++\taddr = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
++\tif (addr) {
++\t\t*into = pages;
++\t\treturn addr;
++\t}
++\tdemo_pages_free(&pages, nr);
++\treturn ERR_PTR(-ENOMEM);
++}
+"""
 BEHIND = """\
 static int other_fill(struct demo *demo)
  \tint rc;
@@ -185,6 +216,10 @@ def test_who_fails_leaves_what_it_was_handed_with_its_caller(hunk: str, codes: l
 
 def test_what_is_not_shown_may_have_done_all(tmp_path: Path) -> None:
     assert said(HIDDEN, "mm/demo.c", tmp_path, HIDDEN_TAIL) == []
+
+
+def test_a_helper_that_is_shown_in_part_may_give_back(tmp_path: Path) -> None:
+    assert said(HALF_A_HELPER, "mm/demo.c", tmp_path) == []
 
 
 def test_programs_of_the_tree_are_left_alone(tmp_path: Path) -> None:

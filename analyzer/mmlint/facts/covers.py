@@ -94,6 +94,7 @@ class Covers:
             or self.sides.gains.elsewhere(act, row)
             or self._dispatched(there)
             or self._predicated(act, there)
+            or self._asked_for_errors(act, there)
             or (row.role == "release" and self._always_released(act, sink, there))
         )
 
@@ -104,6 +105,13 @@ class Covers:
             and other.tests
             and other.names & act.names
             and other.guards(there, self.sides.new)
+            for other in self.sides.compared.added
+        )
+
+    def _asked_for_errors(self, act: Act, there: Act) -> bool:
+        """Whether a test for an error pointer asks where one for NULL did: the look-up is another one now."""
+        return act.word == "field:null" and any(
+            other.word.startswith("IS_ERR") and other.guards(there, self.sides.new)
             for other in self.sides.compared.added
         )
 

@@ -25,7 +25,10 @@ _POINTER_ONLY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """A thing still owned at `exit` though other exits give it back (`given`) or pass it on. `fails`: an error exit."""
+    """A thing still owned at `exit` though other exits give it back (`given`) or pass it on. `fails`: an error exit.
+
+    `refused`: all that give it back are error exits.
+    """
 
     resource: str
     take: Expr
@@ -34,6 +37,7 @@ class Leak:
     fails: bool
     given: tuple[Node, ...]
     moved: bool
+    refused: bool = False
 
 
 @fact
@@ -53,9 +57,10 @@ def leaks(function: Function) -> tuple[Leak, ...]:
         _, take, row = owned.takes[key]
         given = tuple({n.id: n for n, state, _ in exits if state == GIVEN}.values())
         moved = any(state == MOVED and not failed for _, state, failed in exits)
+        refused = all(failed for _, state, failed in exits if state == GIVEN)
         for node, failed in dict.fromkeys((n, failed) for n, state, failed in exits if state == HELD):
             if given or moved:
-                found.append(Leak(key[1], take, row, node, failed, given, moved))
+                found.append(Leak(key[1], take, row, node, failed, given, moved, refused))
     if function.program.partial:
         found += _before_hidden_labels(function, owned)
     return tuple(sorted(found, key=lambda leak: (leak.take.line, leak.exit.line)))

@@ -228,7 +228,8 @@ class _Owner:
                 prop = _end_all(prop, resource)
         for index, resource in gives_away(self.function, call).items() if prop else ():
             prop = _end(prop, resource, canon(call.args[index]), GIVEN) if index < len(call.args) else prop
-        known = self.function.program.resolve(call.value, self.function.path) is not None if call.value else False
+        callee = self.function.program.resolve(call.value, self.function.path) if call.value else None
+        known = callee is not None and callee.whole
         for index, arg in enumerate(call.args):
             taken = arg.kind == "unary" and arg.value == "&"
             key = canon(arg)

@@ -48,6 +48,8 @@ def check(function: Function) -> Iterator[Hit]:
     for leak in leaks(function):
         if leak.resource != "folio lock" or not leak.given or leak.moved or not (leak.fails or len(leak.given) > 1):
             continue
+        if leak.refused and not leak.fails:
+            continue  # success hands the lock to the caller
         taken = function.step(leak.take.line, f"`{leak.take.value}` locks it")
         yield function.hit(leak.exit, _says(leak), steps=(taken,), anchor=f"{leak.take.key} locked")
 
