@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
 from mmlint.source import preproc
@@ -44,13 +45,8 @@ class Lines:
     __slots__ = ("starts",)
 
     def __init__(self, text: bytes) -> None:
-        starts = [0]
-        find = text.find
-        at = find(b"\n")
-        while at >= 0:
-            starts.append(at + 1)
-            at = find(b"\n", at + 1)
-        self.starts = starts
+        self.starts = list(accumulate(map((1).__add__, map(len, text.split(b"\n"))), initial=0))
+        self.starts.pop()  # what would come behind the last line
 
     def of(self, offset: int) -> int:
         """The line of the byte at `offset`."""
@@ -116,17 +112,21 @@ def _header(masked: bytes, text: bytes, start: int, end: int) -> tuple[Header | 
 
 def _one_arm(masked: bytes, text: bytes, start: int, end: int) -> bytes:
     """A header's text, with one arm of an `#if` group that cuts through it; blank up to a directive left open."""
-    if b"#" not in masked[start:end]:
-        return text[start:end]
     part = masked[start:end]
+    directives = [match for match in preproc.DIRECTIVE.finditer(part) if _conditional(match[1])] if b"#" in part else []
+    if not directives:
+        return text[start:end]
     whole = [group for group in preproc.groups(part) if group.endif[0] < group.endif[1]]
     inside = [(group.arms[0].directive[0], group.endif[1]) for group in whole]
     cut = 0
-    for match in preproc.DIRECTIVE.finditer(part):
-        conditional = match[1] == b"endif" or match[1].startswith((b"if", b"el"))
-        if conditional and not any(first <= match.start() < last for first, last in inside):
+    for match in directives:
+        if not any(first <= match.start() < last for first, last in inside):
             cut = match.end()
     return blank(part[:cut]) + preproc.resolve(part[cut:], everything=True).text
+
+
+def _conditional(keyword: bytes) -> bool:
+    return keyword == b"endif" or keyword.startswith((b"if", b"el"))
 
 
 def _past_initialiser(text: bytes, at: int) -> int:

@@ -159,8 +159,9 @@ def without_directives(text: bytes) -> bytes:
     """Masked `text` with all directives and the arms of `#if 0` blanked: every other arm stays."""
     if b"#" not in text:
         return text
-    spans = [match.span() for match in DIRECTIVE.finditer(text)]
-    pending = groups(text)
+    directives = list(DIRECTIVE.finditer(text))
+    spans = [match.span() for match in directives]
+    pending = groups(text) if any(match[1] == b"if" and match[2].strip() == b"0" for match in directives) else []
     while pending:
         group = pending.pop()
         pending += group.inner
