@@ -48,7 +48,7 @@ def consumed(function: Function, level: int = _LEVELS) -> frozenset[int]:
 
 
 def _consumed(function: Function, level: int) -> frozenset[int]:
-    if level <= 0 or function.source.damaged or function.cfg.truncated or not function.whole:
+    if level <= 0 or function.source.damaged or function.cfg.truncated:
         return frozenset(range(len(function.params)))
     return frozenset(i for i, name in enumerate(function.params) if name and _may_consume(function, name, level))
 
