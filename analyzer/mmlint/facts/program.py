@@ -268,7 +268,7 @@ class Program:
 
 
 def _called_at(text: bytes, word: bytes) -> Iterator[int]:
-    """Where a word stands with a parenthesis behind it. A search for the word alone is many times faster than a pattern."""
+    """Where a word stands with a parenthesis behind it. (A search for the word is many times faster than a pattern.)"""
     at = text.find(word)
     while at >= 0:
         end = at + len(word)
