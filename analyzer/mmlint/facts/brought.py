@@ -13,7 +13,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function, fact
-from mmlint.facts.held import Held, Prop, family, naming, root_of, visible_to_callers
+from mmlint.facts.held import Held, Prop, family, local_names, naming, root_of, visible_to_callers
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
@@ -28,6 +28,7 @@ from mmlint.frozen import dataclass
 
 Owed = dict[tuple[str, str], tuple[Held, Settings]]
 """The callers' locks by kind family and text, with the settings under which alone the callers hold them."""
+_DEPTH = 3
 _OWN_RANK = {"ptl": 0, "spin": 1, "raw_spin": 1, "rwlock": 1}
 
 
@@ -64,7 +65,7 @@ def _brought(compared: Comparison, owed: Owed) -> Iterator[Brought]:
         inside = _inside(after, act.expr, new_at[id(act.expr)], owed)
         if inside is None:
             continue
-        old = compared.sources.get(id(act))
+        old = compared.sources.get(id(act)) or _moved_from(compared, act)
         if old is not None and old.expr.kind == "call":
             states = old_at.get(id(old.expr), {})
             if not states or _inside(before, old.expr, states, owed) is not None:
@@ -77,6 +78,12 @@ def _brought(compared: Comparison, owed: Owed) -> Iterator[Brought]:
         if sleeper is not None or (old is not None and _unlocked_for(compared, old, inside)):
             callers = any(inside is held for held, _ in owed.values())
             yield Brought(act.expr, inside, sleeper, callers, moved)
+
+
+def _moved_from(compared: Comparison, act: Act) -> Act | None:
+    """The call that a patch takes away where it adds one of the same function, with other arguments."""
+    gone, fresh = ([a for a in acts if a.word == act.word] for acts in (compared.removed, compared.added))
+    return gone[0] if len(gone) == len(fresh) == 1 and len(gone[0].expr.args) == len(act.expr.args) else None
 
 
 def _atomic_calls(function: Function, word: str, owed: Owed) -> int:
@@ -128,17 +135,24 @@ def owed_by(function: Function) -> Owed:
 
 
 def _unlocked_for(compared: Comparison, old: Act, held: Held) -> bool:
-    """Whether a patch takes away the unlocking before and the locking behind a call by pointer, of which nothing else
-    is known, or of a function that takes this very lock.
+    """Whether a call now stands under the lock that it takes itself, or is one by pointer, of which nothing is known,
+    and the patch takes away the unlocking before and the locking behind it.
     """
-    if old.expr.kind != "call" or (old.expr.value and not _takes(compared.after, old.expr, held.key)):
+    if old.expr.kind != "call":
         return False
+    if old.expr.value:
+        return _takes(compared.after, old.expr.value, held.key)
     drops, takes = compared.before.tables.drops, compared.before.tables.takes
     order = reach(compared.before)
     about = [a for a in compared.removed if held.key and held.key in {canon(arg) for arg in a.expr.args}]
     return any(a.word in drops and order.before(a.node, old.node) for a in about) and any(
         a.word in takes and order.before(old.node, a.node) for a in about
     )
+
+
+def _own(function: Function, key: str) -> bool:
+    """Whether a lock is a local variable's or a parameter's."""
+    return root_of(key.lstrip("&")) in {*function.params, *local_names(function)}
 
 
 def _taken_first(function: Function, key: str) -> bool:
@@ -148,10 +162,17 @@ def _taken_first(function: Function, key: str) -> bool:
     return bool(takes) and all(graph.always_through(function.cfg, takes, drop) for drop, _ in drops)
 
 
-def _takes(function: Function, call: Expr, key: str) -> bool:
-    """Whether the callee takes a global lock of this name."""
-    callee = function.program.resolve(call.value, function.path)
-    return callee is not None and bool(naming(callee, callee.tables.takes, key)) and "->" not in key
+def _takes(function: Function, name: str, key: str, depth: int = _DEPTH) -> bool:
+    """Whether a function, or one that it calls, takes a global lock of this name."""
+    if not depth or "->" in key or _own(function, key):
+        return False
+    callee = function.program.resolve(name, function.path)
+    if callee is None or _own(callee, key):
+        return False
+    if naming(callee, callee.tables.takes, key):
+        return True
+    calls = (name for name in callee.calls if name and name not in callee.tables.nosleep)
+    return any(_takes(callee, name, key, depth - 1) for name in calls)
 
 
 def _in_an_argument(function: Function, held: Held) -> bool:

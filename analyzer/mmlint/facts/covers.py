@@ -10,6 +10,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison
 from mmlint.facts.gains import Gains
 from mmlint.facts.reach import reach
+from mmlint.facts.states import let_through, one_subject
 from mmlint.facts.steps import NO_CALL, Act
 from mmlint.kernel.entries import Step
 from mmlint.kernel.tables import Tables
@@ -95,6 +96,7 @@ class Covers:
             or self._dispatched(there)
             or self._predicated(act, there)
             or self._asked_for_errors(act, there)
+            or self._no_more_states(act, sink, there)
             or (row.role == "release" and self._always_released(act, sink, there))
         )
 
@@ -114,6 +116,21 @@ class Covers:
             other.word.startswith("IS_ERR") and other.guards(there, self.sides.new)
             for other in self.sides.compared.added
         )
+
+    def _no_more_states(self, act: Act, sink: Act, there: Act) -> bool:
+        """Whether another predicate asks now, and lets no other states of the entry through to the sink."""
+        tables = self.sides.tables
+        for other in (each for each in self.sides.compared.added if one_subject(tables, act, each)):
+            asked = other.tests[0]
+            after = self.sides.new.chosen(asked, there.node)
+            ways = [
+                (test, before) for test in act.tests if (before := self.sides.old.chosen(test, sink.node)) is not None
+            ]
+            if after is None or not ways or not self.sides.new.dominates(asked, there.node):
+                continue
+            if all(let_through(tables, other, asked, after) <= let_through(tables, act, *way) for way in ways):
+                return True
+        return False
 
     def _dispatched(self, there: Act) -> bool:
         """Whether the sink's function has become one that calls a method: what it does depends on the object now."""

@@ -92,7 +92,7 @@ class Gates:
             and (outcome := old.chosen(node, act.node)) is not None
             and old.dominates(node, act.node)
             and not self._stays(node)
-            and not self._left(node, outcome)
+            and not self._left(node, outcome, answers=True)
             for node in old.order
         )
 
@@ -280,14 +280,14 @@ class Gates:
         shorter = min(first, key=lambda label: (old.side(test, label).bit_count(), first[label].line), default=True)
         return bool(shorter)
 
-    def _left(self, test: Node, outcome: bool) -> bool:
-        """Whether something that nothing but one outcome of a test leads to is still done."""
+    def _left(self, test: Node, outcome: bool, *, answers: bool = False) -> bool:
+        """Whether something that nothing but one outcome of a test leads to is still done, or answered."""
         return any(
             id(act) in self.sides.compared.pairs
             and self.sides.old.chosen(test, act.node) is outcome
             and self.sides.old.dominates(test, act.node)
             for act in self.sides.compared.old
-            if act.word != "return"
+            if answers or act.word != "return"
         )
 
     def _matters(self, sink: Act, test: Node, outcome: bool | None) -> bool:

@@ -189,7 +189,7 @@ def odd_tests(function: Function) -> tuple[Odd, ...]:
 def _siblings(function: Function, grab: Grab) -> list[Function]:
     """The other functions of the file that grab the page of an entry by the same helper, if it is one of the file."""
     name = grab.call.value
-    if name in function.tables.ref_helpers:
+    if not function.program.named(function.path, name):
         return []
     others = [f for f in function.program.functions(function.path) if name in f.words and f is not function]
     return [f for f in others if any(g.call.value == name for g in grabs(f))]

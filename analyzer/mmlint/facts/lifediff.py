@@ -155,12 +155,23 @@ def _untaken(change: FunctionChange, before: Function, after: Function) -> Itera
             c for calls in after.calls.values() for _, c in calls if {thing.key, owner} & {a.key for a in c.args}
         ]
         if (
-            speaking
+            (speaking or _handed_out(before, after, thing))
             and all(c.key in told for c in speaking)
             and thing not in _released(after)
             and not _less_released(change, thing.kind)
         ):
             yield Turn("untaken", thing, after.cfg.order[0], old[thing])
+
+
+def _handed_out(before: Function, after: Function, thing: Thing) -> bool:
+    """Whether the thing is stored, as before, in what the caller gets back."""
+    if thing.key.partition("->")[0] not in after.params or "->" not in thing.key:
+        return False
+    old, new = (
+        {e.args[1].key for n in side.cfg.order for op, e in n.events if op == "assign" and e.args[0].key == thing.key}
+        for side in (before, after)
+    )
+    return bool(new) and old == new
 
 
 def _cleared(function: Function) -> frozenset[str]:

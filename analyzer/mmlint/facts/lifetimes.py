@@ -19,13 +19,14 @@ from mmlint.facts.flow import Flow, Outcome, solve
 from mmlint.facts.function import Function, keep
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
+from mmlint.facts.loops import loop_ends
 from mmlint.facts.resources import asks_for_one, loop_gives
-from mmlint.facts.things import COUNTED, WALK, Thing, counts, holder_of, kind_of, things
+from mmlint.facts.things import WALK, Thing, counts, holder_of, kind_of, perishes, things
 from mmlint.facts.values import Facts, is_error, is_zero
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
 
-_FREES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)")
+_SPARES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)|^ARRAY_SIZE$")
 _PART = re.compile(r"\[| \+ ")
 """An element of an array, or what begins with one: each release is about another part of it."""
 _LOOK_UP = re.compile(r"^lookup_|_lookup$|_(next|prev|first|last)$")
@@ -171,7 +172,7 @@ def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) 
             if any(_always_zero(arg, states.values()) for arg in release.args):
                 found.idle.setdefault(release.key, node)
         if GIVEN in levels:
-            for used in client.uses(node) if COUNTED.search(found.thing.kind) or found.thing.kind == WALK else ():
+            for used in client.uses(node) if found.thing.kind == WALK or perishes(function, found.thing.kind) else ():
                 found.late.setdefault(used, node)
         held = [f for s, f in states.items() if s.level in (HELD, TWICE)]
         known = [f.get(found.thing.key) for f in held]
@@ -205,7 +206,8 @@ class _Tracker:
         )
         self.taken = taken
         given_by_loops = loop_gives(function).items() if thing.kind == "page" else ()
-        self.loops = {branch for branch, found in given_by_loops if thing.key in (key for _, key in found)}
+        given_by = {branch for branch, found in given_by_loops if thing.key in (key for _, key in found)}
+        self.loops = given_by & loop_ends(function)
         self.initial = State(HELD if self.root in function.params and not taken else NOTHING, "")
         self.names = found_in(function, thing.key) if thing.kind == WALK else same_thing(function, thing.key)
         self.mapped = mapped_as(function, self.names) if thing.kind == "page" else frozenset()
@@ -242,7 +244,7 @@ class _Tracker:
         for each in node.expr.walk():
             if each.kind == "field" and each.args[0].key in self.names and self.thing.key.startswith(each.args[0].key):
                 found.append(each.key)
-            elif each.kind == "call" and id(each) not in self.releases and not _FREES.search(each.value):
+            elif each.kind == "call" and id(each) not in self.releases and not _SPARES.search(each.value):
                 takes = any(self._takes(each, r) for r in self.function.tables.takes_resource.get(each.value, ()))
                 unmaps = each.value in self.function.tables.gives_resource
                 through = not unmaps and any(canon(arg).removeprefix("&") in self.mapped for arg in each.args)
@@ -369,6 +371,9 @@ class _Tracker:
         known = facts.get(self.thing.key)
         if prop.level in (HELD, TWICE) and (is_zero(known) or is_error(known)):
             return prop._replace(level=NOTHING)
+        if node.kind == "iter" and node.expr is not None and prop.level in (GIVEN, PASSED):
+            named = self.root in {arg.key for arg in node.expr.args}
+            return prop._replace(level=NOTHING) if named and outcome else prop
         if node.id in self.loops and not outcome and prop.level == HELD:
             return prop._replace(level=GIVEN)
         return prop

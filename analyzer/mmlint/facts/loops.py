@@ -47,6 +47,17 @@ def loops_with(function: Function, nodes: Iterable[Node], *, without: Iterable[i
     return frozenset(found)
 
 
+@fact
+def loop_ends(function: Function) -> frozenset[int]:
+    """The branches (ids) that leave the innermost loop around them where their condition does not hold."""
+    found = set()
+    for node in function.cfg.order:
+        loop = next((body for _, body in natural_loops(function) if node.id in body), None)
+        if loop is not None and any(label is False and t.id not in loop for t, label in node.succ):
+            found.add(node.id)
+    return frozenset(found)
+
+
 def in_loop(function: Function, node: Node) -> bool:
     """Whether a node can be reached from itself."""
     return any(node.id in body for _, body in natural_loops(function))

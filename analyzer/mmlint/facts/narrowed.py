@@ -16,14 +16,13 @@ from mmlint.facts.covers import Sides
 from mmlint.facts.ir import Expr
 from mmlint.facts.loss import Loss
 from mmlint.facts.reach import Reach
-from mmlint.facts.steps import Act, negated, plain
+from mmlint.facts.states import let_through, one_subject
+from mmlint.facts.steps import Act, plain
 from mmlint.kernel.entries import Step
 
 _CLASSES = frozenset({"pinned", "exclusive", "unshare", "pte_same", "seq", "interval_retry", "longterm_pinnable"})
 """Tests that hold for every page or for none: no flag or level makes one needless."""
 _PROTECTING = frozenset({("write", "clear"), ("exclusive", "clear"), ("uffd-wp", "set"), ("soft-dirty", "set")})
-_UNNAMED = "another"
-"""The state for which no predicate of the tables holds, such as that of an ordinary swap entry."""
 _RowOf = Callable[[Act], Step | None]
 
 
@@ -145,15 +144,11 @@ class Narrowed:
 
     def _other_states(self, act: Act, row: Step) -> Loss | None:
         """The first sink that other states reach, now that another predicate of the same thing decides."""
-        states = self.sides.tables.steps.states
         for test in act.tests:
             if self.stays(test):
                 continue
             for other in self.sides.compared.new:
-                kin = states.get(other.word)
-                if kin is None or kin.of != states[act.word].of or other.expr.kind != "call" or not other.tests:
-                    continue
-                alike = [a.key for a in other.expr.args] == [a.key for a in act.expr.args]
+                alike = one_subject(self.sides.tables, act, other)
                 if alike and other.word != act.word and self.sides.compared.hunks[id(other)] == self._hunk(act):
                     return self._reached(act, test, other, row)
         return None
@@ -171,7 +166,8 @@ class Narrowed:
                 after = self.sides.new.chosen(other.tests[0], there.node) if there is not None else None
                 if there is None or before is None or after is None or sink is act:
                     continue
-                was, is_ = self._states(act, test, before), self._states(other, other.tests[0], after)
+                tables = self.sides.tables
+                was, is_ = let_through(tables, act, test, before), let_through(tables, other, other.tests[0], after)
                 if protects and self._protects(sink):
                     protected.add(before)
                     if was - is_:
@@ -179,14 +175,6 @@ class Narrowed:
                 elif not protects and before not in protected and is_ - was and self._weighs(sink):
                     return Loss(row, act, there, "removed")
         return None
-
-    def _states(self, act: Act, test: Node, outcome: bool) -> frozenset[str]:
-        """The states on one outcome of a test."""
-        states = self.sides.tables.steps.states
-        row = states[act.word]
-        holds = outcome is not negated(test.expr)
-        named = frozenset(s for each in states.values() if each.of == row.of for s in each.holds)
-        return frozenset(row.holds) if holds else (named | {_UNNAMED}) - frozenset(row.holds)
 
     def _protects(self, sink: Act) -> bool:
         carry = self.sides.tables.carries.get(sink.word)

@@ -61,14 +61,18 @@ def fewer_flags(change: FunctionChange) -> list[tuple[Node, str]]:
     if compared is None or change.patch.partial or change.named_elsewhere:
         return []
     gone, fresh = ([n for n in _tests(order, lines) if n.kind == "return"] for order, lines in _sides(compared))
-    lost = _mask(gone[0]) - _mask(fresh[0]) if len(gone) == len(fresh) == 1 and _mask(fresh[0]) < _mask(gone[0]) else ()
+    lost = (
+        mask(gone[0]) - mask(fresh[0])
+        if len(gone) == len(fresh) == 1 and set() < mask(fresh[0]) < mask(gone[0])
+        else ()
+    )
     still = lost and {
         word for other in change.patch.changes if other.before for word in other.before.words if other is not change
     }
     return [(fresh[0], flag) for flag in sorted(lost) if _FLAG.match(flag) and flag not in still]
 
 
-def _mask(node: Node) -> frozenset[str]:
+def mask(node: Node) -> frozenset[str]:
     """The names in the masks of an expression."""
     walked = node.expr.walk() if node.expr is not None else ()
     return frozenset(name for e in walked if e.value == "&" for name in e.names())
@@ -82,7 +86,7 @@ def _exchange(was: Node, now: Node) -> tuple[str, str] | None:
     """The flag of one test and the one that stands in its place in the other, which is the same but for it."""
     assert was.expr is not None
     assert now.expr is not None
-    gone, fresh = _mask(was) - _mask(now), _mask(now) - _mask(was)
+    gone, fresh = mask(was) - mask(now), mask(now) - mask(was)
     if len(gone) != 1 or len(fresh) != 1:
         return None
     a, b = next(iter(gone)), next(iter(fresh))

@@ -5,14 +5,17 @@ A region is a section under a lock, or the time for which a reference is held th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 
 from mmlint.facts.about import target
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.consumed import harmless
 from mmlint.facts.function import Function
-from mmlint.facts.held import family
+from mmlint.facts.held import family, root_of
 from mmlint.facts.locks import locks
 from mmlint.facts.reach import reach
 from mmlint.facts.sleep import USER_COPIES
@@ -25,6 +28,7 @@ from mmlint.kernel.tables import Tables
 _KINDS = frozenset({"ptl", "walk", "seqcount", "pagefault_off", "folio_lock", "i_mmap", "anon_vma", "vma_lock"})
 """Sections that mm knows a reason for; other locks go for many reasons."""
 _WAITED = frozenset({"spin", "mutex", "rwsem", "folio_lock", "i_mmap", "anon_vma", "mmap_lock", "vma_lock"})
+_TAKES = re.compile(r"get|take|grab|acquire|alloc|hold|ref")
 _RELEASED = "_locked"
 """How a function is called that its callers lock for."""
 
@@ -32,7 +36,8 @@ _RELEASED = "_locked"
 @dataclass(frozen=True, slots=True)
 class Unprotected:
     """`inside` (after the patch) ran between `begin` and `end` (before it), which are gone; or (`waits`) behind them,
-    with nothing between; or (`empty`) they are there, and it stands behind them.
+    with nothing between; or (`empty`) they are there, and it stands behind them;
+    or (`found`) another call finds what `begin` took.
     """
 
     begin: Act
@@ -40,6 +45,7 @@ class Unprotected:
     inside: Act
     waits: bool = False
     empty: bool = False
+    found: bool = False
 
 
 def unprotected(change: FunctionChange) -> list[Unprotected]:
@@ -57,7 +63,14 @@ def unprotected(change: FunctionChange) -> list[Unprotected]:
             found += list(_opened(compared, begins, ends, taken | dropped))[:1]
     return (
         found
-        or [*_unheld(compared), *_asserted(compared), *_waited(compared), *_emptied(compared), *_unkept(compared)][:1]
+        or [
+            *_unheld(compared),
+            *_asserted(compared),
+            *_waited(compared),
+            *_emptied(compared),
+            *_unkept(compared),
+            *_looked_up(compared),
+        ][:1]
     )
 
 
@@ -112,7 +125,9 @@ def _asserted(compared: Comparison) -> Iterator[Unprotected]:
 
 
 def _unheld(compared: Comparison) -> Iterator[Unprotected]:
-    """A reference that is neither taken nor given back any more, though its thing is used after a lock was dropped."""
+    """A reference that is neither taken nor given back any more, though its thing is used after a lock was dropped, or
+    behind another call that gets it.
+    """
     before, order = compared.before, reach(compared.before)
     tables = before.tables
     begins = [a for a in compared.removed if a.expr.kind == "call" and _counted(before, a)]
@@ -126,10 +141,13 @@ def _unheld(compared: Comparison) -> Iterator[Unprotected]:
         if not ends or any(a.word == begin.word for a in compared.added):
             continue
         drops = [a for a in compared.old if a.word in tables.drops and order.before(begin.node, a.node)]
-        for act in compared.old:
+        inside = [a for a in compared.old if order.before(begin.node, a.node) and order.before(a.node, ends[-1].node)]
+        using = [a for a in inside if a.expr.kind == "call" and key in {arg.key for arg in a.expr.args}]
+        if root_of(key) in before.params:
+            drops += [a for a in using if not harmless(before, a.word)]
+        for act in using:
             there = compared.pairs.get(id(act))
-            used = there is not None and act.expr.kind == "call" and key in {arg.key for arg in act.expr.args}
-            if used and there is not None and any(order.before(d.node, act.node) for d in drops):
+            if there is not None and any(order.before(d.node, act.node) for d in drops):
                 yield Unprotected(begin, ends[-1], there)
 
 
@@ -150,6 +168,37 @@ def _unkept(compared: Comparison) -> Iterator[Unprotected]:
             inside = order.before(begin.node, act.node) and order.before(act.node, ends[-1].node)
             if inside and act.expr.kind == "call" and id(act) in compared.pairs and _does(compared, act):
                 yield Unprotected(begin, ends[-1], compared.pairs[id(act)])
+
+
+def _looked_up(compared: Comparison) -> Iterator[Unprotected]:
+    """What was taken and given back, and is found by a call now that takes no reference: its first use."""
+    before, order = compared.before, reach(compared.before)
+    takes, gives = before.tables.takes_resource, before.tables.gives_resource
+    for begin in compared.removed if not compared.scoped else ():
+        kinds = {row.resource for row in takes.get(begin.word, ()) if row.holder == "result"}
+        holder = target(begin)
+        naming = [a for a in compared.old if a.expr.kind == "call" and holder & a.names and a is not begin]
+        ends = [a for a in naming if kinds & {row.resource for row in gives.get(a.word, ())}]
+        if len(holder) != 1 or not ends or any(id(a) in compared.pairs for a in ends):
+            continue
+        if any(_enters(before.tables, a.word) for a in compared.added):
+            continue
+        finds = [a for a in compared.added if a.expr.kind == "call" and target(a) == holder]
+        if len(finds) == 1 and not _may_take(compared.after, finds[0], kinds):
+            used = (a for a in naming if id(a) in compared.pairs and order.before(begin.node, a.node))
+            yield from (Unprotected(begin, ends[-1], compared.pairs[id(act)], found=True) for act in islice(used, 1))
+
+
+def _may_take(function: Function, act: Act, kinds: set[str]) -> bool:
+    """Whether a call may take something of a kind: what is not known by its body is judged by its name."""
+    takes = function.tables.takes_resource
+    if act.word in takes:
+        return True
+    callee = function.program.resolve(act.word, function.path)
+    if callee is None:
+        return _TAKES.search(act.word) is not None
+    names = {name for name, rows in takes.items() if any(row.resource in kinds for row in rows)}
+    return not performed(callee).isdisjoint(names)
 
 
 def _counted(function: Function, act: Act) -> bool:

@@ -34,6 +34,8 @@ GIVEN_BACK = Step(name="given-back", role="release", calls=(), sinks=("",), rule
 _STRONG = frozenset(
     {"pinned", "pte_same", "expected_count", "freeze", "seq", "interval_retry", "revalidate", "ksm", "exclusive"}
 )
+_SHORT = 20
+"""Nodes of a helper that does little else than a step."""
 _UNDECIDED = frozenset({"err", "none", "count"})
 
 
@@ -163,8 +165,9 @@ class _Judge:
             return
 
     def _flushes(self, act: Act) -> bool:
-        flush = self.sides.tables.flushes.get(act.word)
-        return flush is not None and flush.sync and not flush.clears
+        callee = callee_here(self.sides.compared.before, act)
+        known = (self.sides.tables.flushes.get(word) for word in (act.word, *(callee.calls if callee else ())))
+        return any(flush is not None and flush.sync and not flush.clears for flush in known)
 
     def _beside(self, act: Act) -> Act | None:
         """The nearest act on the same path that is still there."""
@@ -214,11 +217,21 @@ class _Judge:
         rows = [row for row in _done_by(self.sides.tables, act.word) if row.sinks]
         if not rows and act.expr.kind == "call" and self._gives(act):
             rows = [GIVEN_BACK]
+        if not rows and act.expr.kind == "call":
+            rows = self._inside(act)
         guard = self.sides.tables.guards.get(act.word)
         gate = not self.sides.change.patch.partial and self.gates.has(act)
         if guard is not None and guard.class_ not in _UNDECIDED and not gate:
             rows.append(STATE_TEST)
         return rows
+
+    def _inside(self, act: Act) -> list[Step]:
+        """The steps that a short helper of the same file does for its caller."""
+        callee = callee_here(self.sides.compared.before, act) if act.use == "bare" else None
+        if callee is None or len(callee.cfg.order) > _SHORT:
+            return []
+        rows = (row for name in callee.calls for row in _done_by(self.sides.tables, name))
+        return [row for row in dict.fromkeys(rows) if row.sinks and row.role in ("sync", "carry", "mark")]
 
     def _gives(self, act: Act) -> bool:
         before = self.sides.compared.before

@@ -18,7 +18,7 @@ from mmlint.facts.reuse import assigned_values
 from mmlint.frozen import dataclass
 
 _COMPARED = frozenset({"==", "!="})
-_FIELDS = frozenset({"mapping", "swap", "anon_vma"})
+_FIELDS = frozenset({"mapping", "swap", "anon_vma", "vm_userfaultfd_ctx"})
 _LOOKUPS = frozenset({"page_folio", "xas_reload", "xa_load"})
 _SEQUENCE = re.compile(r"_seq$")
 _VALUES = ("_val", "_pfn", "_folio", "_page")
@@ -114,13 +114,24 @@ class _Collector:
                 yield Act(word, _canonical(e), e.names(), node, e, use, tests)
             if e.kind == "assign" and e.args[1].kind == "field" and _SEQUENCE.search(e.args[1].value):
                 yield Act(f"read:{e.args[1].value}", e.key, e.names(), node, e, "bare")
-            if e.kind == "assign" and e.value in ("=", "|=") and _is_mask(e.args[1]):
-                for flag in e.args[1].names():
+            for how, flags in self._masked(e):
+                for flag in flags.names():
                     if flag.isupper():
-                        yield Act(f"set:{flag}", f"{e.args[0].key} set:{flag}", e.args[0].names(), node, e, "bare")
-            if e.kind == "assign" and e.value == "&=" and e.args[1].kind == "unary" and e.args[1].value == "~":
-                for flag in e.args[1].names():
-                    yield Act(f"clear:{flag}", f"{e.args[0].key} clear:{flag}", e.args[0].names(), node, e, "bare")
+                        word = f"{how}:{flag}"
+                        yield Act(word, f"{e.args[0].key} {word}", e.args[0].names(), node, e, "bare")
+
+    def _masked(self, e: Expr) -> Iterator[tuple[str, Expr]]:
+        """The masks that are set or cleared."""
+        if e.kind == "assign":
+            if e.value in ("=", "|=") and _is_mask(e.args[1]):
+                yield "set", e.args[1]
+            elif e.value == "&=" and e.args[1].kind == "unary" and e.args[1].value == "~":
+                yield "clear", e.args[1]
+            return
+        row = self.tables.flag_calls.get(e.value) if e.kind == "call" else None
+        for how, place in (("set", row.sets), ("clear", row.clears)) if row is not None else ():
+            if place is not None and place < len(e.args):
+                yield how, e.args[place]
 
     def _words(self, e: Expr, node: Node) -> Iterator[str]:
         if e.kind == "call" and not e.value and e.callee is not None and e.callee.kind == "field":
@@ -139,8 +150,8 @@ class _Collector:
         elif e.kind in ("name", "field", "unary") and node.kind == "branch" and e is node.expr:
             if e.key in self.nullable:
                 yield "field:null"
-            elif e.kind == "field" and e.value in _FIELDS:
-                yield f"field:{e.value}"
+            elif e.kind == "field" and (member := next((m for m in _members(e) if m in _FIELDS), "")):
+                yield f"field:{member}"
             elif self.tables.with_class(e.value) and (e.value in self.function.params or e.value in self.flags):
                 yield f"is:{e.value}"
 
@@ -222,6 +233,13 @@ def _mapped(function: Function) -> frozenset[str]:
                 found |= {targets[id(call)].key} if id(call) in targets else set()
                 found |= {e.args[0].key for op, e in node.events if op == "assign" and e.args[1] is call}
     return frozenset(found)
+
+
+def _members(e: Expr) -> Iterator[str]:
+    """A member and those that it is a part of."""
+    while e.kind == "field":
+        yield e.value
+        e = e.args[0]
 
 
 def _is_mask(e: Expr) -> bool:

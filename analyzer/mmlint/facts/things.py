@@ -12,6 +12,7 @@ from mmlint.facts.ir import Expr
 from mmlint.kernel.rows import Taking
 
 _GIVES = re.compile(r"(^|_)(put|unpin|release|deref|unref)(_|s?$)|_drop$")
+_FREES = re.compile(r"free|put|destroy|unref|drop")
 _NOT_GIVES = re.compile(r"lock|put_(user|unaligned|cpu)|(in|out)put|drop_(nlink|pages|slab)")
 _PAGES = dict.fromkeys(("folio reference", "page pin", "GUP page reference", "isolated folio"), "page")
 _PAGES |= dict.fromkeys(("memcg reference", "css reference"), "css reference")
@@ -55,6 +56,17 @@ def things(function: Function) -> dict[Thing, list[tuple[Node, Expr]]]:
                 ):
                     found.setdefault(Thing(key, kind), [])
     return found
+
+
+def perishes(function: Function, kind: str) -> bool:
+    """Whether things of the kind may be gone with the release.
+
+    A call that is named after a release of another thing (`mmu_notifier_release(mm)`) frees nothing in its body.
+    """
+    if COUNTED.search(kind) is None:
+        return False
+    callee = function.program.resolve(kind, function.path) if kind.endswith("_release") else None
+    return callee is None or any(_FREES.search(name) for name in callee.calls)
 
 
 def holder_of(function: Function, call: Expr, row: Taking) -> str:

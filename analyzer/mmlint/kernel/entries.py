@@ -177,6 +177,14 @@ class GupWalk(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class FlagCall(Row):
+    """A call that sets the flags of one argument, clears those of another, or both."""
+
+    sets: int | None = None
+    clears: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Probe(Row):
     """How to see in a tree whether it is at least (or, with `until`, before) a release: `pattern` occurs in `path`."""
 

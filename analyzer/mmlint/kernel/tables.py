@@ -81,6 +81,7 @@ class Tables:
     entry_results: frozenset[str]
     two_arms: dict[str, e.TwoArms]
     gup_walks: dict[str, e.GupWalk]
+    flag_calls: dict[str, e.FlagCall]
     probes: tuple[e.Probe, ...]
     orders: tuple[r.Order, ...]
     sections: Mapping[str, tuple[Row, ...]]
@@ -214,6 +215,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         entry_results=frozenset(row.name for row in store.of("entry_result", e.Plain)),
         two_arms=_one(store.of("two_arms", e.TwoArms)),
         gup_walks=_one(store.of("gup_walk", e.GupWalk)),
+        flag_calls=_one(store.of("flag_call", e.FlagCall)),
         probes=tuple(store.of("probe", e.Probe)),
         orders=tuple(store.of("order", r.Order)),
         sections=sections,

@@ -55,6 +55,7 @@ from mmlint_rules.pat.lost import reporter
 
 RULE = Rule(
     code="PAT106",
+    instead_of=("PAT126",),
     name="guard-removed",
     summary="a check that guarded a change of an entry or page is gone",
     severity=Severity.WARNING,

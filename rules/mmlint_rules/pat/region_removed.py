@@ -4,7 +4,8 @@
 Compares each function before and after the patch. A section of mm's own kinds (page-table lock, folio lock, rmap locks,
 the write side of a seqcount, page faults disabled) was entered and left; after the patch neither call is there any
 more, and what stood between them is. A lock that was taken and dropped at once, to wait for its holder, counts too; so
-does a section whose end has moved up to its begin.
+does a section whose end has moved up to its begin. References that were taken and given back are such sections: of a
+parameter between two calls that get it, or of what a call finds now that takes none.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
@@ -60,12 +61,15 @@ def _says(found: Unprotected) -> str:
     begin, end, inside = shown(found.begin), shown(found.end), shown(found.inside)
     if found.empty:
         return f"{inside} stands outside now: nothing is left in the section of {begin}"
+    if found.found:
+        return f"{begin} and {end} are gone, {inside} gets what is found without a reference"
     what = "no longer waits for the holder" if found.waits else "between them is not"
     return f"{begin} and {end} are gone, {inside} {what}"
 
 
 RULE = Rule(
     code="PAT119",
+    instead_of=("PAT126",),
     name="region-removed",
     summary="both ends of a protected section are gone, what ran inside is still there",
     severity=Severity.WARNING,

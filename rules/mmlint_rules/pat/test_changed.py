@@ -4,7 +4,8 @@
 Compares each function before and after the patch. A condition is still there with its negation lost or gained, and all
 that stood on one side of it, untouched by the patch, now stands on the other; or the result of a function that answers
 yes or no is the opposite of what it was, with no caller changed. Or nothing changes in a test or result but the flag
-that it asks for, which becomes another of the same kind (`VM_MAYWRITE`, `VM_WRITE`), or is missing in a result.
+that it asks for, which becomes another of the same kind (`VM_MAYWRITE`, `VM_WRITE`), or is missing in a result. Or a
+term of a condition is gone and nothing comes in its place; or nothing reads a parameter any more that decided a test.
 
 ## Why it matters
 One word. `return vma->vm_flags & VM_SOFTDIRTY` where the flag means that tracking is off makes every writable
@@ -27,7 +28,9 @@ entry escape the tracking, and nothing else changes.
 
 ## Limits
 Conditions that the patch changes alone of their text; silent where a function that calls this one changes too, and for
-flags that the patch brings.
+flags that the patch brings. A term that is not asked any more is reported only if no other rule speaks of the function,
+the patch adds no call to it, and what the term names is still in use elsewhere; that another term implies it is for the
+reader to see.
 
 ## Sources
 include/linux/mm.h, mm/internal.h (predicates); review rules RR-63.
@@ -38,6 +41,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.fewer import dropped_terms, unread
 from mmlint.facts.otherwise import fewer_flags, inverted, other_flags
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -66,6 +70,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         assert node.expr is not None
         yield after.hit(node.expr, f"`{after.name}` does not ask for `{flag}` any more", anchor=f"fewer {flag}")
+    for less in (*dropped_terms(change), *unread(change)):
+        assert after is not None
+        assert less.node.expr is not None
+        what = "nothing reads" if less.whole else "this does not ask for"
+        yield after.hit(less.node.expr, f"{what} `{less.term}` any more", anchor=f"fewer {less.term}")
 
 
 RULE = Rule(

@@ -6,6 +6,8 @@ is made inside one: the call moved, the lock is taken earlier or released later,
 up around it. Or the function is one in which nothing may sleep, as the kernel tables say of it or of the callback that
 it is. Calls are followed into callees, release callbacks and operation tables.
 
+A call that now stands under a global lock which it takes itself, up to three calls deep, is reported too.
+
 ## Why it matters
 The old code dropped the lock for this very call. On a preemptible kernel the task is scheduled away with a spinlock;
 under a page-table lock reclaim may wait for the lock that is held.
@@ -81,6 +83,8 @@ def _hit(after: Function, found: Brought) -> Hit:
 
 
 def _says(found: Brought, name: str, whose: str) -> str:
+    if found.sleeper is None and found.call.value:
+        return f"`{name}` may take {whose} itself, under which it is called now"
     if found.sleeper is None:
         return f"`{name}` is now called under {whose}, which was given up for it"
     via = "" if found.sleeper.name == name else f" (through `{found.sleeper.name}`)"

@@ -1,0 +1,181 @@
+"""Questions that a patch no longer asks, with nothing else in their place: terms of a condition, parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.ir import Expr
+from mmlint.facts.otherwise import mask
+from mmlint.facts.steps import plain
+from mmlint.frozen import dataclass
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_NO_QUESTION = re.compile(r"IS_ENABLED|WARN|BUG|DEBUG|IS_ERR|static_branch|likely|NULL|^[A-Z0-9_]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Fewer:
+    """`node` (after the patch) stands where `term` was asked too; `whole`: nothing else reads that parameter."""
+
+    node: Node
+    term: str
+    whole: bool = False
+
+
+def unread(change: FunctionChange) -> list[Fewer]:
+    """The parameters, no pointers, that decided about something and that nothing in the function reads any more."""
+    compared = _alone(change)
+    if compared is None or compared.before.source.params != compared.after.source.params:
+        return []
+    found = []
+    for param in compared.after.source.params:
+        if not param.name or "*" in param.type_text or _count(compared.after.text, param.name) != 1:
+            continue
+        asked = [
+            n for n in compared.before.cfg.order if _asks(n) and n.expr is not None and param.name in n.expr.names()
+        ]
+        place = _behind(compared, asked[0]) if asked else None
+        if place is not None:
+            found.append(Fewer(place, param.name, whole=True))
+    return found
+
+
+def dropped_terms(change: FunctionChange) -> list[Fewer]:
+    """The term of a condition or of an answer that is not asked any more, if the patch drops one, and adds none."""
+    compared = _alone(change)
+    if compared is None:
+        return []
+    found = [*_of_branches(compared), *_of_answers(compared)]
+    if len(found) != 1 or _goes_elsewhere(change, found[0].term):
+        return []
+    return found
+
+
+def _goes_elsewhere(change: FunctionChange, term: str) -> bool:
+    """Whether a call or constant of a term goes from other functions of the patch too, or is nowhere left in the file:
+    what is asked for is on its way out.
+    """
+    for word in set(_WORD.findall(term)):
+        if not word.isupper() and f"{word}(" not in term:
+            continue
+        sides = [(c.before, c.after) for c in change.patch.changes if c is not change]
+        if any(a is not None and a.has(word) and (b is None or not b.has(word)) for a, b in sides):
+            return True
+        if re.search(rb"\b" + word.encode() + rb"\b", change.file.after) is None:
+            return True
+    return False
+
+
+def _alone(change: FunctionChange) -> Comparison | None:
+    """The comparison, if the patch does nothing new in the function, and changes none that names it."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial or change.named_elsewhere or compared.before.name != change.name:
+        return None
+    return None if any(act.expr.kind == "call" for act in compared.added) else compared
+
+
+def _of_branches(compared: Comparison) -> Iterator[Fewer]:
+    fresh = [n for n in compared.after.cfg.order if n.kind == "branch" and n.line not in compared.standing]
+    gone = [n for n in compared.before.cfg.order if n.kind == "branch" and n.line not in compared.lines]
+    masks = [(flag, now) for was in gone for now in fresh if (flag := _flag_less(was, now))]
+    if masks:
+        yield from (Fewer(now, flag) for flag, now in masks)
+        return
+    asked, before = _texts(compared.after.cfg.order), _texts(compared.before.cfg.order)
+    if asked - before:
+        return
+    dropped = [node for node in gone if plain(node) not in asked]
+    if len(dropped) != 1 or [plain(n) for n in gone if n is not dropped[0]] != [plain(n) for n in fresh]:
+        return
+    for node in dropped:
+        if not _weighs(node.expr) or _kept_in_a_value(compared, node):
+            continue
+        for other in _beside(node):
+            place = next((n for n in compared.after.cfg.order if n.kind == "branch" and plain(n) == plain(other)), None)
+            if place is not None and not _asks_for_null(node.expr, other.expr):
+                yield Fewer(place, plain(node))
+                break
+
+
+def _flag_less(was: Node, now: Node) -> str:
+    """The flag that a test of two asked for before it asked for one, or nothing."""
+    gone, left = mask(was), mask(now)
+    if len(gone - left) != 1 or not left < gone or was.expr is None or now.expr is None:
+        return ""
+    flag = next(iter(gone - left))
+    return flag if flag.isupper() and was.expr.names() - {flag} == now.expr.names() else ""
+
+
+def _of_answers(compared: Comparison) -> Iterator[Fewer]:
+    old, new = (
+        [n for n in side.cfg.order if n.kind == "return" and n.expr is not None and n.line not in lines]
+        for side, lines in ((compared.before, compared.lines), (compared.after, compared.standing))
+    )
+    if len(old) != 1 or len(new) != 1 or old[0].expr is None or new[0].expr is None:
+        return
+    was, now = _terms(old[0].expr), _terms(new[0].expr)
+    gone = [term for term in was if term.key not in {t.key for t in now}]
+    if not now or len(gone) != 1 or len(was) != len(now) + 1 or not _weighs(gone[0]):
+        return
+    if not any(_asks_for_null(gone[0], term) for term in now):
+        yield Fewer(new[0], gone[0].key)
+
+
+def _terms(expr: Expr) -> list[Expr]:
+    while expr.kind == "unary" and expr.value == "!":
+        expr = expr.args[0]
+    if expr.kind == "binary" and expr.value in ("&&", "||"):
+        return [term for arg in expr.args for term in _terms(arg)]
+    return [expr]
+
+
+def _texts(nodes: list[Node]) -> frozenset[str]:
+    return frozenset(plain(n) for n in nodes if n.kind in ("branch", "switch") and n.expr is not None)
+
+
+def _beside(node: Node) -> Iterator[Node]:
+    """The terms next to a term of a condition: a way leads from one to the other, and both lead to the same place."""
+    around = [*(t for t, _ in node.succ), *node.pred]
+    ends = {t.id for t, _ in node.succ}
+    yield from (o for o in around if o.kind == "branch" and not ends.isdisjoint(t.id for t, _ in o.succ))
+
+
+def _weighs(expr: Expr | None) -> bool:
+    """Whether a term asks something about the state of things."""
+    return expr is not None and expr.kind != "num" and not _NO_QUESTION.search(expr.key)
+
+
+def _asks_for_null(term: Expr | None, other: Expr | None) -> bool:
+    """Whether a term only asks whether what another one looks into, or compares, is there."""
+    key = term.key.lstrip("!") if term is not None and term.kind != "call" else ""
+    return other is not None and any(e.key == key for e in other.walk())
+
+
+def _kept_in_a_value(compared: Comparison, node: Node) -> bool:
+    """Whether a value that the patch computes is made of the term."""
+    key = plain(node)
+    return any(
+        key in {e.key for e in n.expr.walk()}
+        for n in compared.after.cfg.order
+        if n.expr is not None and n.kind != "branch" and n.line not in compared.standing
+    )
+
+
+def _asks(node: Node) -> bool:
+    return node.kind in ("branch", "switch")
+
+
+def _behind(compared: Comparison, node: Node) -> Node | None:
+    """What stands, after the patch, where a test stood: the first statement behind it that the patch leaves alone."""
+    order = compared.before.cfg.order
+    lines = (compared.lines.get(n.line) for n in order[order.index(node) :] if n.expr is not None)
+    line = next((line for line in lines if line is not None), None)
+    return next((n for n in compared.after.cfg.order if n.line == line and n.expr is not None), None)
+
+
+def _count(text: bytes, name: str) -> int:
+    return len(re.findall(rb"\b" + re.escape(name.encode()) + rb"\b", text))
