@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Hashable, Iterable, Iterator, Sized
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sized
 from dataclasses import field
 from functools import lru_cache
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from mmlint.facts.assigned import assign, remember, touch
 from mmlint.facts.cfg import Cfg, Node
@@ -91,6 +91,7 @@ class _Solver(Generic[P]):
     def run(self, start: Facts) -> Flow[P]:
         self._push(self.cfg.entry, self.client.initial, start)
         order = self.cfg.order
+        size: Callable[[Any], int] = len if isinstance(self.client.initial, Sized) else lambda _: 0
         while self.queue and self.work < _MAX_WORK:
             node = order[heapq.heappop(self.queue)]
             props = self.pending.pop(node.id)
@@ -100,7 +101,7 @@ class _Solver(Generic[P]):
                 continue
             states = self.flow.before[node.id]
             for prop in [p for p in states if p in props] if len(props) > 1 else props:
-                self.work += 1 + (len(prop) if isinstance(prop, Sized) else 0)
+                self.work += 1 + size(prop)
                 for target, after, facts in self._step(node, prop, states[prop]):
                     self._push(target, after, facts)
         self.flow.overflow |= bool(self.queue)
@@ -150,7 +151,8 @@ class _Solver(Generic[P]):
             if kind == "iter" or kind == "switch":
                 out += self._ways(node, after, plain)
             else:
-                out += [(target, after, plain) for target, _ in node.succ]
+                for target, _ in node.succ:
+                    out.append((target, after, plain))
         return out
 
     def _ways(self, node: Node, after: P, facts: Facts) -> Iterator[tuple[Node, P, Facts]]:
