@@ -94,9 +94,11 @@ def never_given(function: Function) -> tuple[tuple[Expr, str], ...]:
     if not owned.takes or owned.flow.overflow or function.cfg.truncated or not function.whole:
         return ()
     ends: dict[tuple[int, str], set[str]] = {}
+    searched = {arg.key for _, take, row in owned.takes.values() if row.holder == "result" for arg in take.args}
     for node, prop, facts, _ in owned.flow.returns:
         for own in prop:
             local = all(name.isidentifier() for name in own.names) and not _hands_out(node, own)
+            local = local and searched.isdisjoint(own.names)  # the next call of a search gives back where it begins
             ends.setdefault((own.take, own.resource), set()).add(_status(node, own, facts) if local else MOVED)
     found = []
     for key, states in ends.items():

@@ -8,6 +8,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
+from mmlint.facts.refcount import is_home
 
 _FRESH = re.compile(
     r"\w*alloc\w*$|\w*_ref_freeze$|\w*put_\w*testzero$|\w*_sub_and_test$|percpu_ref_tryget\w*$|\w*_init_page$"
@@ -24,7 +25,7 @@ def _named(function: Function) -> bool:
 @fact
 def unowned_sets(function: Function) -> tuple[Expr, ...]:
     """The calls that set a count to something else than 0 on a page that is not fresh, frozen or told apart."""
-    if not _named(function):
+    if not _named(function) or is_home(function):
         return ()
     rows = [n for n, row in function.tables.ref_helpers.items() if row.op == "set" and n in function.calls]
     if not rows or any(_FRESH.match(name) for name in function.calls):

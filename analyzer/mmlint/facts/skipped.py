@@ -8,7 +8,9 @@ from mmlint.facts import contract, graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import harmless
 from mmlint.facts.function import HOLES, Function, fact
+from mmlint.facts.held import match
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks import locks
 from mmlint.facts.lockwords import lock_tokens
 from mmlint.facts.relock import FIRM, guarded
 from mmlint.frozen import dataclass
@@ -40,7 +42,7 @@ def released_untaken(function: Function) -> tuple[Skipped, ...]:
         for node, call in calls:
             key = call.args[drop.arg].key if drop.arg < len(call.args) else ""
             hit = _skipped(function, node, call, key) if key and key not in found and not guarded(node) else None
-            if hit is not None:
+            if hit is not None and any(match(p, drop.kind, key, "") is None for p in locks(function).held(call)):
                 found[key] = hit
     return tuple(found.values())
 
