@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from mmlint import api
 from mmlint.facts.program import Program
+from mmlint.inputs.apply import apply
+from mmlint.inputs.read import read_patches
 from mmlint.inputs.tree import EmptyTree, OverlayTree
 from mmlint.settings import Settings
 
@@ -76,3 +78,26 @@ def test_more_pins_are_held_than_an_analysis_follows(tmp_path: Path) -> None:
 def test_callers_are_who_names_it_with_a_parenthesis(text: bytes, callers: list[str]) -> None:
     program = Program(OverlayTree(EmptyTree(), {"mm/a.c": text}))
     assert [caller.name for caller in program.callers("g", "mm/a.c", static=True)] == callers
+
+
+def test_what_stands_before_a_function_is_long() -> None:
+    began = time.process_time()
+    program = Program(OverlayTree(EmptyTree(), {"mm/a.c": b"x" * 400_000 + b"\n" + OTHER.encode()}))
+    assert [function.name for function in program.functions("mm/a.c")] == ["other"]
+    assert time.process_time() - began < SECONDS
+
+
+def test_thousands_of_hunks_stand_elsewhere() -> None:
+    lines = [f"int v{i};\n" for i in range(60_000)]
+    hunks = (
+        f"@@ -{i + 38},7 +{i + 38},7 @@\n {lines[i]} {lines[i + 1]} {lines[i + 2]}-{lines[i + 3]}+int w{i};\n"
+        f" {lines[i + 4]} {lines[i + 5]} {lines[i + 6]}"
+        for i in range(0, 36_000, 12)
+    )
+    text = f"diff --git a/mm/a.c b/mm/a.c\n--- a/mm/a.c\n+++ b/mm/a.c\n{''.join(hunks)}"
+    [patch] = read_patches(text.encode(), "a.patch").patches
+    began = time.process_time()
+    after = apply(patch.changes[0], "".join(lines).encode())
+    assert time.process_time() - began < SECONDS / 2
+    assert after.count(b"int w") == 3_000
+    assert after.splitlines()[12 * 2_000 + 3] == b"int w24000;"

@@ -111,7 +111,7 @@ def check_patch(view: PatchView, rules: Sequence[Rule]) -> tuple[list[Finding], 
     """
     before = [c.before for c in view.changes if c.before is not None]
     after = [c.after for c in view.changes if c.after is not None]
-    if not view.partial:
+    if not (view.partial or view.crowded):
         callers = _affected_callers(view)
         before += [b for b, _ in callers if b is not None]
         after += [a for _, a in callers]

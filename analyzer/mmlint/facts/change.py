@@ -52,7 +52,9 @@ class PatchView:
 
     @property
     def crowded(self) -> bool:
-        """Whether the patch changes so many functions that none of them is compared with what it was."""
+        """Whether the patch changes so many functions that none of them is compared with what it was, nor its callers
+        looked at.
+        """
         return len(self.changes) > _MOST_CHANGES
 
     @cached_property

@@ -71,12 +71,15 @@ def _candidates(lines: Sequence[bytes], hunk: Hunk, source: list[bytes], only: i
     if only is not None or not source:
         return
     key = max(range(len(source)), key=lambda index: len(source[index]))
-    wanted = source[key]
-    places = [index - key for index, line in enumerate(lines) if line == wanted]
-    if len(places) * len(source) > _BUDGET:
-        message = f"hunk -{hunk.source_start},{hunk.source_length} fits in too many places: given up"
-        raise ApplyError(message, hunk)
-    yield from sorted(places, key=lambda at: (abs(at - start), at < start))
+    wanted, here, tried = source[key], start + key, 0
+    for distance in range(1, max(len(lines) - here, here + 1)):
+        for index in (here + distance, here - distance):
+            if 0 <= index < len(lines) and lines[index] == wanted:
+                tried += len(source)
+                if tried > _BUDGET:
+                    message = f"hunk -{hunk.source_start},{hunk.source_length} fits in too many places: given up"
+                    raise ApplyError(message, hunk)
+                yield index - key
 
 
 def reverse(change: FileChange) -> FileChange:

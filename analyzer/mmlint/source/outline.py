@@ -21,6 +21,7 @@ _ENDIF = re.compile(rb"\s*+\#[ \t]*+endif\b[^\n]*+")
 _BRACES = re.compile(rb"[{}]")
 _INITIALISER_STOP = re.compile(rb"[;{(]")
 _CLOSE = b"\n}"
+_MOST_HEADER = 20_000  # bytes before a brace that may be a header: it may follow long lists without a semicolon
 _BODY_LIMIT = 20_000  # bytes looked at behind the first `}` in column 0, if that one does not close the body
 
 
@@ -87,6 +88,8 @@ def _definitions(masked: bytes) -> Iterator[tuple[Header, int, int, int]]:
         elif char == b"=":
             start = at = _past_initialiser(text, at)
         elif char == b"{":
+            if stop.start() - start > _MOST_HEADER:
+                start = max(text.find(b"\n", stop.start() - _MOST_HEADER, stop.start()), stop.start() - _MOST_HEADER)
             header, written = _header(masked, text, start, stop.start())
             if header is not None and not _DESIGNATED.match(text, at):
                 end = _body_end(masked, text, stop.start())
