@@ -73,7 +73,7 @@ def _brought(compared: Comparison, owed: Owed) -> Iterator[Brought]:
         elif counts.setdefault(act.word, _atomic_calls(before, act.word, owed)):
             counts[act.word] -= 1
             continue
-        moved = old is not None
+        moved = old is not None or _made_outside(compared, act, owed)
         sleeper = _sleeper(after, act.node, act.expr, inside, moved=moved)
         if sleeper is not None or (old is not None and _unlocked_for(compared, old, inside)):
             callers = any(inside is held for held, _ in owed.values())
@@ -84,6 +84,21 @@ def _moved_from(compared: Comparison, act: Act) -> Act | None:
     """The call that a patch takes away where it adds one of the same function, with other arguments."""
     gone, fresh = ([a for a in acts if a.word == act.word] for acts in (compared.removed, compared.added))
     return gone[0] if len(gone) == len(fresh) == 1 and len(gone[0].expr.args) == len(act.expr.args) else None
+
+
+def _made_outside(compared: Comparison, act: Act, owed: Owed) -> bool:
+    """Whether a new call is one that the function made, with the same mask, outside of any atomic lock."""
+    before, row = compared.before, compared.before.tables.sleeps.get(act.word)
+    at_call = locks(before).at_call
+    place = row.gfp_arg if row is not None else None
+    if place is None or place >= len(act.expr.args):
+        return False
+    return any(
+        place < len(call.args)
+        and call.args[place].key == act.expr.args[place].key
+        and _inside(before, call, at_call.get(id(call), {}), owed) is None
+        for _, call in before.calls.get(act.word, ())
+    )
 
 
 def _atomic_calls(function: Function, word: str, owed: Owed) -> int:

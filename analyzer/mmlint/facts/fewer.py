@@ -10,9 +10,11 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.ir import Expr
 from mmlint.facts.otherwise import mask
+from mmlint.facts.reach import reach
 from mmlint.facts.steps import plain
 from mmlint.frozen import dataclass
 
+_MOST = 2
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _NO_QUESTION = re.compile(r"IS_ENABLED|WARN|BUG|DEBUG|IS_ERR|static_branch|likely|NULL|^[A-Z0-9_]+$")
 
@@ -89,10 +91,11 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
     if asked - before:
         return
     dropped = [node for node in gone if plain(node) not in asked]
-    if len(dropped) != 1 or [plain(n) for n in gone if n is not dropped[0]] != [plain(n) for n in fresh]:
+    kept = [plain(n) for n in gone if plain(n) in asked]
+    if not 0 < len(dropped) <= _MOST or kept != [plain(n) for n in fresh]:
         return
-    for node in dropped:
-        if not _weighs(node.expr) or _kept_in_a_value(compared, node):
+    for node in dropped[:1]:
+        if not _weighs(node.expr) or _kept_in_a_value(compared, node) or _spares_work(compared, node):
             continue
         for other in _beside(node):
             place = next((n for n in compared.after.cfg.order if n.kind == "branch" and plain(n) == plain(other)), None)
@@ -153,6 +156,15 @@ def _asks_for_null(term: Expr | None, other: Expr | None) -> bool:
     """Whether a term only asks whether what another one looks into, or compares, is there."""
     key = term.key.lstrip("!") if term is not None and term.kind != "call" else ""
     return other is not None and any(e.key == key for e in other.walk())
+
+
+def _spares_work(compared: Comparison, node: Node) -> bool:
+    """Whether the test sends back whom there is nothing to do for, before anything is done."""
+    order = reach(compared.before)
+    before = (act for act in compared.old if order.before(act.node, node))
+    shared = {t.id for other in _beside(node) for t, _ in other.succ}
+    out = any(t.kind == "return" and label is True and t.id in shared for t, label in node.succ)
+    return out and all(act.tests or act.word == "return" for act in before)
 
 
 def _kept_in_a_value(compared: Comparison, node: Node) -> bool:

@@ -10,6 +10,7 @@ from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.lifetimes import HELD, TWICE, Life, Way, life
+from mmlint.facts.reach import reach
 from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, plain, things
 from mmlint.frozen import dataclass
 
@@ -157,10 +158,19 @@ def _untaken(change: FunctionChange, before: Function, after: Function) -> Itera
         if (
             (speaking or _handed_out(before, after, thing))
             and all(c.key in told for c in speaking)
-            and thing not in _released(after)
+            and (thing not in _released(after) or _of_another(after, thing))
+            and not any(fresh.kind == thing.kind for fresh in new.keys() - old.keys())
             and not _less_released(change, thing.kind)
         ):
             yield Turn("untaken", thing, after.cfg.order[0], old[thing])
+
+
+def _of_another(function: Function, thing: Thing) -> bool:
+    """Whether all that is given up under the name is what stood there before another thing got the name."""
+    order = reach(function)
+    stores = [n for n in order.order for op, e in n.events if op == "assign" and e.args[0].key == thing.key]
+    releases = [node for node, _ in things(function).get(thing, ())]
+    return bool(stores) and all(any(order.before(node, store) for store in stores) for node in releases)
 
 
 def _handed_out(before: Function, after: Function, thing: Thing) -> bool:
@@ -268,6 +278,8 @@ def _alike_clean(old: Life, way: Way) -> bool:
 
 def _kept(old: Life, new: Life, lines: Mapping[int, int]) -> Node | None:
     """A way out that keeps what it did not keep before, or a new one where none kept anything."""
+    if (old.taken and not new.taken) or (new.releases and not old.releases):
+        return None  # what a name stood for, or who was thought to own it, is judged otherwise now
     clean = not old.held
     there = {(lines.get(line, 0), code) for line, code in old.kept_at}
     for way in sorted(new.held):

@@ -64,7 +64,7 @@ class Life:
     results of the ways out that keep it; `lost` the assignments
     that overwrite it while it is held; `late` its uses behind the release, by text; `idle` the releases that are
     handed a count or pointer known to be zero, by text; `again` the releases of what was given up or
-    handed on already.
+    handed on already. `taken`: the function itself takes it.
     """
 
     thing: Thing
@@ -74,6 +74,7 @@ class Life:
     lost: list[Node] = field(default_factory=list)
     late: dict[str, Node] = field(default_factory=dict)
     idle: dict[str, Node] = field(default_factory=dict)
+    taken: bool = False
     again: list[Node] = field(default_factory=list)
 
     @property
@@ -108,7 +109,7 @@ def _live(function: Function, thing: Thing) -> Life | None:
     flow = solve(function.cfg, client)
     if flow.overflow:
         return None
-    found = Life(thing, releases)
+    found = Life(thing, releases, taken=client.taken)
     names = _copies(function, thing.key)
     for node, state, facts, _ in flow.returns:
         level = _left(thing, names, node, state, facts)
@@ -371,12 +372,19 @@ class _Tracker:
         known = facts.get(self.thing.key)
         if prop.level in (HELD, TWICE) and (is_zero(known) or is_error(known)):
             return prop._replace(level=NOTHING)
+        if outcome and node.expr is not None and self._uncounted(node.expr):
+            return prop._replace(level=NOTHING)
         if node.kind == "iter" and node.expr is not None and prop.level in (GIVEN, PASSED):
             named = self.root in {arg.key for arg in node.expr.args}
             return prop._replace(level=NOTHING) if named and outcome else prop
         if node.id in self.loops and not outcome and prop.level == HELD:
             return prop._replace(level=GIVEN)
         return prop
+
+    def _uncounted(self, test: Expr) -> bool:
+        """Whether a test tells that the thing is the zero page, of which pins take no reference."""
+        guard = self.function.tables.guards.get(test.value) if test.kind == "call" else None
+        return guard is not None and guard.class_ == "zero_page" and any(canon(a) in self.names for a in test.args)
 
     def cleanup(self, node: Node, prop: State, facts: Facts) -> State:
         return prop._replace(level=PASSED) if node.expr is not None and node.expr.key == self.thing.key else prop

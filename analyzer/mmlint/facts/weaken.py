@@ -62,7 +62,7 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
             row = steps.weakened(act.word, other.word)
             if row is None or id(other) in taken:
                 continue
-            if _elsewhere(compared, act, row) or _in_parts(compared, act, other):
+            if _elsewhere(compared, act, row) or _in_parts(compared, act, other) or _fits(compared.after, act, other):
                 continue
             if row.only == "atomic" and not _in_atomic(compared.after, other.expr):
                 continue
@@ -127,6 +127,14 @@ def _elsewhere(compared: Comparison, act: Act, row: Stronger) -> bool:
     place = row.calls.index(act.word)
     as_strong = frozenset(row.calls[: place + 1]) | compared.before.tables.steps.equals(act.word)
     return any(a.word in as_strong and (a.names & act.names or not act.names) for a in compared.added)
+
+
+def _fits(function: Function, act: Act, other: Act) -> bool:
+    """Whether `other` gives up what the function takes, by the tables, and `act` gave up what it does not take."""
+    tables = function.tables
+    taken = {row.resource for name in function.calls for row in tables.takes_resource.get(name, ())}
+    was, now = ({row.resource for row in tables.gives_resource.get(each.word, ())} for each in (act, other))
+    return bool(taken & now) and not taken & was
 
 
 def _in_parts(compared: Comparison, act: Act, other: Act) -> bool:

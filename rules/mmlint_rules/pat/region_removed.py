@@ -61,6 +61,8 @@ def _says(found: Unprotected) -> str:
     begin, end, inside = shown(found.begin), shown(found.end), shown(found.inside)
     if found.empty:
         return f"{inside} stands outside now: nothing is left in the section of {begin}"
+    if found.late:
+        return f"{inside} looks into a vma behind {end} now"
     if found.found:
         return f"{begin} and {end} are gone, {inside} gets what is found without a reference"
     what = "no longer waits for the holder" if found.waits else "between them is not"
