@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from mmlint.facts.change import FunctionChange, PatchView
+from mmlint.facts.change import PatchView
 from mmlint.facts.function import Function
 from mmlint.facts.program import Program
 from mmlint.facts.summaries import summary
@@ -226,8 +226,3 @@ def compare(old: list[Finding], new: list[Finding]) -> tuple[list[Finding], list
                 unmatched.append(finding)
         right = unmatched
     return right, kept, left
-
-
-def changed_functions(changes: Iterable[FunctionChange]) -> int:
-    """How many functions a patch leaves changed or new."""
-    return sum(c.after is not None for c in changes)

@@ -75,7 +75,6 @@ class Letter:
     marks: list[str] = field(default_factory=list)
     stop: str = ""
     known: bool = True
-    human_written: bool = True
 
 
 def read_batch(argument: tuple[ReadRules, Sequence[bytes]]) -> bytes:
@@ -146,7 +145,7 @@ def _headers(parsed: mime.Mail, raw: bytes, rules: ReadRules) -> Letter:
     if letter.sender == rules.own_address or message_id.startswith(_OWN) or _mailer(parsed).startswith("mmlint"):
         letter.kind, letter.reason = "own", "sent by this bot or one like it"
     elif _automatic(parsed) or ROBOTS.fullmatch(letter.sender):
-        letter.kind, letter.reason, letter.human_written = "robot", "sent by a program", False
+        letter.kind, letter.reason = "robot", "sent by a program"
     return letter
 
 

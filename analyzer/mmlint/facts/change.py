@@ -46,7 +46,6 @@ class PatchView:
     before: Program
     after: Program
     files: tuple[FileText, ...]
-    trailers: str = ""
     partial: bool = False
     changes: list[FunctionChange] = field(default_factory=list)
 

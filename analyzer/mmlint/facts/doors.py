@@ -13,7 +13,7 @@ from mmlint.facts.gup import gup_calls
 from mmlint.facts.ir import Expr
 from mmlint.frozen import dataclass
 
-PIN, GET, EXTRACT, OTHER = "pin", "get", "extract", "other"
+PIN, GET, OTHER = "pin", "get", "other"
 _SAME = frozenset({"page_folio", "compound_head", "folio_page", "nth_page", "page_pool_page", "virt_to_head_page"})
 _SG_READ = frozenset({"sg_page", "sg_page_iter_page"})
 _SG_STORE = frozenset(

@@ -53,7 +53,6 @@ class PinSite:
 
     site: GupSite
     through: tuple[Step, ...] = ()
-    flags_param: int | None = None
 
     @property
     def call(self) -> Expr:
@@ -96,7 +95,7 @@ def _wrapped(function: Function) -> list[PinSite]:
                     kept.call.line,
                     f"`{callee.name}` passes its `{callee.params[param]}` to `{kept.call.value}`",
                 )
-                found.append(PinSite(site, (step, *kept.through), param))
+                found.append(PinSite(site, (step, *kept.through)))
     return sorted(found, key=lambda s: (s.call.line, s.call.column))
 
 

@@ -83,13 +83,9 @@ class ScopeGuard(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ScopeFree(Row):
-    """A cleanup of `__free(name)`: the function it calls on the variable at the end of its scope.
-
-    `err_safe`: an ERR_PTR in the variable is left alone.
-    """
+    """A cleanup of `__free(name)`: the function it calls on the variable at the end of its scope."""
 
     call: str
-    err_safe: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -46,6 +46,7 @@ from mmlint.facts.arms import kept_on_arms
 from mmlint.facts.balance import left_held, lost_releases
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.exits import changed_exits
+from mmlint.facts.function import Function
 from mmlint.facts.relock import twice
 from mmlint.facts.variants import unused_trylocks, wrong_variants
 from mmlint.finding import Confidence, Hit, Severity
@@ -62,6 +63,16 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     before, after = change.before, change.after
     if before is None or after is None:
         return
+    lost, exits = list(_lost(before, after)), list(_exits(change, after))
+    yield from lost
+    yield from _misused(change, after)
+    yield from exits
+    if not (left_held(after) or lost_releases(before, after) or exits):
+        yield from _arms(change, after)
+    yield from _twice(before, after)
+
+
+def _lost(before: Function, after: Function) -> Iterator[Hit]:
     said = {(left.lock.kind, left.lock.key) for left in left_held(after)}
     for lost in lost_releases(before, after):
         lock = lost.lock
@@ -74,6 +85,9 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             steps=(after.step(lock.line, f"`{lock.name}` takes {what}"), after.step(lost.exit.line, "leaves with it")),
             anchor=f"lost {lock.kind} {lock.key}",
         )
+
+
+def _misused(change: FunctionChange, after: Function) -> Iterator[Hit]:
     for call in unused_trylocks(change):
         yield after.hit(call, f"nothing looks at the result of `{call.value}` any more", anchor=f"unused {call.key}")
     for wrong in wrong_variants(change):
@@ -83,6 +97,9 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             steps=(after.step(wrong.line, f"`{wrong.taken}` takes it"),),
             anchor=f"variant {wrong.call.key} {wrong.taken}",
         )
+
+
+def _exits(change: FunctionChange, after: Function) -> Iterator[Hit]:
     for way in changed_exits(change):
         what = describe(way.lock.kind, way.lock.key)
         state = "is not held any more" if way.gone else "is still held"
@@ -93,13 +110,19 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             steps=(after.step(after.line, f"`{after.name}` is entered with {what}"),),
             anchor=f"exit {way.lock.kind} {way.lock.key}",
         )
-    for arm in kept_on_arms(change) if not (said or lost_releases(before, after) or changed_exits(change)) else ():
+
+
+def _arms(change: FunctionChange, after: Function) -> Iterator[Hit]:
+    for arm in kept_on_arms(change):
         yield after.hit(
             arm.start.expr or arm.start,
             f"`{arm.release.value}` is gone here, and a way leads on with {describe(arm.kind, arm.key)}",
             confidence=Confidence.MEDIUM,
             anchor=f"arm {arm.release.key}",
         )
+
+
+def _twice(before: Function, after: Function) -> Iterator[Hit]:
     old = {(found.kind, found.key, found.again) for found in twice(before)}
     for found in twice(after):
         if not found.ours and (found.kind, found.key, found.again) not in old:
