@@ -159,10 +159,20 @@ class _Judge:
                 continue
             if row.role == "release" and not self._still_there(act):
                 continue
+            if row.role == "mark" and self._marked_anew(act):
+                continue
             there = self.sides.compared.pairs[id(beside)]
             if not self.covers.covered(act, row, beside, there):
                 yield Loss(row, act, there, "gone")
             return
+
+    def _marked_anew(self, act: Act) -> bool:
+        """Whether the patch adds a mark of the same kind: it has moved, and stands by none of its old neighbours."""
+        marks = self.sides.tables.marks
+        kind = marks[act.word].what if act.word in marks else ""
+        return any(
+            kind and other.word in marks and marks[other.word].what == kind for other in self.sides.compared.added
+        )
 
     def _flushes(self, act: Act) -> bool:
         callee = callee_here(self.sides.compared.before, act)
