@@ -52,7 +52,7 @@ def _skipped(function: Function, node: Node, call: Expr, key: str) -> Skipped | 
     if len(takes) != 1 or {n.id for n in takes} & graph.after(drops):
         return None
     taken = takes[0]
-    stops = {n.id for n in function.cfg.order if n is taken or not _known(function, n)}
+    stops = _unsure(function) | {taken.id}
     free = graph.after([function.cfg.entry], lambda n: n.id in stops or n.id == node.id)
     if node.id not in free or node.id not in graph.after([taken]):
         return None
@@ -81,10 +81,13 @@ def _by_lock(function: Function, rows: Mapping[str, object]) -> dict[str, list[N
     return found
 
 
-def _known(function: Function, node: Node) -> bool:
-    """Whether a statement takes no lock that nothing says anything of."""
-    calls = list(node.expr.calls()) if node.expr is not None else []
-    return all(call.value not in HOLES and harmless(function, call.value) for call in calls)
+@fact
+def _unsure(function: Function) -> frozenset[int]:
+    """The statements that may take a lock that nothing says anything of."""
+    calls = (
+        (node.id, call.value) for node in function.cfg.order if node.expr is not None for call in node.expr.calls()
+    )
+    return frozenset(at for at, name in calls if name in HOLES or not harmless(function, name))
 
 
 def _last_before(node: Node, free: set[int], stops: set[int], taken: Node) -> Node | None:
