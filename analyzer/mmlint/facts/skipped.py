@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from mmlint.facts import contract, graph
 from mmlint.facts.cfg import Node
@@ -90,7 +90,7 @@ def _unsure(function: Function) -> frozenset[int]:
     return frozenset(at for at, name in calls if name in HOLES or not harmless(function, name))
 
 
-def _last_before(node: Node, free: set[int], stops: set[int], taken: Node) -> Node | None:
+def _last_before(node: Node, free: set[int], stops: Set[int], taken: Node) -> Node | None:
     """The branch at which the way to the release leaves the way to the taking."""
     seen: set[int] = set()
     work = [before for before in node.pred if before.id in free - stops]
