@@ -94,6 +94,7 @@ class Covers:
             or any(self._still_does(other, act, row, sink) for other in self.sides.compared.old)
             or self.sides.gains.elsewhere(act, row)
             or self._dispatched(there)
+            or (row.role == "check" and self._asked_inside(act, there))
             or self._predicated(act, there)
             or self._asked_for_errors(act, there)
             or self._no_more_states(act, sink, there)
@@ -131,6 +132,12 @@ class Covers:
             if all(let_through(tables, other, asked, after) <= let_through(tables, act, *way) for way in ways):
                 return True
         return False
+
+    def _asked_inside(self, act: Act, there: Act) -> bool:
+        """Whether what the test guarded makes it itself, with the lock or the page in hand."""
+        after = self.sides.compared.after
+        callee = after.program.resolve(there.word, after.path) if there.expr.kind == "call" else None
+        return callee is not None and act.expr.kind == "call" and act.word in callee.calls
 
     def _dispatched(self, there: Act) -> bool:
         """Whether the sink's function has become one that calls a method: what it does depends on the object now."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
 from mmlint.facts.otherwise import mask
 from mmlint.facts.reach import reach
@@ -51,8 +52,9 @@ def dropped_terms(change: FunctionChange) -> list[Fewer]:
     compared = _alone(change)
     if compared is None:
         return []
-    found = [*_of_branches(compared), *_of_answers(compared)]
-    if len(found) != 1 or _goes_elsewhere(change, found[0].term):
+    found = [*_of_branches(compared), *_of_answers(compared)] or list(_of_predicates(compared))
+    local = local_names(compared.before)
+    if len(found) != 1 or found[0].term in local or _goes_elsewhere(change, found[0].term):
         return []
     return found
 
@@ -104,6 +106,33 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
                 break
 
 
+def _of_predicates(compared: Comparison) -> Iterator[Fewer]:
+    """The question that a function which answers yes or no asks no more, in a branch or in its result."""
+    if compared.before.source.returns.split()[-1:] != ["bool"]:
+        return
+    was, now = (_questions(side.cfg.order) for side in (compared.before, compared.after))
+    gone = [term for key, term in was.items() if key not in now]
+    results = [n for n in compared.after.cfg.order if n.kind == "return" and n.expr is not None]
+    place = max(results, key=lambda n: n.line, default=None)
+    if place is None or not now or not now.keys() < was.keys() or len(gone) != 1 or not _weighs(gone[0]):
+        return
+    if not any(_asks_for_null(gone[0], term) for term in now.values()):
+        yield Fewer(place, gone[0].key)
+
+
+def _questions(nodes: list[Node]) -> dict[str, Expr]:
+    """What the branches and results of a function ask, by text."""
+    exprs = (n.expr for n in nodes if n.kind in ("branch", "return") and n.expr is not None)
+    terms = (_bare(term) for expr in exprs for term in _terms(expr))
+    return {term.key: term for term in terms if term.kind != "num" and term.key not in ("true", "false")}
+
+
+def _bare(expr: Expr) -> Expr:
+    while expr.kind == "unary" and expr.value == "!":
+        expr = expr.args[0]
+    return expr
+
+
 def _flag_less(was: Node, now: Node) -> str:
     """The flag that a test of two asked for before it asked for one, or nothing."""
     gone, left = mask(was), mask(now)
@@ -129,8 +158,7 @@ def _of_answers(compared: Comparison) -> Iterator[Fewer]:
 
 
 def _terms(expr: Expr) -> list[Expr]:
-    while expr.kind == "unary" and expr.value == "!":
-        expr = expr.args[0]
+    expr = _bare(expr)
     if expr.kind == "binary" and expr.value in ("&&", "||"):
         return [term for arg in expr.args for term in _terms(arg)]
     return [expr]
@@ -162,9 +190,15 @@ def _spares_work(compared: Comparison, node: Node) -> bool:
     """Whether the test sends back whom there is nothing to do for, before anything is done."""
     order = reach(compared.before)
     before = (act for act in compared.old if order.before(act.node, node))
-    shared = {t.id for other in _beside(node) for t, _ in other.succ}
-    out = any(t.kind == "return" and label is True and t.id in shared for t, label in node.succ)
-    return out and all(act.tests or act.word == "return" for act in before)
+    chain = [node, *_beside(node)]
+    ends = {t.id: t for each in chain for t, _ in each.succ if t not in chain}
+    first = min(ends.values(), key=lambda t: t.line)
+    shared = all(first in (t for t, _ in each.succ) for each in chain)
+    return (
+        shared
+        and first.kind == "return"
+        and all(act.tests or act.word.isupper() for act in before if act.expr.kind == "call")
+    )
 
 
 def _kept_in_a_value(compared: Comparison, node: Node) -> bool:

@@ -22,6 +22,7 @@ from mmlint.kernel.entries import Stronger
 _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 """Tests, by class, with the outcome on which an entry is not present."""
 _TAKEN = Stronger(name="only-asked", calls=(), what="the reference that it takes", scenario="UAF1")
+_COUNTS = frozenset({"count", "mapcount"})
 NOTHING = "nothing"
 """The last word of an order of flags: the flag is simply not there."""
 
@@ -67,6 +68,10 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
             if row.only == "atomic" and not _in_atomic(compared.after, other.expr):
                 continue
             if row.only == "nested" and not _inside_another(compared.after, other.expr):
+                continue
+            if row.only == "pins" and not _gives_pins(compared, act):
+                continue
+            if _alike(compared, act, other):
                 continue
             if row.only == "batch" and not _narrowed(compared, act, other):
                 continue
@@ -127,6 +132,18 @@ def _elsewhere(compared: Comparison, act: Act, row: Stronger) -> bool:
     place = row.calls.index(act.word)
     as_strong = frozenset(row.calls[: place + 1]) | compared.before.tables.steps.equals(act.word)
     return any(a.word in as_strong and (a.names & act.names or not act.names) for a in compared.added)
+
+
+def _gives_pins(compared: Comparison, act: Act) -> bool:
+    rows = compared.before.tables.gives_resource.get(act.word, ())
+    return any(row.resource == "page pin" for row in rows)
+
+
+def _alike(compared: Comparison, act: Act, other: Act) -> bool:
+    """Whether both ask for a count of the same sort: one number says no more than the other."""
+    guards = compared.before.tables.guards
+    classes = {guards[each.word].class_ if each.word in guards else each.word for each in (act, other)}
+    return len(classes) == 1 and classes <= _COUNTS
 
 
 def _fits(function: Function, act: Act, other: Act) -> bool:
