@@ -61,6 +61,8 @@ class Program:
         self._elsewhere: dict[tuple[str, str], Place | None] = {}
         self._own: set[str] = set(changed)
         self._provisional: list[tuple[Function, object]] = []
+        self.unsettled = 0
+        """How often facts were asked for in vain: they depended on where the search began."""
         self._initialisers: dict[str, Mapping[str, list[tuple[str, str]]]] = {}
 
     @cached_property
@@ -116,6 +118,7 @@ class Program:
         must not depend on the files before it.
         """
         self.forget_provisional()
+        self.unsettled = 0
         gone = [path for path in self._files if path.rpartition("/")[0] not in keep]
         if not gone:
             return
