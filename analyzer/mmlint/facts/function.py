@@ -149,15 +149,13 @@ _MADE: dict[str, Callable[[Function], Any]] = {
 class _Cut:
     """Whether what is being worked out has met the end of a search that depends on where it began."""
 
-    __slots__ = ("asking", "met")
+    __slots__ = ("met",)
 
     def __init__(self) -> None:
         self.met = False
-        self.asking = False
 
 
 _CUT = _Cut()
-_IN_VAIN = 8
 _MISSING: Any = object()
 
 
@@ -191,28 +189,6 @@ def _keep(function: Function, key: object, compute: Callable[[Function], T]) -> 
         function.cache[key] = found
         _CUT.met = around
     return found
-
-
-def settled(function: Function, ask: Callable[[], bool]) -> bool:
-    """Whether the answer is yes wherever a search begins.
-
-    Where that is not sure, nothing is kept of the asking: facts that are cut short stay those of the ways in which
-    they are asked for otherwise. That is work for nothing, so it is not begun inside another asking, nor again where
-    it was in vain often: large circles of calls would be gone through once for each of their functions.
-    """
-    program = function.program
-    if _CUT.asking or program.unsettled >= _IN_VAIN:
-        return False
-    kept = program.provisional
-    around, _CUT.met, _CUT.asking = _CUT.met, False, True
-    try:
-        answer = ask()
-    finally:
-        cut, _CUT.met, _CUT.asking = _CUT.met, around, False
-    if cut:
-        program.unsettled += 1
-        program.forget_provisional(kept)
-    return answer and not cut
 
 
 def fact(compute: Callable[[Function], T]) -> Callable[[Function], T]:

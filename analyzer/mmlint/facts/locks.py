@@ -16,11 +16,11 @@ from mmlint.facts import unseen
 from mmlint.facts.cfg import Node
 from mmlint.facts.effects import effects_of, told_apart, ways_of
 from mmlint.facts.flow import Flow, Outcome, solve
-from mmlint.facts.function import Function, cut_short, fact, settled
+from mmlint.facts.function import Function, cut_short, fact
 from mmlint.facts.held import INNER, NOTHING, RESULT, Effect, Held, Prop, classed, retake, translate
 from mmlint.facts.ir import Expr
 from mmlint.facts.lockrows import LockRows, release
-from mmlint.facts.lockwords import is_api, lock_tokens, may_change_locks, names_called
+from mmlint.facts.lockwords import is_api, may_change_locks
 from mmlint.facts.symbols import any_of_enum, same
 from mmlint.facts.values import Facts, evaluate
 from mmlint.frozen import dataclass
@@ -123,10 +123,6 @@ class _Locks:
         if unseen.says_release(name):
             return True
         return self._when(name) == _ALWAYS and self._look_up(name) not in (_UNKNOWN, _RECURSION)
-
-    def says_change(self, names: Iterable[str]) -> bool:
-        """Whether calls of one of the names that a text calls may do so, or a scope guard does."""
-        return any("guard" in name or self.may_change(name) for name in names)
 
     def assigned(self, target: Expr, value: Expr | None, prop: Prop, facts: Facts, node: Node) -> Prop:
         if value is not None and value.key in ("NULL", "0") and any(h.map == target.key for h in prop):
@@ -272,10 +268,6 @@ def changes_locks(function: Function) -> bool:
     """Whether some call in it takes or drops a lock, as far as that is known: else there is no flow to follow."""
     if not may_change_locks(function):
         return False
-    if not lock_tokens(function):
-        names = names_called(function)
-        if settled(function, lambda: not _Locks(function).says_change(names)):
-            return False
     client = _Locks(function)
     calls = function.calls.items()
     return any(client.changes(name, [call for _, call in found]) for name, found in calls)

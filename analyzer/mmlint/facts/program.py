@@ -61,8 +61,6 @@ class Program:
         self._elsewhere: dict[tuple[str, str], Place | None] = {}
         self._own: set[str] = set(changed)
         self._provisional: list[tuple[Function, object]] = []
-        self.unsettled = 0
-        """How often facts were asked for in vain: they depended on where the search began."""
         self._initialisers: dict[str, Mapping[str, list[tuple[str, str]]]] = {}
 
     @cached_property
@@ -100,25 +98,15 @@ class Program:
         """Take note of a fact of a function that depends on where a search began."""
         self._provisional.append((function, key))
 
-    @property
-    def provisional(self) -> int:
-        """How many such facts are kept."""
-        return len(self._provisional)
-
-    def forget_provisional(self, since: int = 0) -> None:
-        """Forget them, save for those that were kept when there were `since` of them."""
-        for function, key in self._provisional[since:]:
-            function.provisional.pop(key, None)
-        del self._provisional[since:]
-
     def forget_facts(self, keep: tuple[str, ...] = ()) -> None:
         """Begin anew with what depends on where a search began, and with all outside the folders `keep`.
 
         A fact that goes round in a circle of calls may depend on where the circle is entered. What is said of a file
         must not depend on the files before it.
         """
-        self.forget_provisional()
-        self.unsettled = 0
+        for function, key in self._provisional:
+            function.provisional.pop(key, None)
+        self._provisional.clear()
         gone = [path for path in self._files if path.rpartition("/")[0] not in keep]
         if not gone:
             return
