@@ -12,7 +12,7 @@ from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
 from mmlint.facts.otherwise import mask
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import plain
+from mmlint.facts.steps import bare, plain
 from mmlint.frozen import dataclass
 
 _MOST = 2
@@ -38,9 +38,7 @@ def unread(change: FunctionChange) -> list[Fewer]:
     for param in compared.after.source.params:
         if not param.name or "*" in param.type_text or _count(compared.after.text, param.name) != 1:
             continue
-        asked = [
-            n for n in compared.before.cfg.order if _asks(n) and n.expr is not None and param.name in n.expr.names()
-        ]
+        asked = [n for n in _tests(compared.before.cfg.order) if n.expr is not None and param.name in n.expr.names()]
         place = _behind(compared, asked[0]) if asked else None
         if place is not None:
             found.append(Fewer(place, param.name, whole=True))
@@ -53,8 +51,7 @@ def dropped_terms(change: FunctionChange) -> list[Fewer]:
     if compared is None:
         return []
     found = [*_of_branches(compared), *_of_answers(compared)] or list(_of_predicates(compared))
-    local = local_names(compared.before)
-    if len(found) != 1 or found[0].term in local or _goes_elsewhere(change, found[0].term):
+    if len(found) != 1 or _goes_elsewhere(change, found[0].term):
         return []
     return found
 
@@ -96,14 +93,14 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
     kept = [plain(n) for n in gone if plain(n) in asked]
     if not 0 < len(dropped) <= _MOST or kept != [plain(n) for n in fresh]:
         return
-    for node in dropped[:1]:
-        if not _weighs(node.expr) or _kept_in_a_value(compared, node) or _spares_work(compared, node):
-            continue
-        for other in _beside(node):
-            place = next((n for n in compared.after.cfg.order if n.kind == "branch" and plain(n) == plain(other)), None)
-            if place is not None and not _asks_for_null(node.expr, other.expr):
-                yield Fewer(place, plain(node))
-                break
+    node = dropped[0]
+    if not _weighs(node.expr) or _kept_in_a_value(compared, node) or _spares_work(compared, node):
+        return
+    for other in _beside(node):
+        place = next((n for n in compared.after.cfg.order if n.kind == "branch" and plain(n) == plain(other)), None)
+        if place is not None and not _asks_for_null(node.expr, other.expr):
+            yield Fewer(place, plain(node))
+            return
 
 
 def _of_predicates(compared: Comparison) -> Iterator[Fewer]:
@@ -116,6 +113,8 @@ def _of_predicates(compared: Comparison) -> Iterator[Fewer]:
     place = max(results, key=lambda n: n.line, default=None)
     if place is None or not now or not now.keys() < was.keys() or len(gone) != 1 or not _weighs(gone[0]):
         return
+    if gone[0].key in local_names(compared.before):
+        return  # what a variable kept may be answered at once now
     if not any(_asks_for_null(gone[0], term) for term in now.values()):
         yield Fewer(place, gone[0].key)
 
@@ -123,14 +122,8 @@ def _of_predicates(compared: Comparison) -> Iterator[Fewer]:
 def _questions(nodes: list[Node]) -> dict[str, Expr]:
     """What the branches and results of a function ask, by text."""
     exprs = (n.expr for n in nodes if n.kind in ("branch", "return") and n.expr is not None)
-    terms = (_bare(term) for expr in exprs for term in _terms(expr))
+    terms = (bare(term) for expr in exprs for term in _terms(expr))
     return {term.key: term for term in terms if term.kind != "num" and term.key not in ("true", "false")}
-
-
-def _bare(expr: Expr) -> Expr:
-    while expr.kind == "unary" and expr.value == "!":
-        expr = expr.args[0]
-    return expr
 
 
 def _flag_less(was: Node, now: Node) -> str:
@@ -158,14 +151,14 @@ def _of_answers(compared: Comparison) -> Iterator[Fewer]:
 
 
 def _terms(expr: Expr) -> list[Expr]:
-    expr = _bare(expr)
+    expr = bare(expr)
     if expr.kind == "binary" and expr.value in ("&&", "||"):
         return [term for arg in expr.args for term in _terms(arg)]
     return [expr]
 
 
 def _texts(nodes: list[Node]) -> frozenset[str]:
-    return frozenset(plain(n) for n in nodes if n.kind in ("branch", "switch") and n.expr is not None)
+    return frozenset(plain(n) for n in _tests(nodes))
 
 
 def _beside(node: Node) -> Iterator[Node]:
@@ -192,13 +185,10 @@ def _spares_work(compared: Comparison, node: Node) -> bool:
     before = (act for act in compared.old if order.before(act.node, node))
     chain = [node, *_beside(node)]
     ends = {t.id: t for each in chain for t, _ in each.succ if t not in chain}
-    first = min(ends.values(), key=lambda t: t.line)
-    shared = all(first in (t for t, _ in each.succ) for each in chain)
-    return (
-        shared
-        and first.kind == "return"
-        and all(act.tests or act.word.isupper() for act in before if act.expr.kind == "call")
-    )
+    first = min(ends.values(), key=lambda t: t.line, default=None)
+    if first is None or first.kind != "return" or not all(first in (t for t, _ in each.succ) for each in chain):
+        return False
+    return all(act.tests or act.word.isupper() for act in before if act.expr.kind == "call")
 
 
 def _kept_in_a_value(compared: Comparison, node: Node) -> bool:
@@ -211,8 +201,8 @@ def _kept_in_a_value(compared: Comparison, node: Node) -> bool:
     )
 
 
-def _asks(node: Node) -> bool:
-    return node.kind in ("branch", "switch")
+def _tests(nodes: list[Node]) -> list[Node]:
+    return [n for n in nodes if n.kind in ("branch", "switch") and n.expr is not None]
 
 
 def _behind(compared: Comparison, node: Node) -> Node | None:

@@ -17,7 +17,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.loss import Loss
 from mmlint.facts.reach import Reach
 from mmlint.facts.states import let_through, one_subject
-from mmlint.facts.steps import Act, plain
+from mmlint.facts.steps import Act, bare, plain
 from mmlint.kernel.entries import Step
 
 _CLASSES = frozenset({"pinned", "exclusive", "unshare", "pte_same", "seq", "interval_retry", "longterm_pinnable"})
@@ -113,8 +113,7 @@ class Narrowed:
         ]
 
     def _no_state(self, expr: Expr) -> bool:
-        while expr.kind == "unary" and expr.value == "!":
-            expr = expr.args[0]
+        expr = bare(expr)
         asked = any(call.value in self.sides.tables.guards for call in expr.calls())
         return expr.kind == "binary" and not asked and not any(e.key == "NULL" for e in expr.walk())
 

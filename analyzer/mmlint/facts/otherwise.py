@@ -9,7 +9,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.reach import Reach, once, reach
-from mmlint.facts.steps import Act, negated, plain
+from mmlint.facts.steps import Act, bare, negated, plain
 from mmlint.frozen import dataclass
 
 _FLAG = re.compile(r"(VM|FOLL|FAULT_FLAG|MMF|PTE|TTU|RMAP|PG|ZAP_FLAG|MM_CP|MIGRATE|SWP|FGP|AS)_[A-Z0-9_]+$")
@@ -155,7 +155,5 @@ def _asked(node: Node) -> set[str]:
 
 def _opposite(node: Node) -> bool:
     """Whether a test says the opposite of its plain text."""
-    expr = node.expr
-    while expr is not None and expr.kind == "unary" and expr.value == "!":
-        expr = expr.args[0]
+    expr = bare(node.expr) if node.expr is not None else None
     return negated(node.expr) is not (expr is not None and expr.kind == "binary" and expr.value == "!=")

@@ -10,7 +10,7 @@ from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import call_targets
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
-from mmlint.facts.steps import Act
+from mmlint.facts.steps import Act, bare
 from mmlint.frozen import dataclass
 
 
@@ -67,8 +67,7 @@ def _decider(compared: Comparison, order: Reach, tail: Node) -> Node | None:
 
 def _asks(compared: Comparison, expr: Expr) -> bool:
     """A comparison of two values, or a test of the tables, of a call that takes something, or of its result."""
-    while expr.kind == "unary" and expr.value == "!":
-        expr = expr.args[0]
+    expr = bare(expr)
     if expr.kind == "binary" and expr.value in ("==", "!="):
         return not any(_constant(arg) for arg in expr.args)
     tables = compared.before.tables

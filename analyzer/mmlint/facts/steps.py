@@ -274,13 +274,18 @@ def negated(expr: Expr | None) -> bool:
     return odd
 
 
-def plain(node: Node) -> str:
-    """A condition without its negation."""
-    expr = node.expr
-    while expr is not None and expr.kind == "unary" and expr.value == "!":
+def bare(expr: Expr) -> Expr:
+    """A condition without its `!`."""
+    while expr.kind == "unary" and expr.value == "!":
         expr = expr.args[0]
-    if expr is None:
+    return expr
+
+
+def plain(node: Node) -> str:
+    """A condition without its negation, as text."""
+    if node.expr is None:
         return ""
+    expr = bare(node.expr)
     if expr.kind == "binary" and expr.value in ("==", "!="):
         return " == ".join(sorted(arg.key for arg in expr.args))
     return expr.key
