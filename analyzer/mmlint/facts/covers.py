@@ -11,7 +11,7 @@ from mmlint.facts.compare import Comparison
 from mmlint.facts.gains import Gains
 from mmlint.facts.reach import reach
 from mmlint.facts.states import let_through, one_subject
-from mmlint.facts.steps import NO_CALL, Act
+from mmlint.facts.steps import NO_CALL, Act, callee_here, performed
 from mmlint.kernel.entries import Step
 from mmlint.kernel.tables import Tables
 
@@ -286,11 +286,19 @@ class Covers:
         """Whether an entry is written or a lock taken between two acts: then the second is not the first again."""
         first, second = (a, b) if self.sides.old.before(a.node, b.node) else (b, a)
         return any(
-            (other.word in row.sinks or (row.role != "release" and self.sides.changes(other.word)))
+            (other.word in row.sinks or (row.role != "release" and self._writes(other, act=b)))
             and self.sides.old.before(first.node, other.node)
             and self.sides.old.before(other.node, second.node)
             for other in self.sides.compared.old
         )
+
+
+    def _writes(self, other: Act, act: Act) -> bool:
+        """Whether an act writes an entry or takes a lock; one that a flush is needed for may do so in its body."""
+        if self.sides.changes(other.word):
+            return True
+        callee = callee_here(self.sides.compared.before, other) if act.word in self.sides.tables.flushes else None
+        return callee is not None and not performed(callee).isdisjoint(self.sides.tables.set_entries)
 
 
 @cache

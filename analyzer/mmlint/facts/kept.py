@@ -12,7 +12,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.loss import Loss
 from mmlint.facts.reach import Reach
 from mmlint.facts.reuse import assigned_values
-from mmlint.facts.steps import Act, callee_here, performed
+from mmlint.facts.steps import Act, called, callee_here, performed
 from mmlint.kernel.entries import Step
 
 _CLEARED = Step(name="cleared-and-written", role="carry", calls=(), sinks=("",), rule="PAT111", scenario="DIRTY2")
@@ -103,7 +103,9 @@ class Kept:
         if sink.word in row.sinks or row.role != "order":
             return sink.word in row.sinks
         inside = self._inside(sink)
-        return self._any(row.sinks, inside) and not self._any(row.calls, inside)
+        if not self._any(row.sinks, inside):
+            return False
+        return not self._any(row.calls, inside) or not self._any(row.calls, self._called(sink))
 
     def _any(self, words: tuple[str, ...], inside: frozenset[str]) -> bool:
         """Whether a body does one of these; a lock that it takes and drops is its own affair."""
@@ -114,6 +116,11 @@ class Kept:
         """What a call of a function of this file may do there; nothing for other calls."""
         callee = callee_here(self.sides.compared.before, act)
         return performed(callee) if callee is not None else frozenset()
+
+    def _called(self, act: Act) -> frozenset[str]:
+        """What a call of a function of this file calls there, where to be named there is not enough."""
+        callee = callee_here(self.sides.compared.before, act)
+        return called(callee) if callee is not None else frozenset()
 
     def _undone(self, now: Act) -> bool:
         """Whether the patch adds that an entry changed too early is put back on the outcome that forbids the change."""

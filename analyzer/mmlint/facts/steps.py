@@ -308,6 +308,22 @@ def performed(function: Function) -> frozenset[str]:
     return frozenset(found)
 
 
+@fact
+def called(function: Function) -> frozenset[str]:
+    """Every name that the function and what it calls in its file call, at any depth."""
+    found: set[str] = set()
+    seen, work = {function}, [function]
+    while work:
+        fresh = work.pop().calls.keys() - found
+        found |= fresh
+        for name in fresh:
+            for callee in function.program.named(function.path, name):
+                if callee not in seen:
+                    seen.add(callee)
+                    work.append(callee)
+    return frozenset(found)
+
+
 def callee_here(function: Function, act: Act) -> Function | None:
     """The function of the same file, not the function itself, that an act calls."""
     if act.expr.kind != "call":
