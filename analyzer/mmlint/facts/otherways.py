@@ -38,7 +38,15 @@ def other_ways(change: FunctionChange) -> list[OtherWays]:
     compared = comparison(change)
     if compared is None or change.patch.partial or compared.scoped:
         return []
-    return next(([found] for each in (_fewer, _more) for found in each(compared)), [])
+    found = next(([found] for each in (_fewer, _more) for found in each(compared)), [])
+    return [each for each in found if not each.more or not _retired(change, each.test)]
+
+
+def _retired(change: FunctionChange, test: Node) -> bool:
+    """Whether a constant that a test asks for goes from another file of the patch."""
+    constants = {name.encode() for name in test.expr.names() if name.isupper()} if test.expr is not None else set()
+    others = [file for file in change.patch.files if file is not change.file]
+    return any(name in file.before and name not in file.after for name in constants for file in others)
 
 
 def _more(compared: Comparison) -> Iterator[OtherWays]:
@@ -60,7 +68,8 @@ def _more(compared: Comparison) -> Iterator[OtherWays]:
             or not _joins(old, test, side, act)
         ):
             continue
-        if operands(act) & test.expr.names() or not test.expr.names() <= spoken or _taken_anew(compared, act):
+        asks = {name for name in test.expr.names() if not name.isupper()}
+        if operands(act) & asks or not set() < asks <= spoken or _taken_anew(compared, act):
             continue
         if _block(old, test) != _block(new, now.node) or switches[0] != switches[1]:
             continue

@@ -5,7 +5,8 @@ Compares each function before and after the patch. A condition is still there wi
 that stood on one side of it, untouched by the patch, now stands on the other; or the result of a function that answers
 yes or no is the opposite of what it was, with no caller changed. Or nothing changes in a test or result but the flag
 that it asks for, which becomes another of the same kind (`VM_MAYWRITE`, `VM_WRITE`), or is missing in a result. Or a
-term of a condition is gone and nothing comes in its place; or nothing reads a parameter any more that decided a test.
+term of a condition is gone and nothing comes in its place; or nothing reads a parameter any more that decided a test;
+or a case label has moved to the arm of other cases, which gives up or takes something else.
 
 ## Why it matters
 One word. `return vma->vm_flags & VM_SOFTDIRTY` where the flag means that tracking is off makes every writable
@@ -42,6 +43,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.fewer import dropped_terms, unread
+from mmlint.facts.labels import Moved, moved_labels
 from mmlint.facts.otherwise import fewer_flags, inverted, other_flags
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -75,6 +77,14 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert less.node.expr is not None
         what = "nothing reads" if less.whole else "this does not ask for"
         yield after.hit(less.node.expr, f"{what} `{less.term}` any more", anchor=f"fewer {less.term}")
+    for moved in moved_labels(change):
+        assert after is not None
+        yield after.hit(moved.now or moved.switch, _leads(moved), anchor=f"case {moved.label}")
+
+
+def _leads(moved: Moved) -> str:
+    was, now = (f"`{call.value}`" if call is not None else "no such call" for call in (moved.was, moved.now))
+    return f"`case {moved.label}` leads to {now} now, no longer to {was}"
 
 
 RULE = Rule(
