@@ -292,7 +292,6 @@ class Covers:
             for other in self.sides.compared.old
         )
 
-
     def _writes(self, other: Act, act: Act) -> bool:
         """Whether an act writes an entry or takes a lock; one that a flush is needed for may do so in its body."""
         if self.sides.changes(other.word):

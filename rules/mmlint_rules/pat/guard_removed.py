@@ -55,7 +55,7 @@ from mmlint_rules.pat.lost import reporter
 
 RULE = Rule(
     code="PAT106",
-    instead_of=("PAT126",),
+    instead_of=("PAT126", "PAT129"),
     name="guard-removed",
     summary="a check that guarded a change of an entry or page is gone",
     severity=Severity.WARNING,
