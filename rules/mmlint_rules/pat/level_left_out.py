@@ -32,7 +32,7 @@ helper for one level that only clears a bit lets it see just that, for huge page
 ```
 
 ## Limits
-Only where the two called the same before (three quarters of it), where the patch adds no call, and takes the one away from
+Only where the two called the same before (three quarters of it), where the patch adds no call, and takes the one out of
 no other function. Assertions and trace points do not count.
 
 ## Sources
