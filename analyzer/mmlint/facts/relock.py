@@ -7,7 +7,7 @@ from mmlint.facts.balance import bypasses, sites, takers
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import harmless
 from mmlint.facts.function import Function, fact
-from mmlint.facts.held import Held, local_names, match
+from mmlint.facts.held import Held, local_names, match, root_of
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import LockFacts, lock_effects, locks
 from mmlint.facts.lockwords import lock_tokens
@@ -132,16 +132,25 @@ def _same_place(function: Function, takers: list[Node], key: str) -> bool:
 
 @fact
 def _callee_kinds(function: Function) -> frozenset[str]:
-    """The kinds of locks that callees take or release for this function."""
+    """The kinds of locks that callees take or release for this function, where it is not known how."""
     kinds: set[str] = set()
     tables = function.tables
     for name in function.calls:
         if not name or name in tables.takes or name in tables.drops:
             continue
         callee = function.program.resolve(name, function.path)
-        if callee is not None and callee is not function:
+        if callee is not None and callee is not function and not _clear(callee):
             kinds |= {h.kind for effect in lock_effects(callee) for h in (*effect.taken, *effect.released)}
     return frozenset(kinds | ({"ptl", "spin", "raw_spin"} if kinds & {"ptl", "spin", "raw_spin"} else set()))
+
+
+def _clear(callee: Function) -> bool:
+    """Whether the result tells what the function gives up, which is a lock of its parameters, and it takes none."""
+    params = set(callee.params)
+    return all(
+        not effect.uncertain and not effect.taken and all(root_of(held.key) in params for held in effect.released)
+        for effect in lock_effects(callee)
+    )
 
 
 def guarded(node: Node) -> bool:
@@ -195,6 +204,11 @@ def _assigns(node: Node, names: set[str]) -> bool:
     if node.kind == "iter" and any(arg.root in names for arg in node.expr.args):
         return True
     return any(
-        (e.kind == "assign" or (e.kind == "unary" and e.value.endswith(("++", "--")))) and e.args[0].root in names
+        (e.kind == "assign" or (e.kind == "unary" and e.value.endswith(("++", "--")))) and _name(e.args[0]) in names
         for e in node.expr.walk()
     )
+
+
+def _name(target: Expr) -> str:
+    """What an assignment changes: the member of a structure, or else the variable that its text begins with."""
+    return target.value if target.kind == "field" else target.root
