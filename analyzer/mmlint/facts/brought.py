@@ -16,6 +16,7 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, Prop, family, local_names, naming, root_of, visible_to_callers
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
+from mmlint.facts.lockclass import class_of, takes_class
 from mmlint.facts.locks import atomic, locks
 from mmlint.facts.needs import GUESS, Settings, excludes, settings
 from mmlint.facts.pointed import pointed_sleeper
@@ -155,8 +156,18 @@ def _unlocked_for(compared: Comparison, old: Act, held: Held) -> bool:
     """
     if old.expr.kind != "call":
         return False
-    if old.expr.value:
-        return _takes(compared.after, old.expr.value, held.key)
+    if not old.expr.value:
+        return _given_up_around(compared, old, held)
+    if _takes(compared.after, old.expr.value, held.key):
+        return True
+    kind = class_of(compared.after, held.key)
+    return (
+        kind is not None and _given_up_around(compared, old, held) and takes_class(compared.after, old.expr.value, kind)
+    )
+
+
+def _given_up_around(compared: Comparison, old: Act, held: Held) -> bool:
+    """Whether the patch takes the unlocking before a call away, and the locking behind it."""
     drops, takes = compared.before.tables.drops, compared.before.tables.takes
     order = reach(compared.before)
     about = [a for a in compared.removed if held.key and held.key in {canon(arg) for arg in a.expr.args}]

@@ -5,7 +5,8 @@ Follows each thing that a function gives up, on every path, before and after the
 what was read out of a page-table walk) behind the release where it stood before it; a second release on one path; a
 release of what was handed on; a release whose count or pointer is set to zero before it now; one reference given up
 where a number of them was; a thing that is given up by the call for another kind of reference than the one taken; and
-a further reference that is not taken any more, or is one of another kind, while the patch changes no release.
+a further reference that is not taken any more, or is one of another kind, while the patch changes no release; and a
+part of an array that is taken or given up from the start, where it was from an offset.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
@@ -39,10 +40,12 @@ from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.lifediff import Turn, turns
+from mmlint.facts.shifted import shifted
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UAF1
 
+_LONG = 110
 _HOW = ("late", "again", "idle", "door", "fewer", "untaken", "swapped")
 
 
@@ -60,6 +63,14 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         yield after.hit(
             turn.node, _message(turn, turn.release.value), steps=(step,), anchor=f"{turn.how} {turn.thing.key}"
         )
+    for found in shifted(change):
+        assert after is not None
+        message = (
+            f"`{found.now.word}` begins with the first of `{found.array}` now, no longer `{found.offset}` further on"
+        )
+        if len(message) > _LONG:
+            message = f"`{found.now.word}` begins with the first of `{found.array}` now, no longer at an offset"
+        yield after.hit(found.now.expr, message, anchor=f"shifted {found.array}")
 
 
 def _message(turn: Turn, call: str) -> str:
