@@ -11,7 +11,7 @@ from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
-from mmlint.facts.steps import Act
+from mmlint.facts.steps import Act, plain
 from mmlint.frozen import dataclass
 
 _KINDS = frozenset(
@@ -53,6 +53,62 @@ def _lost(compared: Comparison) -> Iterator[LostReload]:
         reader = _reader(compared, now.node, variable) if now is not None else None
         if lock is not None and reader is not None and now is not None:
             yield LostReload(variable, expr.args[1], now, reader)
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """`variable` was read from `value` under `lock` and asked for NULL; `reader` (of after) takes it as it is."""
+
+    variable: str
+    value: Expr
+    lock: Act
+    reader: Node
+
+
+def unasked(change: FunctionChange) -> list[Unasked]:
+    """The tests for NULL that a patch takes away of what a member held when its lock was taken."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return []
+    old = reach(compared.before)
+    gone = [n for n in old.order if n.kind == "branch" and n.line not in compared.lines]
+    found = (_unasked(compared, old, test) for test in gone)
+    return [each for each in found if each is not None]
+
+
+def _unasked(compared: Comparison, order: Reach, test: Node) -> Unasked | None:
+    variable = _questioned(test)
+    stores = [n for n in order.order if n.sets(variable) and order.before(n, test)]
+    store = stores[-1] if stores and order.dominates(stores[-1], test) else None
+    line = compared.lines.get(store.line, 0) if store is not None else 0
+    if store is None or store.expr is None or store.expr.kind != "assign" or store.expr.args[1].kind != "field":
+        return None
+    there = next((n for n in compared.after.cfg.order if n.line == line and n.sets(variable)), None)
+    lock = _holding(compared, order, store)
+    if there is None or lock is None:
+        return None
+    new = reach(compared.after)
+    reader = next((n for n in _naming(compared.after).get(variable, ()) if new.before(there, n)), None)
+    if reader is None or any(n.kind == "branch" and _questioned(n) == variable for n in compared.after.cfg.order):
+        return None
+    return Unasked(variable, store.expr.args[1], lock, reader)
+
+
+def _holding(compared: Comparison, order: Reach, node: Node) -> Act | None:
+    """The last lock that is taken on every way to a node and not given up again before it."""
+    tables, found = compared.before.tables, None
+    for act in compared.old:
+        if act.word in tables.drops and order.before(act.node, node):
+            found = None if found is not None and found.names & act.names else found
+        kinds = {row.kind for row in tables.takes.get(act.word, ()) if row.mode != "try"}
+        if kinds & _KINDS and id(act) in compared.pairs and order.dominates(act.node, node) and act.node is not node:
+            found = act
+    return found
+
+
+def _questioned(test: Node) -> str:
+    """The variable that a test compares with NULL."""
+    return plain(test).removeprefix("NULL == ").removesuffix(" == NULL")
 
 
 def _loads(expr: Expr) -> bool:

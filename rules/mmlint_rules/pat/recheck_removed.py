@@ -4,7 +4,8 @@
 Compares each function before and after the patch. A recheck (`pte_same` and its kin, the pmd and pte values in
 GUP-fast, the swap cache or the mapping of a folio, a seqcount, an interval notifier, the vma) stood between taking the
 lock, or the lockless step, and the change; after the patch the change is still there without it. A jump back that was
-made where something had changed meanwhile (`if (pfn != args.pfn) goto retry;`) is a recheck, too.
+made where something had changed meanwhile (`if (pfn != args.pfn) goto retry;`) is a recheck, too, and so is the test
+for NULL of what was read again from a member behind the lock.
 
 ## Why it matters
 What was read before the lock was taken may be about another page by now. The recheck is the only thing that ties the
@@ -41,7 +42,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
-from mmlint.facts.reloads import lost_reloads
+from mmlint.facts.reloads import lost_reloads, unasked
 from mmlint.facts.retries import lost_retries
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -71,6 +72,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = f"`{lost.variable}` is what it was before {shown(lost.lock)}: `{lost.value.key}` is not done again"
         step = after.step(lost.lock.line, "what it stands for may have changed until here")
         yield after.hit(lost.reader.expr, message, steps=(step,), anchor=f"reload {lost.variable} {lost.value.key}")
+    for null in unasked(change) if not steps else ():
+        assert after is not None
+        assert null.reader.expr is not None
+        message = f"`{null.value.key}` may be NULL since {shown(null.lock)}: `{null.variable}` is not asked any more"
+        yield after.hit(null.reader.expr, message, anchor=f"null {null.variable}")
 
 
 RULE = Rule(
