@@ -30,7 +30,7 @@ class LeftOut:
 def left_out(change: FunctionChange) -> list[LeftOut]:
     """The calls that a patch takes out of one of several functions that were alike but for the level."""
     compared = comparison(change)
-    if compared is None or change.patch.partial or compared.before.name != change.name:
+    if compared is None or change.patch.partial or change.named_elsewhere or compared.before.name != change.name:
         return []
     if _LEVEL.search(change.name) is None or any(act.expr.kind == "call" for act in compared.added):
         return []

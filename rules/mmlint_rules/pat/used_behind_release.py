@@ -6,7 +6,8 @@ what was read out of a page-table walk) behind the release where it stood before
 release of what was handed on; a release whose count or pointer is set to zero before it now; one reference given up
 where a number of them was; a thing that is given up by the call for another kind of reference than the one taken; and
 a further reference that is not taken any more, or is one of another kind, while the patch changes no release; and a
-part of an array that is taken or given up from the start, where it was from an offset.
+part of an array that is taken or given up from the start, where it was from an offset; and a member that told of what
+is given up, was cleared behind it, and is not any more, while another function gives up by it.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
@@ -39,6 +40,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.forgotten import forgotten
 from mmlint.facts.lifediff import Turn, turns
 from mmlint.facts.shifted import shifted
 from mmlint.finding import Confidence, Hit, Severity
@@ -71,6 +73,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         if len(message) > _LONG:
             message = f"`{found.now.word}` begins with the first of `{found.array}` now, no longer at an offset"
         yield after.hit(found.now.expr, message, anchor=f"shifted {found.array}")
+    for left in forgotten(change):
+        assert after is not None
+        message = (
+            f"`{left.member}` is not cleared any more behind `{left.release.word}`: `{left.other.name}` goes by it"
+        )
+        yield after.hit(left.release.expr, message, anchor=f"forgotten {left.member}")
 
 
 def _message(turn: Turn, call: str) -> str:
