@@ -69,7 +69,7 @@ def _more(compared: Comparison) -> Iterator[OtherWays]:
         ):
             continue
         asks = {name for name in test.expr.names() if not name.isupper()}
-        if operands(act) & asks or not set() < asks <= spoken or _taken_anew(compared, act):
+        if operands(act) & asks or not asks <= spoken or (test.expr.names() and not asks) or _taken_anew(compared, act):
             continue
         if _block(old, test) != _block(new, now.node) or switches[0] != switches[1]:
             continue
