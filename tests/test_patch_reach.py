@@ -109,3 +109,25 @@ def test_what_only_moves_to_another_file_is_not_new(tree: Path, monkeypatch: pyt
     commit(tree, "mm: move")
     code, found = last(tree, monkeypatch)
     assert (code, [f for f in found["findings"] if f["origin"] == "new"]) == (0, [])
+
+
+def test_what_is_said_with_other_arguments_is_not_new(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """\
+#include <linux/mm.h>
+
+int fetch(struct transfer *dma, unsigned long addr, int direction)
+{
+	int got = get_user_pages_fast(addr, dma->nr, direction == DMA_FROM_DEVICE, dma->pages);
+
+	if (got != dma->nr)
+		return -EFAULT;
+	dma->addr = dma_map_page(dma->dev, dma->pages[0], 0, PAGE_SIZE, direction);
+	return 0;
+}
+"""
+    (tree / "mm/fetch.c").write_text(text)
+    commit(tree, "mm: fetch")
+    assert "GUP103" in {f["code"] for f in last(tree, monkeypatch)[1]["findings"]}
+    change(tree, "mm/fetch.c", "direction == DMA_FROM_DEVICE", "direction == DMA_FROM_DEVICE ? FOLL_WRITE : 0")
+    code, found = last(tree, monkeypatch)
+    assert (code, found["findings"], found["fixed"]) == (0, [], [])

@@ -193,6 +193,7 @@ def _noticed(function: Function, name: str) -> bool:
 
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?!\w|\s*\()")
+_LINE = re.compile(r"\bline \d+")
 
 
 def _shape(anchor: str) -> str:
@@ -203,13 +204,16 @@ def _shape(anchor: str) -> str:
 _KEYS: tuple[Callable[[Finding], tuple[str, ...]], ...] = (
     lambda f: (f.code, f.path, f.function, f.anchor),
     lambda f: (f.code, f.path, f.function, _shape(f.anchor)),
+    lambda f: (f.code, f.path, f.function, _LINE.sub("", f.message)),
     lambda f: (f.code, f.anchor),
     lambda f: (f.code, _shape(f.anchor)),
 )
 
 
 def compare(old: list[Finding], new: list[Finding]) -> tuple[list[Finding], list[Finding], list[Finding]]:
-    """(new, kept, gone): findings matched by function and text, then with variables renamed, then moved elsewhere."""
+    """(new, kept, gone): findings matched by function and text, then with variables renamed, with other
+    arguments, and moved elsewhere.
+    """
     left, right = list(old), list(new)
     kept: list[Finding] = []
     for key in _KEYS:

@@ -10,6 +10,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison
 from mmlint.facts.gains import Gains
 from mmlint.facts.reach import reach
+from mmlint.facts.spared import spares_work
 from mmlint.facts.states import let_through, one_subject
 from mmlint.facts.steps import NO_CALL, Act, callee_here, performed
 from mmlint.kernel.entries import Step
@@ -98,6 +99,8 @@ class Covers:
             or self._predicated(act, there)
             or self._asked_for_errors(act, there)
             or self._no_more_states(act, sink, there)
+            or self._frozen_later(act, there)
+            or self._nothing_mapped(act)
             or (row.role == "release" and self._always_released(act, sink, there))
         )
 
@@ -138,6 +141,29 @@ class Covers:
         after = self.sides.compared.after
         callee = after.program.resolve(there.word, after.path) if there.expr.kind == "call" else None
         return callee is not None and act.expr.kind == "call" and act.word in callee.calls
+
+    def _frozen_later(self, act: Act, there: Act) -> bool:
+        """Whether a count is frozen behind what the look at it guarded: who looks first only saves work."""
+        guard, after = self.sides.tables.guards.get(act.word), self.sides.compared.after
+        freezes = self.sides.tables.with_class("freeze")
+        if guard is None or guard.class_ != "count" or there.expr.kind != "call":
+            return False
+        for other in self.sides.compared.new:
+            if not other.names & act.names or not self.sides.new.before(there.node, other.node):
+                continue
+            callee = callee_here(after, other)
+            if other.word in freezes or (callee is not None and not freezes.isdisjoint(performed(callee))):
+                return True
+        return False
+
+    def _nothing_mapped(self, act: Act) -> bool:
+        """Whether a test for a mapped page sent back, before anything was done, whom there was nothing to do for."""
+        guard = self.sides.tables.guards.get(act.word)
+        return (
+            guard is not None
+            and guard.class_ == "mapcount"
+            and any(spares_work(self.sides.compared, test) for test in act.tests)
+        )
 
     def _dispatched(self, there: Act) -> bool:
         """Whether the sink's function has become one that calls a method: what it does depends on the object now."""

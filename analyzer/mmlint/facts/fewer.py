@@ -11,7 +11,7 @@ from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
 from mmlint.facts.otherwise import mask
-from mmlint.facts.reach import reach
+from mmlint.facts.spared import beside, spares_work
 from mmlint.facts.steps import bare, plain
 from mmlint.frozen import dataclass
 
@@ -94,9 +94,9 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
     if not 0 < len(dropped) <= _MOST or kept != [plain(n) for n in fresh]:
         return
     node = dropped[0]
-    if not _weighs(node.expr) or _kept_in_a_value(compared, node) or _spares_work(compared, node):
+    if not _weighs(node.expr) or _kept_in_a_value(compared, node) or spares_work(compared, node):
         return
-    for other in _beside(node):
+    for other in beside(node):
         place = next((n for n in compared.after.cfg.order if n.kind == "branch" and plain(n) == plain(other)), None)
         if place is not None and not _asks_for_null(node.expr, other.expr):
             yield Fewer(place, plain(node))
@@ -161,13 +161,6 @@ def _texts(nodes: list[Node]) -> frozenset[str]:
     return frozenset(plain(n) for n in _tests(nodes))
 
 
-def _beside(node: Node) -> Iterator[Node]:
-    """The terms next to a term of a condition: a way leads from one to the other, and both lead to the same place."""
-    around = [*(t for t, _ in node.succ), *node.pred]
-    ends = {t.id for t, _ in node.succ}
-    yield from (o for o in around if o.kind == "branch" and not ends.isdisjoint(t.id for t, _ in o.succ))
-
-
 def _weighs(expr: Expr | None) -> bool:
     """Whether a term asks something about the state of things."""
     return expr is not None and expr.kind != "num" and not _NO_QUESTION.search(expr.key)
@@ -177,18 +170,6 @@ def _asks_for_null(term: Expr | None, other: Expr | None) -> bool:
     """Whether a term only asks whether what another one looks into, or compares, is there."""
     key = term.key.lstrip("!") if term is not None and term.kind != "call" else ""
     return other is not None and any(e.key == key for e in other.walk())
-
-
-def _spares_work(compared: Comparison, node: Node) -> bool:
-    """Whether the test sends back whom there is nothing to do for, before anything is done."""
-    order = reach(compared.before)
-    before = (act for act in compared.old if order.before(act.node, node))
-    chain = [node, *_beside(node)]
-    ends = {t.id: t for each in chain for t, _ in each.succ if t not in chain}
-    first = min(ends.values(), key=lambda t: t.line, default=None)
-    if first is None or first.kind != "return" or not all(first in (t for t, _ in each.succ) for each in chain):
-        return False
-    return all(act.tests or act.word.isupper() for act in before if act.expr.kind == "call")
 
 
 def _kept_in_a_value(compared: Comparison, node: Node) -> bool:

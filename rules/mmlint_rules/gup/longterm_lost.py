@@ -3,8 +3,8 @@
 ## What it does
 Compares the calls of a function before and after the patch. FOLL_LONGTERM reached a pin call on every path and does not
 any more; an argument lost FOLL_LONGTERM, FOLL_PIN or FOLL_WRITE while the call stayed; a member that keeps the flags
-for a later call is set without FOLL_LONGTERM; or a wrapper masks the flags with which one of its callers asks for the
-long term.
+for a later call is set without FOLL_LONGTERM; a wrapper masks the flags with which one of its callers asks for the
+long term; or a call that might ask for write access never does any more.
 
 ## Why it matters
 Pages that stay pinned at the will of user space must not be in movable memory, in a file system's DAX mapping or behind
@@ -29,7 +29,8 @@ no flag. A wrapper that passes FOLL_GET for FOLL_PIN hands out pages that are un
 ```
 
 ## Limits
-Silent where the flags of the new side are not all known, and where the patch adds the flag elsewhere in the function.
+Silent where the flags of the new side are not all known, where the patch adds the flag elsewhere in the function, and
+where another callee is called that names the flag itself.
 
 ## Sources
 Documentation/core-api/pin_user_pages.rst, cases 1 and 2; include/linux/mm_types.h (FOLL_LONGTERM, FOLL_PIN).
@@ -49,7 +50,8 @@ from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S21
 
-_FLAGS = (LONGTERM, "FOLL_PIN", "FOLL_WRITE")
+_WRITE = "FOLL_WRITE"
+_FLAGS = (LONGTERM, "FOLL_PIN", _WRITE)
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
@@ -64,6 +66,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             told.add(id(site.call))
             message = f"FOLL_LONGTERM reached `{site.call.value}` on every path and does not now"
             yield after.hit(site.call, message, anchor=f"longterm {site.call.value}")
+    yield from _read_only(compared.before, after, told)
     yield from _masked(compared.before, after)
     yield from _unset(compared.before, after)
     for old in compared.old:
@@ -77,8 +80,18 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         ):
             continue
         for flag in _lost(old, new):
-            if not _elsewhere(compared.before, after, flag):
+            if not _elsewhere(compared.before, after, flag) and not _added_by(after, old, new, flag):
                 yield after.hit(new.expr, f"`{new.word}` is no longer handed {flag}", anchor=f"{flag} {new.word}")
+
+
+def _read_only(before: Function, after: Function, told: set[int]) -> Iterator[Hit]:
+    """Calls that might ask for write access and cannot any more, in a function that is asked as it was."""
+    asked = {site.call.value for site in gup_calls(before) if _WRITE in site.flags.may}
+    for site in gup_calls(after) if before.params == after.params and _WRITE not in after.words else ():
+        if site.call.value in asked and site.flags.exact and _WRITE not in site.flags.may and id(site.call) not in told:
+            told.add(id(site.call))
+            message = f"`{site.call.value}` might ask for write access, and does not any more"
+            yield after.hit(site.call, message, anchor=f"{_WRITE} {site.call.value}")
 
 
 def _masked(before: Function, after: Function) -> Iterator[Hit]:
@@ -119,7 +132,7 @@ def _stores(function: Function) -> Iterator[tuple[Expr, Expr]]:
 def _lost(old: Act, new: Act) -> list[str]:
     before, after = ({n for arg in act.expr.args for n in _set(arg)} for act in (old, new))
     gained = any(name.startswith("FOLL_") and name not in before for name in after)
-    return [f for f in _FLAGS if f in before and f not in after and not (gained and f == "FOLL_WRITE")]
+    return [f for f in _FLAGS if f in before and f not in after and not (gained and f == _WRITE)]
 
 
 def _set(flags: Expr) -> frozenset[str]:
@@ -132,6 +145,12 @@ def _set(flags: Expr) -> frozenset[str]:
 def _elsewhere(before: Function, after: Function, flag: str) -> bool:
     """Whether the function names the flag as often as before: then it only came to stand in another place."""
     return _times(after, flag) >= _times(before, flag)
+
+
+def _added_by(function: Function, old: Act, new: Act, flag: str) -> bool:
+    """Whether another callee is called now, which names the flag itself."""
+    callee = function.program.resolve(new.word, function.path) if new.word != old.word else None
+    return callee is not None and callee.has(flag)
 
 
 def _times(function: Function, flag: str) -> int:
