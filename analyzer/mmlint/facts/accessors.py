@@ -35,5 +35,6 @@ def _makes_entry(function: Function) -> bool:
 
 
 def _bits(function: Function) -> frozenset[str]:
-    names = (node.expr.names() for node in function.cfg.order if node.expr is not None)
+    said = (node for node in function.cfg.order if node.expr is not None and node.kind != "branch")
+    names = (node.expr.names() for node in said if node.expr is not None)
     return frozenset(name for each in names for name in each if _BIT.match(name))

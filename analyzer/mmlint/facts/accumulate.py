@@ -11,9 +11,12 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
+from mmlint.facts.steps import bare, negated
 from mmlint.frozen import dataclass
 
 _NOTHING = re.compile(r"(0|NULL|false|\w*_NONE)$")
+_STRAIGHT = 8
+"""Statements before a return that are read."""
 _GATHERS = frozenset({"+=", "|=", "-=", "&="})
 
 
@@ -67,9 +70,15 @@ def untold(change: FunctionChange) -> list[Untold]:
     found = []
     for count, other in gone.items() - fresh.items():
         left = next((n.expr for n in results if n.expr is not None and n.expr.key == other), None)
-        if left is not None and count not in fresh and _gathered(after, count):
+        dropped = _tells(before, count) and not any(n.expr is not None and count in n.expr.names() for n in results)
+        if left is not None and count not in fresh and not dropped and _gathered(after, count):
             found.append(Untold(count, left))
     return found
+
+
+def _tells(function: Function, count: str) -> bool:
+    """Whether the count itself is a result somewhere."""
+    return any(n.kind == "return" and n.expr is not None and n.expr.key == count for n in function.cfg.order)
 
 
 def _counted(function: Function) -> dict[str, str]:
@@ -79,13 +88,23 @@ def _counted(function: Function) -> dict[str, str]:
         expr = node.expr
         if node.kind == "return" and expr is not None and expr.kind == "cond" and expr.args[0].key == expr.args[1].key:
             found[expr.args[0].key] = expr.args[2].key
-        if node.kind != "branch" or expr is None or expr.kind != "name":
+        count = bare(expr) if node.kind == "branch" and expr is not None else None
+        if expr is None or count is None or count.kind != "name":
             continue
-        ways = {label: target for target, label in node.succ}
-        yes, no = (ways[side].expr if side in ways and ways[side].kind == "return" else None for side in (True, False))
-        if yes is not None and no is not None and yes.key == expr.key:
-            found[expr.key] = no.key
+        ways = {label: target for target, label in node.succ if isinstance(label, bool)}
+        yes, no = (_told(ways[side is not negated(expr)]) if len(ways) == 2 else None for side in (True, False))
+        if yes is not None and no is not None and yes.key == count.key:
+            found[count.key] = no.key
     return found
+
+
+def _told(node: Node) -> Expr | None:
+    """The result that control comes to from here without a branch."""
+    for _ in range(_STRAIGHT):
+        if node.kind == "return" or len(node.succ) != 1:
+            break
+        node = node.succ[0][0]
+    return node.expr if node.kind == "return" else None
 
 
 def _gathered(function: Function, count: str) -> bool:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from mmlint.facts.ir import Expr
 from mmlint.facts.remembered import ALIAS, stands_for
-from mmlint.facts.values import Facts, with_fact, without
+from mmlint.facts.values import Facts, renamed, with_fact, without
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _FIELD = re.compile(r"->(\w+)")
@@ -67,8 +67,12 @@ def _text(key: str, facts: Facts) -> str:
 
 
 def remember(facts: Facts, target: Expr, source: Expr) -> Facts:
-    """Facts after a boolean was given a condition whose outcome is not known: it is known with the other."""
+    """Facts after a boolean was given a condition whose outcome is not known, or a variable what another holds: the one
+    is known with the other.
+    """
     condition = stands_for(source)
     if condition is None or target.kind != "name" or target.value in mentioned(condition):
         return facts
+    for key in [k for k in facts if "(" in k and condition in mentioned(k)] if source.kind == "name" else ():
+        facts = with_fact(facts, renamed(key, condition, target.value), facts[key])
     return with_fact(facts, f"{ALIAS}{target.value}", condition)

@@ -9,6 +9,7 @@ from mmlint.facts.exchanged import told_and_asked
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
+from mmlint.facts.unheard import TELLS
 from mmlint.frozen import dataclass
 
 _HOLDS = {">=": "gt eq", ">": "gt", "==": "eq", "<=": "lt eq", "<": "lt", "!=": "lt gt"}
@@ -74,7 +75,13 @@ def _leads_out(order: Reach, node: Node) -> bool | None:
     goes_on = first[False] if last is None else next(t for t, label in last.succ if label is False)
     if not yes or not no or yes >> order.rank[goes_on.id] & 1 or no >> order.rank[first[True].id] & 1:
         return None
-    return first[True].line > goes_on.line or yes.bit_count() <= no.bit_count()
+    done = [sum(1 for i, n in enumerate(order.order) if side >> i & 1 and not _tells(n)) for side in (yes, no)]
+    return first[True].line > goes_on.line or done[0] <= done[1]
+
+
+def _tells(node: Node) -> bool:
+    """Whether a statement is a message alone."""
+    return node.expr is not None and node.expr.kind == "call" and TELLS.search(node.expr.value) is not None
 
 
 def _last_term(term: Node, taken: Node) -> Node | None:

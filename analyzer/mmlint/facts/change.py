@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import cached_property
@@ -15,6 +16,7 @@ from mmlint.frozen import dataclass
 if TYPE_CHECKING:
     from mmlint.kernel.tables import Tables
 
+_FIXES = re.compile(r"^Fixes:\s*[0-9a-f]{8,40}\b", re.M | re.I)
 _SIMILAR = 0.6
 _MOST_PAIRS = 2_000
 _NEAREST = 8
@@ -55,6 +57,11 @@ class PatchView:
         looked at.
         """
         return len(self.changes) > _MOST_CHANGES
+
+    @cached_property
+    def mends(self) -> bool:
+        """Whether the changelog names the commit that the patch mends."""
+        return _FIXES.search(self.body) is not None
 
     @cached_property
     def named(self) -> frozenset[str]:

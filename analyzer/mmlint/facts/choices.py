@@ -33,13 +33,19 @@ def lost_choices(change: FunctionChange) -> list[Both]:
     for test, first, second in _exclusive(before):
         now = tests.get(test)
         one, other = _written(after, first), _written(after, second)
-        if now is None or one is None or other is None:
+        if now is None or one is None or other is None or _other_bits(first, second):
             continue
         if _judged(after, order, first, second, one, other):
             continue
         if order.chosen(now, one) is not None and order.chosen(now, other) is None and order.before(one, other):
             found.append(Both(now, first, second, other))
     return found
+
+
+def _other_bits(first: Expr, second: Expr) -> bool:
+    """Whether the two set and clear bits of one mask, and not the same ones: neither undoes the other."""
+    masks = [expr.args[1].names() for expr in (first, second) if expr.value in ("|=", "&=")]
+    return len(masks) == 2 and bool(masks[0]) and bool(masks[1]) and masks[0].isdisjoint(masks[1])
 
 
 def _judged(function: Function, order: Reach, first: Expr, second: Expr, one: Node, other: Node) -> bool:

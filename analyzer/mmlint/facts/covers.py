@@ -12,7 +12,7 @@ from mmlint.facts.gains import Gains
 from mmlint.facts.reach import reach
 from mmlint.facts.spared import spares_work
 from mmlint.facts.states import let_through, one_subject
-from mmlint.facts.steps import NO_CALL, Act, callee_here, performed
+from mmlint.facts.steps import NO_CALL, Act, callee_here, performed, plain_null
 from mmlint.kernel.entries import Step
 from mmlint.kernel.tables import Tables
 
@@ -40,6 +40,12 @@ class Sides:
             if node.kind == "branch" and node.expr is not None:
                 found.setdefault(node.expr.key, []).append(node)
         return found
+
+    @cached_property
+    def spoken_before(self) -> frozenset[str]:
+        """The variables and members that the function spoke of before the patch."""
+        exprs = (e for n in self.old.order if n.expr is not None for e in n.expr.walk())
+        return frozenset(self.compared.before.params).union(e.value for e in exprs if e.kind in ("name", "field"))
 
     def counterparts(self, branch: Node) -> list[Node]:
         """The branches after the patch that one of before may be: on its line, or else any of the same text."""
@@ -98,6 +104,7 @@ class Covers:
             or (row.role == "check" and self._asked_inside(act, there))
             or self._predicated(act, there)
             or self._asked_for_errors(act, there)
+            or self._asked_where_it_was(act, there)
             or self._no_more_states(act, sink, there)
             or self._frozen_later(act, there)
             or self._nothing_mapped(act)
@@ -121,10 +128,28 @@ class Covers:
             for other in self.sides.compared.added
         )
 
+    def _asked_where_it_was(self, act: Act, there: Act) -> bool:
+        """Whether the test for NULL still stands, of what another call gives now or of what the patch calls by another
+        name (`folio` for `page`).
+        """
+        if act.word != "field:null":
+            return False
+        compared, mine = self.sides.compared, plain_null(act.expr)
+        places = {compared.lines[test.line] for test in act.tests if test.line in compared.lines}
+        for node in self.sides.new.order:
+            asked = plain_null(node.expr) if node.kind == "branch" and node.expr is not None else None
+            if asked is None or self.sides.new.chosen(node, there.node) is None:
+                continue
+            renamed = node.line not in compared.standing and asked.value not in self.sides.spoken_before
+            if renamed or (node.line in places and mine is not None and asked.key == mine.key):
+                return True
+        return False
+
     def _no_more_states(self, act: Act, sink: Act, there: Act) -> bool:
         """Whether another predicate asks now, and lets no other states of the entry through to the sink."""
         tables = self.sides.tables
-        for other in (each for each in self.sides.compared.added if one_subject(tables, act, each)):
+        moved = (each for each in self.sides.compared.new if each.line not in self.sides.compared.standing)
+        for other in (each for each in moved if one_subject(tables, act, each)):
             asked = other.tests[0]
             after = self.sides.new.chosen(asked, there.node)
             ways = [

@@ -40,7 +40,15 @@ def changed_exits(change: FunctionChange) -> list[ChangedExit]:
     owed = owed_by(before)
     if not owed or locks(before).flow.overflow or locks(after).flow.overflow or change.named_elsewhere:
         return []
-    return [found for name, (held, _) in sorted(owed.items()) for found in _changed(before, after, name, held)][:2]
+    known = ((name, held) for name, (held, _) in sorted(owed.items()) if not _left_to_method(before, after, held))
+    return [found for name, held in known for found in _changed(before, after, name, held)][:2]
+
+
+def _left_to_method(before: Function, after: Function, held: Held) -> bool:
+    """Whether the patch hands what is locked to a method, which may give the lock up: who does is not to be seen."""
+    old = {call.key for _, call in before.calls.get("", ())}
+    fresh = (call for _, call in after.calls.get("", ()) if call.key not in old)
+    return any(arg.key in (held.key, held.key.split("->")[0].lstrip("&")) for call in fresh for arg in call.args)
 
 
 def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iterator[ChangedExit]:

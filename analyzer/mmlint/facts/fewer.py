@@ -61,7 +61,7 @@ def _goes_elsewhere(change: FunctionChange, term: str) -> bool:
     what is asked for is on its way out.
     """
     for word in set(_WORD.findall(term)):
-        if not word.isupper() and f"{word}(" not in term:
+        if not word.isupper() and f"{word}(" not in term and f"&{word}" not in term:
             continue
         sides = [(c.before, c.after) for c in change.patch.changes if c is not change]
         if any(a is not None and a.has(word) and (b is None or not b.has(word)) for a, b in sides):
@@ -162,8 +162,10 @@ def _texts(nodes: list[Node]) -> frozenset[str]:
 
 
 def _weighs(expr: Expr | None) -> bool:
-    """Whether a term asks something about the state of things."""
-    return expr is not None and expr.kind != "num" and not _NO_QUESTION.search(expr.key)
+    """Whether a term asks something about the state of things, and not for a name."""
+    if expr is None or expr.kind == "num" or any(e.kind == "str" for e in expr.walk()):
+        return False
+    return not _NO_QUESTION.search(expr.key)
 
 
 def _asks_for_null(term: Expr | None, other: Expr | None) -> bool:

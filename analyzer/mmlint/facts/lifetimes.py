@@ -20,6 +20,7 @@ from mmlint.facts.function import Function, keep
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import loop_ends
+from mmlint.facts.outcome import below_zero
 from mmlint.facts.resources import asks_for_one, loop_gives
 from mmlint.facts.things import WALK, Thing, counts, holder_of, kind_of, perishes, things
 from mmlint.facts.values import Facts, is_error, is_zero
@@ -277,7 +278,8 @@ class _Tracker:
         if prop.level == HELD and node.id in self.early and self._stored_by(call):
             return [Outcome(prop._replace(level=PASSED), "0"), Outcome(prop, "!0")]
         if prop.level in (NOTHING, GIVEN) and self._fills(call):
-            return [Outcome(prop._replace(level=HELD))]
+            held = prop._replace(level=HELD)
+            return [Outcome(held, ">=0"), Outcome(prop, "<0")] if below_zero(self.function, call) else [Outcome(held)]
         return None
 
     def _gives_whole(self, call: Expr) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import field
+from functools import lru_cache
 from typing import NamedTuple
 
 from mmlint.facts import unseen
@@ -28,6 +29,7 @@ from mmlint.frozen import dataclass
 _NO_RETURN = re.compile(rb"\b__noreturn\b")
 _BY_POINTER = frozenset({"spin", "raw_spin", "rwlock", "mutex", "rwsem", "lru_lock"})
 """Locks that are given by address: who has taken one has tested that it is there."""
+_REACHED = re.compile(r"&?(\w+)->")
 _MAX_DEPTH = 25
 _Ways = list[Outcome[Prop]] | None
 
@@ -67,6 +69,13 @@ def _of_object(held: Held, value: Expr) -> bool:
     return held.kind == "lru_lock" and not held.gone and bool(held.key) and held.key == value.key
 
 
+@lru_cache(maxsize=4096)
+def _owner(key: str) -> str:
+    """The variable through which a lock is reached, "" where it is the lock itself."""
+    found = _REACHED.match(key)
+    return found[1] if found is not None else ""
+
+
 def _enumerated(function: Function) -> Facts:
     """What is known of parameters whose type is an enum of the file."""
     text = function.source.file.text
@@ -87,6 +96,7 @@ class _Locks:
         self.when: dict[str, str] = {}
         self.callees: dict[str, _Callee] = {}
         self.idle: set[str] = set()
+        self.set_at: dict[str, int] = {}
         self.applied: dict[tuple[int, Prop, tuple[Effect, ...]], list[Outcome[Prop]]] = {}
 
     def call(self, call: Expr, prop: Prop, facts: Facts, node: Node) -> Iterable[Outcome[Prop]] | None:
@@ -132,17 +142,26 @@ class _Locks:
         return prop
 
     def branched(self, node: Node, outcome: bool, prop: Prop, facts: Facts) -> Prop | None:
-        """No way on where a lock that is held is NULL, or an entry whose page table is mapped: takers that fail leave
-        nothing held.
+        """No way on where a lock that is held is NULL, or lies in what is NULL, or an entry whose page table is mapped:
+        takers that fail leave nothing held.
         """
         for held in prop:
-            if held.gone or (held.key not in facts and held.map not in facts):
+            owner = _owner(held.key)
+            if held.gone or (held.key not in facts and held.map not in facts and owner not in facts):
                 continue
+            if facts.get(owner) == "0" and self._last_set(owner) <= held.line:
+                return None
             if held.kind in _BY_POINTER and facts.get(held.key) == "0":
                 return None
             if held.map and facts.get(held.map) == "0" and self._gives_entry(held):
                 return None
         return prop
+
+    def _last_set(self, name: str) -> int:
+        """The last line that gives a variable something."""
+        if name not in self.set_at:
+            self.set_at[name] = max((node.line for node in self.function.cfg.order if node.sets(name)), default=0)
+        return self.set_at[name]
 
     def _gives_entry(self, held: Held) -> bool:
         """Whether what the taker returned is the entry (or the lock), not a status that is 0 when it went well."""

@@ -183,6 +183,8 @@ class Narrowed:
         tables, steps = self.sides.tables, self.sides.tables.steps
         carry = tables.carries.get(sink.word)
         sets = carry is not None and carry.op != "test"
+        if sink.word.removeprefix("ptl:") in tables.drops:
+            return False  # an unlock belongs to its way
         return sets or sink.word in tables.set_entries or bool(steps.guarding(sink.word))
 
 

@@ -117,10 +117,18 @@ def _decided_way(function: Function, flow: Flow[int], found: Handed, call: Node)
         seen.add(node.id)
         if node is call:
             return True
-        keeps_away = node.kind == "branch" and any(after.id not in reaching for after, _ in node.succ)
+        keeps_away = node.kind == "branch" and _may_miss(node, call, reaching)
         if not keeps_away or _asks(node, found.pointer) or _decided(function, flow, node):
             work += [after for after, _ in node.succ]
     return False
+
+
+def _may_miss(node: Node, call: Node, reaching: set[int]) -> bool:
+    """Whether one way on from a branch does not come to the call, or only by coming back to the branch first."""
+    if any(after.id not in reaching for after, _ in node.succ):
+        return True
+    turn = graph.before([call], lambda n: n is node)
+    return any(after.id not in turn for after, _ in node.succ)
 
 
 def _asks(node: Node, pointer: str) -> bool:

@@ -142,7 +142,12 @@ def _side_by_side(order: Reach, test: Node, node: Node) -> bool:
 
 
 def _made_up(function: Function, act: Act, other: Act) -> bool:
-    """Whether another act does the same, or gives the same thing up."""
-    if other.expr.kind != "call" or not operands(act) & operands(other):
+    """Whether another act does the same or gives the same thing up, at once or by a function that it names."""
+    if other.expr.kind != "call" or not operands(act) & {arg.root for arg in other.expr.args}:
+        return False
+    named = (f for word in other.expr.names() for f in function.program.named(function.path, word))
+    if any(f is not function and f.has(act.word) for f in named):
+        return True
+    if not operands(act) & operands(other):
         return False
     return other.word == act.word or bool(given(function, other.word, other.expr))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmlint.facts.function import Function
+from mmlint.facts.function import Function, call_targets
 from mmlint.facts.ir import Expr
 from mmlint.facts.reuse import assigned_values
 
@@ -30,6 +30,18 @@ def failing(function: Function, test: Expr) -> bool | None:
         ways = {_by_tables(function, v.value) for v in values if v.kind == "call"}
         return True if errors else ways.pop() if len(ways) == 1 else None
     return None
+
+
+def below_zero(function: Function, call: Expr) -> bool:
+    """Whether a branch asks for a result of the call below zero: that is how it fails."""
+    target = call_targets(function).get(id(call))
+    asked = (n.expr for n in function.cfg.order if n.kind == "branch" and n.expr is not None and n.expr.value == "<")
+    mine = (e.args[0] is call or (target is not None and e.args[0].key == target.key) for e in asked if _zero(e))
+    return any(mine)
+
+
+def _zero(test: Expr) -> bool:
+    return test.args[1].key == "0"
 
 
 def _by_tables(function: Function, name: str) -> bool | None:

@@ -184,11 +184,22 @@ class Program:
     def _resolve(self, name: str, path: str) -> Function | None:
         local = self.named(path, name)
         if local:
-            return max(local, key=lambda f: len(f.text))
+            return local[0] if len(local) == 1 else self._likeliest(local, path)
         key = (name, path.rpartition("/")[0])
         if key not in self._abroad:
             self._abroad[key] = self._find_abroad(*key)
         return self._abroad[key]
+
+    def _likeliest(self, found: list[Function], path: str) -> Function:
+        """The definition under the condition that most of the file's text is under, and of these the longest: what a
+        function takes and its sibling gives back is then of one configuration.
+        """
+        conditions = {f.source.condition for f in found}
+        weight = dict.fromkeys(conditions, 0)
+        for function in self.functions(path) if len(conditions) > 1 else ():
+            if function.source.condition in weight:
+                weight[function.source.condition] += len(function.text)
+        return max(found, key=lambda f: (weight[f.source.condition], len(f.text)))
 
     def _find_abroad(self, name: str, folder: str) -> Function | None:
         """What a file of a folder means by a name that it does not define."""

@@ -43,7 +43,8 @@ def is_stable(expr: Expr) -> bool:
 
 
 def stands_for(value: Expr) -> str | None:
-    """The condition (behind a `!` if it is negated) that a boolean with this value stands for; None for another value.
+    """The condition (behind a `!` if it is negated) that a boolean with this value stands for, the variable that a copy
+    is of; None for another value.
 
     Only conditions that are remembered under their own text: a comparison with a constant is about its operand.
     """
@@ -52,6 +53,8 @@ def stands_for(value: Expr) -> str | None:
     if inner.kind == "binary":
         plain = inner.value == "&" or (inner.value in _COMPARES and all(arg.kind != "num" for arg in inner.args))
         known = plain and is_stable(inner)
+    elif inner is value and inner.kind == "name":
+        known = not _CONSTANT.match(inner.value)
     else:
         known = inner.kind == "call" and is_remembered(inner) and is_stable(inner)
     return f"{'!' if negated else ''}{inner.key}" if known else None

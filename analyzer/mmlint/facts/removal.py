@@ -20,6 +20,7 @@ from mmlint.facts.giveback import given_by
 from mmlint.facts.kept import Kept
 from mmlint.facts.locks import locks
 from mmlint.facts.loss import Loss
+from mmlint.facts.origin import looked_up, of_failed_call
 from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, callee_here, performed, spelled
 from mmlint.facts.things import given
@@ -93,8 +94,10 @@ class _Judge:
         rows = [row for row in self._rows(act) if row.role != "order" and self._counts(act, row)]
         if self._renamed(act):
             return
-        if self._left_to_other(act):
+        if self._left_to_other(act) or of_failed_call(self.sides, act):
             rows = [row for row in rows if row.role != "release"]
+        if looked_up(self.sides, act):
+            rows = [row for row in rows if row.role != "take"]
         judged = gone = False
         for find_sinks in (self._named_sinks, self._other_sinks):
             if gone or (find_sinks == self._other_sinks and self.sides.change.patch.partial):
@@ -217,11 +220,16 @@ class _Judge:
             return True
         others = (a for a in compared.removed if a is not act and a.expr.kind == "call" and a.word != act.word)
         gone = (a for a in others if not given(compared.before, a.word, a.expr))
-        return any(keys & (operands(a) | target(a)) for a in gone) or any(
-            keys & operands(a) and (given(compared.after, a.word, a.expr) or a.word not in compared.before.words)
-            for a in compared.added
-            if a.expr.kind == "call"
-        )
+        added = [a for a in compared.added if a.expr.kind == "call"]
+        return any(keys & (operands(a) | target(a)) for a in gone) or any(self._gives_up(a, keys) for a in added)
+
+    def _gives_up(self, act: Act, keys: frozenset[str]) -> bool:
+        """Whether an added call gives up one of the things or what only the patch speaks of, or is new and gets one."""
+        known = self.sides.compared.before.words
+        gives = given(self.sides.compared.after, act.word, act.expr)
+        if any(thing.key not in self.sides.spoken_before for thing in gives if thing.key.isidentifier()):
+            return True
+        return bool(keys & operands(act)) and (bool(gives) or act.word not in known)
 
     def _rows(self, act: Act) -> list[Step]:
         rows = [row for row in _done_by(self.sides.tables, act.word) if row.sinks]

@@ -281,6 +281,14 @@ def bare(expr: Expr) -> Expr:
     return expr
 
 
+def plain_null(expr: Expr) -> Expr | None:
+    """The variable or member that a condition asks whether it is NULL, None where it asks for something else."""
+    asked = bare(expr)
+    if asked.kind == "binary" and asked.value in _COMPARED and asked.args[1].key == "NULL":
+        asked = asked.args[0]
+    return asked if asked.kind in ("name", "field") else None
+
+
 def plain(node: Node) -> str:
     """A condition without its negation, as text."""
     if node.expr is None:

@@ -13,7 +13,9 @@ from mmlint.kernel.rows import Taking
 
 _GIVES = re.compile(r"(^|_)(put|unpin|release|deref|unref)(_|s?$)|_drop$")
 _FREES = re.compile(r"free|put|destroy|unref|drop")
-_NOT_GIVES = re.compile(r"lock|put_(user|unaligned|cpu)|(in|out)put|drop_(nlink|pages|slab)")
+_NOT_GIVES = re.compile(
+    r"lock|put_(user|unaligned|cpu)|(in|out)put|drop_(nlink|pages|slab)|(^|_)(needs?|is|has|can|should|may|want)_"
+)
 _PAGES = dict.fromkeys(("folio reference", "page pin", "GUP page reference", "isolated folio"), "page")
 _PAGES |= dict.fromkeys(("memcg reference", "css reference"), "css reference")
 _NOT_THINGS = frozenset({"folio lock", "notifier range", "mmu gather", "LRU cache disable"})
@@ -65,8 +67,11 @@ def perishes(function: Function, kind: str) -> bool:
     """
     if COUNTED.search(kind) is None:
         return False
-    callee = function.program.resolve(kind, function.path) if kind.endswith("_release") else None
-    return callee is None or any(_FREES.search(name) for name in callee.calls)
+    callee = function.program.resolve(kind, function.path) if kind in function.calls else None
+    return callee is None or any(
+        _FREES.search(name) and any(arg.root in callee.params for _, call in calls for arg in call.args)
+        for name, calls in callee.calls.items()
+    )
 
 
 def holder_of(function: Function, call: Expr, row: Taking) -> str:
@@ -94,7 +99,8 @@ def given(function: Function, name: str, call: Expr) -> set[Thing]:
     if verb is None or _NOT_GIVES.search(name) or _gives_a_part(function, name, verb.start()):
         return set()
     noun = name[verb.end() :].strip("_")
-    named = (plain(arg) for arg in call.args[1:] if noun and re.search(rf"(^|_|>){noun}$", arg.key))
+    nouns = f"{noun}|{noun.rpartition('_')[2]}"
+    named = (plain(arg) for arg in call.args[1:] if noun and re.search(rf"(^|_|>)({nouns})$", arg.key))
     key = next(named, "") or plain(call.args[0])
     return {Thing(key, name)} if key else set()
 

@@ -21,7 +21,8 @@ from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass
 
-_TELLS = re.compile(r"(^|_)(pr|dev|netdev|trace|print\w*|log|debug|dbg|warn|warning|err|info)(_|$)", re.I)
+TELLS = re.compile(r"(^|_)(pr|dev|netdev|trace|print\w*|log|debug|dbg|warn|warning|err|info)(_|$)", re.I)
+"""Names of calls that only tell people something."""
 _QUESTIONS = frozenset({"==", "!=", "<", ">", "<=", ">=", "!", "&", "&&", "||"})
 _CONSTANT = re.compile(r"-?\d+$|true$|false$|NULL$")
 
@@ -103,7 +104,7 @@ def _handed_on(compared: Comparison, act: Act) -> bool:
     return any(
         keeper & arg.names() and not keeper & new.names()
         for other in compared.old
-        if other.expr.kind == "call" and other.use == "bare" and not _TELLS.search(other.word)
+        if other.expr.kind == "call" and other.use == "bare" and not TELLS.search(other.word)
         if (now := compared.pairs.get(id(other))) is not None and now.word == other.word
         for arg, new in zip(other.expr.args, now.expr.args, strict=False)
     )
@@ -113,7 +114,7 @@ def _matter(acts: tuple[Act, ...], order: Reach, test: Node) -> bool:
     if order.ends(test, True) or order.ends(test, False):
         return False
     return any(
-        order.chosen(test, act.node) is not None and not _TELLS.search(act.word)
+        order.chosen(test, act.node) is not None and not TELLS.search(act.word)
         for act in acts
         if act.expr.kind == "call" or act.word == "return"
     )
@@ -181,7 +182,7 @@ def _unwritten(compared: Comparison) -> Iterator[Unwritten]:
         if now in still or node.id not in old_order.rank:
             continue
         beside = _beside(compared, old_order, node)
-        if beside is None:
+        if beside is None or _lock_changed(compared, order, beside):
             continue
         if variable.startswith("*"):
             sets = [n for n in compared.after.cfg.order if _sets(n, variable) is not None]
@@ -218,6 +219,13 @@ def _beside(compared: Comparison, order: Reach, node: Node) -> Node | None:
         if there is not None and act.node is not node and order.chosen(nearest, act.node) is side:
             return there.node
     return None
+
+
+def _lock_changed(compared: Comparison, order: Reach, beside: Node) -> bool:
+    """Whether the patch takes or drops a lock on this way: what the variable told of is another then."""
+    tables = compared.after.tables
+    locks = (act for act in compared.added if act.word in tables.drops or act.word in tables.takes)
+    return any(order.innermost(act.node) == order.innermost(beside) for act in locks)
 
 
 def _sets(node: Node, variable: str) -> str | None:

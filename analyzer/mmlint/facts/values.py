@@ -311,8 +311,22 @@ def _refine_call(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
             value = "bad" if outcome else "ok"
         return with_fact(facts, target.key, value)
     if is_remembered(expr):
-        return with_fact(facts, expr.key, "1" if outcome else "0")
+        return _of_copies(expr, "1" if outcome else "0", with_fact(facts, expr.key, "1" if outcome else "0"))
     return facts
+
+
+def _of_copies(expr: Expr, value: str, facts: Facts) -> Facts:
+    """Facts with the same answer for the variables that were given what the call was asked about."""
+    named = {arg.key for arg in expr.args if arg.kind == "name"}
+    for key in [k for k, of in facts.items() if k[0] == ALIAS and of in named]:
+        facts = with_fact(facts, renamed(expr.key, facts[key], key.removeprefix(ALIAS)), value)
+    return facts
+
+
+@lru_cache(maxsize=4096)
+def renamed(key: str, old: str, new: str) -> str:
+    """The key of a fact about another variable."""
+    return re.sub(rf"(?<![\w.>]){re.escape(old)}\b", new, key)
 
 
 _MIRROR = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}

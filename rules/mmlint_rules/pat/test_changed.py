@@ -29,9 +29,10 @@ entry escape the tracking, and nothing else changes.
 
 ## Limits
 Conditions that the patch changes alone of their text; silent where a function that calls this one changes too, and for
-flags that the patch brings. A term that is not asked any more is reported only if no other rule speaks of the function,
-the patch adds no call to it, and what the term names is still in use elsewhere; that another term implies it is for the
-reader to see.
+flags that the patch brings. A test turned round by a patch that says what it mends (`Fixes:`) is told at info: one of
+the two ways is wrong, and its author names it. A term that is not asked any more is reported only if no other rule
+speaks of the function, the patch adds no call to it, and what the term names is still in use elsewhere; that another
+term implies it is for the reader to see.
 
 ## Sources
 include/linux/mm.h, mm/internal.h (predicates); review rules RR-63.
@@ -63,7 +64,9 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         else:
             message = f"{shown(found.act)} stands on the other side of this test now"
         steps = () if found.act is None else (after.step(found.act.line, "it is made for the other answer"),)
-        yield after.hit(found.now.expr, message, steps=steps, anchor=f"inverted {found.now.expr.key}")
+        severity = Severity.INFO if change.patch.mends else None
+        anchor = f"inverted {found.now.expr.key}"
+        yield after.hit(found.now.expr, message, severity=severity, steps=steps, anchor=anchor)
     for node, was, now in other_flags(change):
         assert after is not None
         assert node.expr is not None

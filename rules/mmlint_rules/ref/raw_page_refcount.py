@@ -49,10 +49,24 @@ def check(function: Function) -> Iterator[Hit]:
         if access.field == "_mapcount" and function.path.startswith(_MM):
             continue
         if access.writes:
-            yield function.hit(access.at, _written(access), steps=access.steps, anchor=f"{access.via} {access.at.key}")
+            severity = Severity.INFO if _habit(function, access) else None
+            anchor = f"{access.via} {access.at.key}"
+            yield function.hit(access.at, _written(access), severity=severity, steps=access.steps, anchor=anchor)
         elif access.field != "_mapcount":
             message = f"`{access.via}` reads `{access.field}` of a page; use `page_ref_count`"
             yield function.hit(access.at, message, severity=Severity.INFO)
+
+
+def _habit(function: Function, access: RawAccess) -> bool:
+    """Whether other functions of the file write the field by the same bit operation: bits of it are put to another use
+    there, and the count is none of their business.
+    """
+    others = (f for f in function.program.functions(function.path) if f is not function and f.has(access.via))
+    return "bit" in access.via and any(
+        other.writes and (other.via, other.field) == (access.via, access.field)
+        for f in others
+        for other in raw_accesses(f)
+    )
 
 
 def _written(access: RawAccess) -> str:

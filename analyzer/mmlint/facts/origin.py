@@ -1,0 +1,42 @@
+"""Where what a release or a reference is about came from, as far as that says that none was to be given up or taken."""
+
+from __future__ import annotations
+
+from mmlint.facts.about import operands
+from mmlint.facts.covers import Sides
+from mmlint.facts.outcome import failing
+from mmlint.facts.reuse import assigned_values
+from mmlint.facts.steps import Act
+
+
+def of_failed_call(sides: Sides, act: Act) -> bool:
+    """Whether a release is of what the call was to hand out (`&folio`) that failed on the way there: nothing."""
+    things = operands(act)
+    filled = (
+        call
+        for call in sides.compared.old
+        if call.tests and any(a.value == "&" and a.args[0].key in things for a in call.expr.args)
+    )
+    return any(
+        test.expr is not None
+        and (failed := failing(sides.compared.before, test.expr)) is not None
+        and sides.old.chosen(test, act.node) is failed
+        for call in filled
+        for test in call.tests
+    )
+
+
+def looked_up(sides: Sides, act: Act) -> bool:
+    """Whether what a reference was taken of comes from a look-up in some object by a function that is not seen: it may
+    have come with a reference.
+    """
+    before = sides.compared.before
+    values = [v for key in operands(act) for v in assigned_values(before).get(key, ())]
+    return any(
+        v.kind == "call"
+        and len(v.args) > 1
+        and v.value not in sides.tables.takes_resource
+        and v.value not in sides.tables.borrows
+        and before.program.resolve(v.value, before.path) is None
+        for v in values
+    )
