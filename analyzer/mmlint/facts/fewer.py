@@ -50,7 +50,7 @@ def dropped_terms(change: FunctionChange) -> list[Fewer]:
     compared = _alone(change)
     if compared is None:
         return []
-    found = [*_of_branches(compared), *_of_answers(compared)] or list(_of_predicates(compared))
+    found = [*_of_branches(compared), *_of_answers(compared), *_of_values(compared)] or list(_of_predicates(compared))
     if len(found) != 1 or _goes_elsewhere(change, found[0].term):
         return []
     return found
@@ -148,6 +148,26 @@ def _of_answers(compared: Comparison) -> Iterator[Fewer]:
         return
     if not any(_asks_for_null(gone[0], term) for term in now):
         yield Fewer(new[0], gone[0].key)
+
+
+def _of_values(compared: Comparison) -> Iterator[Fewer]:
+    """A value that is chosen by a condition (`a || b ? n : 0`) of which a term is gone, all else being as it was."""
+    old, new = (
+        [(n, e) for n in side.cfg.order for e in _chosen(n) if e.line not in lines]
+        for side, lines in ((compared.before, compared.lines), (compared.after, compared.standing))
+    )
+    if len(old) != 1 or len(new) != 1:
+        return
+    (_, was), (node, now) = old[0], new[0]
+    kept = {term.key for term in _terms(now.args[0])}
+    gone = [term for term in _terms(was.args[0]) if term.key not in kept]
+    alike = [arg.key for arg in was.args[1:]] == [arg.key for arg in now.args[1:]]
+    if alike and len(gone) == 1 and len(_terms(was.args[0])) == len(kept) + 1 and _weighs(gone[0]):
+        yield Fewer(node, gone[0].key)
+
+
+def _chosen(node: Node) -> list[Expr]:
+    return [e for e in node.expr.walk() if e.kind == "cond"] if node.expr is not None else []
 
 
 def _terms(expr: Expr) -> list[Expr]:

@@ -10,6 +10,7 @@ from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.lifetimes import HELD, TWICE, Life, Way, life
+from mmlint.facts.loops import in_loop
 from mmlint.facts.reach import reach
 from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, plain, things
 from mmlint.frozen import dataclass
@@ -72,6 +73,7 @@ def _turns(change: FunctionChange, before: Function, after: Function) -> Iterato
     lines = compared.lines if compared is not None else {}
     yield from _doors(change, before, after)
     yield from _fewer(before, after)
+    yield from _one_taken(change, before, after)
     swapped = tuple(_swapped(change, before, after))
     yield from swapped or _untaken(change, before, after)
     for thing in things(after):
@@ -126,8 +128,34 @@ def _fewer(before: Function, after: Function) -> Iterator[Turn]:
     old_things = _released(before)
     for thing, releases in _released(after).items():
         old, new = ([counts(after, call) for _, call in calls] for calls in (old_things.get(thing, []), releases))
-        if any(old) and not any(new) and len(old) == len(new):
+        if any(old) and not any(new) and len(old) == len(new) and not _taken_by_one(before, after, thing):
             yield Turn("fewer", thing, releases[-1][0], releases[-1][1])
+
+
+def _one_taken(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:
+    """A thing of which a number of references was taken, and now one is, while as many are given up as before."""
+    for thing, call in _more(after).items():
+        if not _taken_by_one(before, after, thing) or _less_released(change, thing.kind):
+            continue
+        node = next(n for n, each in after.calls[call.value] if each is call)
+        if not in_loop(after, node) and not any(counts(before, c) for c in _exchanged(change, thing.kind)):
+            yield Turn("one", thing, node, call)
+
+
+def _taken_by_one(before: Function, after: Function, thing: Thing) -> bool:
+    """Whether the function took a number of references of a thing itself, and takes one now."""
+    was, now = _more(before).get(thing), _more(after).get(thing)
+    return was is not None and now is not None and counts(before, was) and not counts(after, now)
+
+
+def _exchanged(change: FunctionChange, kind: str) -> Iterator[Expr]:
+    """The releases of things of a kind that are gone from the functions of a patch."""
+    for other in change.patch.changes:
+        if other.before is None:
+            continue
+        kept = {c.key for calls in things(other.after).values() for _, c in calls} if other.after is not None else set()
+        for thing, calls in things(other.before).items():
+            yield from (c for _, c in calls if thing.kind == kind and c.key not in kept)
 
 
 def _swapped(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:

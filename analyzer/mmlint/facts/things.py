@@ -132,6 +132,7 @@ def _lvalue(key: str) -> str:
 
 
 def counts(function: Function, call: Expr) -> bool:
-    """Whether a call gives up a number of references of one thing (`folio_put_refs`)."""
-    rows = function.tables.gives_resource.get(call.value, ())
-    return any(row.nr and not row.holder.startswith("*") for row in rows)
+    """Whether a call takes or gives up a number of references of one thing (`folio_put_refs`): not just one of them."""
+    rows = function.tables.gives_resource.get(call.value) or function.tables.takes_resource.get(call.value, ())
+    numbers = (argument(call, row.nr) for row in rows if row.nr and not row.holder.startswith("*"))
+    return any(number is not None and number.key != "1" for number in numbers)

@@ -7,6 +7,8 @@ yes or no is the opposite of what it was, with no caller changed. Or nothing cha
 that it asks for, which becomes another of the same kind (`VM_MAYWRITE`, `VM_WRITE`), or is missing in a result. Or a
 term of a condition is gone and nothing comes in its place; or nothing reads a parameter any more that decided a test;
 or a case label has moved to the arm of other cases, which gives up or takes something else.
+A function that only asks is read as a truth table, with the functions of that sort that it calls: what gives the same
+answers in other words is no finding, and what gives others to the questions of before is one.
 
 ## Why it matters
 One word. `return vma->vm_flags & VM_SOFTDIRTY` where the flag means that tracking is off makes every writable
@@ -42,6 +44,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.answers import Otherwise, answers_otherwise, same_answers
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.fewer import dropped_terms, unread
 from mmlint.facts.labels import Moved, moved_labels
@@ -52,10 +55,20 @@ from mmlint.sim.scenarios import SOFT1
 
 from mmlint_rules.pat.lost import shown
 
+_MOST_SHOWN = 60
+
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report each test that is turned round, or asks for something else."""
     after = change.after
+    if same_answers(change):
+        return
+    other = answers_otherwise(change)
+    if other is not None:
+        assert after is not None
+        assert other.node.expr is not None
+        yield after.hit(other.node.expr, _answers(after.name, other), anchor=f"otherwise {after.name}")
+        return
     for found in inverted(change):
         assert after is not None
         assert found.now.expr is not None
@@ -83,6 +96,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     for moved in moved_labels(change):
         assert after is not None
         yield after.hit(moved.now or moved.switch, _leads(moved), anchor=f"case {moved.label}")
+
+
+def _answers(name: str, found: Otherwise) -> str:
+    says = "otherwise" if found.now is None else "true" if found.now else "false"
+    where = " && ".join(found.where) if sum(map(len, found.where)) <= _MOST_SHOWN else ""
+    return f"`{name}` answers {says} now" + (f" where `{where}`" if where else ", for what it is asked as before")
 
 
 def _leads(moved: Moved) -> str:

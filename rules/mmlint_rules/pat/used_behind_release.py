@@ -48,7 +48,7 @@ from mmlint.rule import Rule
 from mmlint.sim.scenarios import UAF1
 
 _LONG = 110
-_HOW = ("late", "again", "idle", "door", "fewer", "untaken", "swapped")
+_HOW = ("late", "again", "idle", "door", "fewer", "untaken", "swapped", "one")
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
@@ -94,6 +94,8 @@ def _message(turn: Turn, call: str) -> str:
         return f"`{turn.text}` takes another kind of reference of `{name}` than `{call}` did, and is given up as before"
     if turn.how == "untaken":
         return f"`{call}` took a reference of `{name}` here, and nothing of the patch gives up one less"
+    if turn.how == "one":
+        return f"`{call}` takes one reference of `{name}`, where a number of them was taken before"
     if turn.how == "fewer":
         return f"`{call}` gives up one reference of `{name}`, where a number of them was given up before"
     return f"`{name}` is given up again here, after it was given up or handed on"
