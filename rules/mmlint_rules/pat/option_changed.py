@@ -1,0 +1,72 @@
+"""PAT130 option-changed: a structure says `true` to a callee where it said `false`, or leaves a member out.
+
+## What it does
+Compares each function before and after the patch. It fills a structure of its own and hands its address to a callee
+that reads a certain member; after the patch the callee still gets the structure, and that member is not set any more
+(a callback, a page, a flag), or is `true` where it was `false`.
+
+## Why it matters
+Such a structure is a list of exceptions: which pages a zap must spare, which vmas a walk must leave out. What is not
+said does not show at the call. Migration entries in the temporary stack of exec are never found again; private copies
+that a truncation of one page was to spare are gone.
+
+## Bad
+```diff
+-	if (!folio_test_ksm(folio) && folio_test_anon(folio))
+-		rwc.invalid_vma = invalid_migration_vma;
+-
+        rmap_walk(folio, &rwc);
+```
+
+## Good
+```diff
+        struct rmap_walk_control rwc = {
+                .rmap_one = try_to_migrate_one,
++		.invalid_vma = invalid_migration_vma,
+        };
+-
+-	rwc.invalid_vma = invalid_migration_vma;
+```
+
+## Limits
+Only a structure of the function's own, one member a patch, and a callee whose file the tree has. Silent where another
+function or file of the patch names the member less than before. What was set to nothing is not missed.
+
+## Sources
+mm/rmap.c try_to_migrate; mm/memory.c unmap_mapping_folio; include/linux/rmap.h struct rmap_walk_control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.options import changed_options
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import HM5
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report the callee that is told otherwise."""
+    after = change.after
+    for found in changed_options(change):
+        assert after is not None
+        name = f"{found.variable}.{found.member}"
+        if found.now:
+            message = f"`{found.call.word}` is told `{found.now}` in `{name}`, no longer `{found.was}`"
+        else:
+            message = f"`{found.call.word}` goes by `{name}`, which is not set any more"
+        yield after.hit(found.call.expr, message, anchor=f"option {name} {found.was}")
+
+
+RULE = Rule(
+    code="PAT130",
+    name="option-changed",
+    summary="a structure says `true` to a callee where it said `false`, or leaves a member out",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=HM5,
+)
