@@ -1,4 +1,5 @@
-"""Releases and marks that hang on another test than before a patch, though they and what they are about are the same.
+"""Releases and marks that hang on another test than before a patch, though they and what they are about are the same;
+and what a flag permitted.
 
 Either a test that stood beside them decides about them now, or one that did is not asked any more.
 """
@@ -19,6 +20,8 @@ from mmlint.facts.things import given
 from mmlint.frozen import dataclass
 
 _ERROR = re.compile(r"^(r|ret|rc|err|error|retval)$|^IS_ERR|^[\w>.-]+ (<|<=) 0$|^unlikely")
+_PERMITS = re.compile(r"flag:\w*(WRITE|_RW$|_W$|SHARED|PRIVATE|EXCL|DIRTY|PIN)")
+"""Flags that say what may be done to a page, or whose it is."""
 _ROLES = frozenset({"mark", "release"})
 
 
@@ -50,14 +53,17 @@ def _retired(change: FunctionChange, test: Node) -> bool:
 
 
 def _more(compared: Comparison) -> Iterator[OtherWays]:
-    """A release that some test which is gone kept from being made, on a way that is still there."""
+    """A release that some test which is gone kept from being made, on a way that is still there; or any call that one
+    for a flag which permits it did.
+    """
     old, new = reach(compared.before), reach(compared.after)
     asked = {plain(node) for node in new.order if node.kind == "branch"}
     spoken = compared.after.words
     switches = [sum(node.kind == "switch" for node in order.order) for order in (old, new)]
+    flagged = {test.id for act in compared.old if _PERMITS.match(act.word) for test in act.tests}
     for act in compared.old:
         now = compared.pairs.get(id(act))
-        if now is None or now.word != act.word or not given(compared.before, act.word, act.expr):
+        if now is None or now.word != act.word or act.expr.kind != "call":
             continue
         test, side = old.innermost(act.node)
         if (
@@ -65,6 +71,7 @@ def _more(compared: Comparison) -> Iterator[OtherWays]:
             or side is None
             or test.expr is None
             or plain(test) in asked
+            or not (test.id in flagged or given(compared.before, act.word, act.expr))
             or not _joins(old, test, side, act)
         ):
             continue

@@ -3,7 +3,8 @@
 ## What it does
 Compares each function before and after the patch. A reference was put, a page marked or counted whatever the outcome of
 a test that stands beside it; after the patch call and test are both still there, and the call is made on one outcome
-only. Or a reference was put on one outcome only of a test that the patch takes away.
+only. Or a reference was put on one outcome only of a test that the patch takes away, or something was done only where
+a flag permitted it (`HMM_PFN_WRITE`).
 
 ## Why it matters
 Two steps that stand one after the other look as if they belonged together. `put_page()` under the test that asks
