@@ -11,6 +11,7 @@ from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.lifetimes import HELD, TWICE, Life, Way, life
 from mmlint.facts.loops import in_loop
+from mmlint.facts.mapped import spared
 from mmlint.facts.reach import reach
 from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, plain, things
 from mmlint.frozen import dataclass
@@ -45,7 +46,7 @@ def turns(change: FunctionChange) -> tuple[Turn, ...]:
 
 def settled(change: FunctionChange, release: Expr) -> bool:
     """Whether a release of before that is not there any more needs no other look: the thing is given up on all ways
-    out, was given up twice before, or a turn of `turns` tells of it.
+    out, was given up twice before or behind its mapping, or a turn of `turns` tells of it.
     """
     before, after = change.before, change.after
     if before is None or after is None:
@@ -54,6 +55,8 @@ def settled(change: FunctionChange, release: Expr) -> bool:
         new, old = life(after, thing), life(before, thing)
         followed = new is not None and (new.releases or _handed_anew(change, thing))
         if new is not None and ((followed and not new.held) or any(turn.thing == thing for turn in turns(change))):
+            return True
+        if thing.key in spared(change):
             return True
         if new is not None and old is not None and len(new.again) < len(old.again) and new.levels == old.levels:
             return True

@@ -34,7 +34,8 @@ takes the page once more: reviewers find these in new patches more often than an
 
 ## Limits
 Only for a variable that both sides know by the same name. What is stored, returned or handed to a call that may keep it
-counts as given up. Silent where before, too, some path with the same result kept it.
+counts as given up. Silent where before, too, some path with the same result kept it, and where the put stood behind the
+mapping of the page, which holds the reference.
 
 ## Sources
 review rules RR-33, RR-39; Documentation/core-api/pin_user_pages.rst; kernel/resources.toml.
@@ -46,6 +47,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.lifediff import turns
+from mmlint.facts.mapped import spared
 from mmlint.facts.partings import partings
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -60,6 +62,8 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         if after is None or turn.how not in ("kept", "lost") or turn.thing.key in told:
             continue
         told.add(turn.thing.key)
+        if turn.thing.key in spared(change):
+            continue
         name = turn.thing.key
         steps = (
             (after.step(turn.release.line, f"`{turn.release.value}` gives it up elsewhere"),) if turn.release else ()
@@ -71,7 +75,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             message = f"`{name}` is taken anew while the one before is still held: {missing}"
         yield after.hit(turn.node, message, steps=steps, anchor=f"{turn.how} {name}")
     for arm in partings(change)[:1]:
-        if after is not None and arm.thing.key not in told:
+        if after is not None and arm.thing.key not in told | spared(change):
             message = f"the way from here keeps `{arm.thing.key}`: `{arm.release.value}` is not met any more"
             yield after.hit(arm.start, message, anchor=f"parting {arm.thing.key}")
 

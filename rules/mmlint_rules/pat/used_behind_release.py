@@ -7,7 +7,8 @@ release of what was handed on; a release whose count or pointer is set to zero b
 where a number of them was; a thing that is given up by the call for another kind of reference than the one taken; and
 a further reference that is not taken any more, or is one of another kind, while the patch changes no release; and a
 part of an array that is taken or given up from the start, where it was from an offset; and a member that told of what
-is given up, was cleared behind it, and is not any more, while another function gives up by it.
+is given up, was cleared behind it, and is not any more, while another function gives up by it; and a put behind the
+mapping of a page, which has taken the reference over.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
@@ -42,6 +43,7 @@ from collections.abc import Iterator
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.forgotten import forgotten
 from mmlint.facts.lifediff import Turn, turns
+from mmlint.facts.mapped import put_mapped
 from mmlint.facts.shifted import shifted
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -79,6 +81,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             f"`{left.member}` is not cleared any more behind `{left.release.word}`: `{left.other.name}` goes by it"
         )
         yield after.hit(left.release.expr, message, anchor=f"forgotten {left.member}")
+    for put in put_mapped(change):
+        if after is None or put.thing.key in told:
+            continue
+        message = f"`{put.call.value}` gives up `{put.thing.key}`, though `{put.mapping.word}` passed its reference on"
+        step = after.step(put.mapping.line, "what is mapped holds the reference")
+        yield after.hit(put.call, message, steps=(step,), anchor=f"mapped {put.thing.key}")
 
 
 def _message(turn: Turn, call: str) -> str:
