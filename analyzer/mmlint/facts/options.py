@@ -44,7 +44,7 @@ def changed_options(change: FunctionChange) -> list[Option]:
         if len(was) != 1 or not (denied or not (now or was & _NOTHING)):
             continue
         call = _told(compared, variable, member)
-        if call is not None and not _retired(change, member):
+        if call is not None and not _retired(change, member) and not _filled_anew(compared, variable):
             found.append(Option(call, variable, member, min(was), min(told, default="")))
     return found if len(found) == 1 else []
 
@@ -81,6 +81,15 @@ def _told(compared: Comparison, variable: str, member: str) -> Act | None:
         if any(member in performed(callee) for callee in callees if callee not in (None, after)):
             return now
     return None
+
+
+def _filled_anew(compared: Comparison, variable: str) -> bool:
+    """Whether the patch adds something else that may fill the structure: a call that gets it, an assignment of it."""
+    calls = (act.expr for act in compared.added if act.expr.kind == "call")
+    if any(_address_of(arg, variable) for call in calls for arg in call.args):
+        return True
+    nodes = (n for n in compared.after.cfg.order if n.line not in compared.standing and n.kind != "decl")
+    return any(op == "assign" and expr.args[0].key == variable for node in nodes for op, expr in node.events)
 
 
 def _address_of(arg: Expr, variable: str) -> bool:
