@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import field
 
+from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.function import Function
 from mmlint.facts.steps import Act, acts
@@ -49,6 +50,16 @@ class Comparison:
         """Whether the function has come to give things up at the end of a scope, or with its device."""
         fresh = self.after.words - self.before.words
         return not fresh.isdisjoint(_BY_SCOPE) or any(word.startswith("devm_") for word in fresh)
+
+    def behind(self, node: Node) -> Node | None:
+        """What stands, after the patch, where a node stood: the first statement behind it that the patch leaves, or the
+        last one before it.
+        """
+        order = self.before.cfg.order
+        at = order.index(node)
+        lines = (self.lines.get(n.line) for n in (*order[at:], *order[at::-1]) if n.expr is not None)
+        line = next((line for line in lines if line is not None), None)
+        return next((n for n in self.after.cfg.order if n.line == line and n.expr is not None), None)
 
     def join(self, a: Act, b: Act) -> None:
         """Make `b` the counterpart of `a`."""

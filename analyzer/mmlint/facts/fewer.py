@@ -39,7 +39,7 @@ def unread(change: FunctionChange) -> list[Fewer]:
         if not param.name or "*" in param.type_text or _count(compared.after.text, param.name) != 1:
             continue
         asked = [n for n in _tests(compared.before.cfg.order) if n.expr is not None and param.name in n.expr.names()]
-        place = _behind(compared, asked[0]) if asked else None
+        place = compared.behind(asked[0]) if asked else None
         if place is not None:
             found.append(Fewer(place, param.name, whole=True))
     return found
@@ -206,14 +206,6 @@ def _kept_in_a_value(compared: Comparison, node: Node) -> bool:
 
 def _tests(nodes: list[Node]) -> list[Node]:
     return [n for n in nodes if n.kind in ("branch", "switch") and n.expr is not None]
-
-
-def _behind(compared: Comparison, node: Node) -> Node | None:
-    """What stands, after the patch, where a test stood: the first statement behind it that the patch leaves alone."""
-    order = compared.before.cfg.order
-    lines = (compared.lines.get(n.line) for n in order[order.index(node) :] if n.expr is not None)
-    line = next((line for line in lines if line is not None), None)
-    return next((n for n in compared.after.cfg.order if n.line == line and n.expr is not None), None)
 
 
 def _count(text: bytes, name: str) -> int:

@@ -3,7 +3,8 @@
 ## What it does
 Compares each function before and after the patch. On one way a variable was set to a constant; after the patch the rest
 of that way is still there, the variable comes along it with another constant, and a branch further on reads it. The
-same for what a parameter points to: the caller is not told any more.
+same for what a parameter points to: the caller is not told any more. Or a member was set to something that a branch in
+the same file asks for, and nothing in the file sets it any more.
 
 ## Why it matters
 `count_increased = false` before a retry says that the reference is gone. Without it the next round takes itself for the
@@ -37,6 +38,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.unheard import unwritten
+from mmlint.facts.unraised import unraised
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PUT1
@@ -52,6 +54,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         steps = (after.step(found.reader.line, "it is read here"),) if found.reader is not found.node else ()
         anchor = f"unwritten {found.variable} {found.value}"
         yield after.hit(found.node.expr, message, steps=steps, anchor=anchor)
+    for lost in unraised(change):
+        assert after is not None
+        assert lost.node.expr is not None
+        steps = (lost.asking.step(lost.test.line, "it is asked for here"),)
+        message = f"nothing sets `{lost.member}` any more, and `{lost.asking.name}` asks for it"
+        yield after.hit(lost.node.expr, message, steps=steps, anchor=f"unraised {lost.member}")
 
 
 RULE = Rule(

@@ -5,7 +5,8 @@ Compares each function before and after the patch. A section of mm's own kinds (
 the write side of a seqcount, page faults disabled) was entered and left; after the patch neither call is there any
 more, and what stood between them is. A lock that was taken and dropped at once, to wait for its holder, counts too; so
 does a section whose end has moved up to its begin. References that were taken and given back are such sections: of a
-parameter between two calls that get it, or of what a call finds now that takes none.
+parameter between two calls that get it, or of what a call finds now that takes none. A member that was copied before
+the unlock and is read behind it now has left its section as well.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
@@ -42,6 +43,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.regions import Unprotected, unprotected
+from mmlint.facts.uncopied import uncopied
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S36
@@ -55,6 +57,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     for found in unprotected(change):
         assert after is not None
         yield after.hit(found.inside.expr, _says(found), anchor=f"region {found.begin.word} {found.inside.word}")
+    for late in uncopied(change):
+        assert after is not None
+        message = f"`{late.read.key}` is read behind {shown(late.unlock)}, `{late.variable}` kept it from before"
+        yield after.hit(late.read, message, anchor=f"uncopied {late.read.key}")
 
 
 def _says(found: Unprotected) -> str:

@@ -3,7 +3,8 @@
 ## What it does
 Compares each function before and after the patch. A reference, pin, lock, isolation, table mapping, charge or iterator
 was given back on a path; the path and what it took are still there, the release is not. A get is reported if the put
-that gave its reference back stays.
+that gave its reference back stays. So is a call that by its name undid another one (`get_`, `put_`), or that was made
+where a step failed and nowhere else, if the patch adds nothing for it.
 
 ## Why it matters
 A leaked reference or pin keeps the page from being freed, migrated or offlined for ever; a lock that is kept hangs the
@@ -39,11 +40,28 @@ include/linux/mm.h, include/linux/pagemap.h; review rules RR-33, RR-39, RR-55; k
 
 from __future__ import annotations
 
-from mmlint.finding import Confidence, Severity
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.undone import undone
+from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1
 
 from mmlint_rules.pat.lost import reporter
+
+_by_the_tables = reporter("PAT110")
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report the steps of the tables that are lost, else the first call that a name or a failure tells to undo one."""
+    found = list(_by_the_tables(change))
+    yield from found
+    for each in undone(change) if not found else ():
+        assert change.after is not None
+        message = f"`{each.undo.word}` undid what `{each.step.word}` does, and is gone"
+        yield change.after.hit(each.step.expr, message, anchor=f"undone {each.undo.key}")
+
 
 RULE = Rule(
     code="PAT110",
@@ -52,7 +70,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
-    compare=reporter("PAT110"),
+    compare=compare,
     scenario=LEAK1,
     partial=True,
 )
