@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.holders import canon
+from mmlint.facts.ir import Expr
 from mmlint.facts.things import PATH
 
 _MAPPING = "kernel mapping"
@@ -54,6 +55,17 @@ def mapped_as(function: Function, names: frozenset[str]) -> frozenset[str]:
             if target is not None and call.args and canon(call.args[0]) in names:
                 found |= {target.key, target.root}
     return frozenset(found)
+
+
+def fills_array(function: Function, call: Expr, key: str) -> bool:
+    """Whether a call is handed an array to put things into: its body stores into elements of that parameter."""
+    places = [i for i, arg in enumerate(call.args) if arg.key == key]
+    callee = function.program.resolve(call.value, function.path) if places and call.value else None
+    if callee is None or callee is function:
+        return False
+    params = {callee.params[i] for i in places if i < len(callee.params)}
+    stores = (e.args[0] for n in callee.cfg.order for op, e in n.events if op == "assign" and e.value == "=")
+    return any(target.kind == "index" and target.args[0].key in params for target in stores)
 
 
 def other_names(function: Function, key: str) -> frozenset[str]:

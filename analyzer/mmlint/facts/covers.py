@@ -8,8 +8,9 @@ from mmlint.facts.about import alike_about, target
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison
+from mmlint.facts.function import Function
 from mmlint.facts.gains import Gains
-from mmlint.facts.reach import reach
+from mmlint.facts.reach import Reach, reach
 from mmlint.facts.spared import spares_work
 from mmlint.facts.states import let_through, one_subject
 from mmlint.facts.steps import NO_CALL, Act, callee_here, performed, plain_null
@@ -44,8 +45,12 @@ class Sides:
     @cached_property
     def spoken_before(self) -> frozenset[str]:
         """The variables and members that the function spoke of before the patch."""
-        exprs = (e for n in self.old.order if n.expr is not None for e in n.expr.walk())
-        return frozenset(self.compared.before.params).union(e.value for e in exprs if e.kind in ("name", "field"))
+        return _spoken(self.compared.before, self.old)
+
+    @cached_property
+    def spoken_after(self) -> frozenset[str]:
+        """Those that it speaks of after it."""
+        return _spoken(self.compared.after, self.new)
 
     def counterparts(self, branch: Node) -> list[Node]:
         """The branches after the patch that one of before may be: on its line, or else any of the same text."""
@@ -87,6 +92,11 @@ class Sides:
         return frozenset(found)
 
 
+def _spoken(function: Function, order: Reach) -> frozenset[str]:
+    exprs = (e for n in order.order if n.expr is not None for e in n.expr.walk())
+    return frozenset(function.params).union(e.value for e in exprs if e.kind in ("name", "field"))
+
+
 class Covers:
     """Answers for one function whether a step that is not where it was is made up for."""
 
@@ -105,6 +115,7 @@ class Covers:
             or self._predicated(act, there)
             or self._asked_for_errors(act, there)
             or self._asked_where_it_was(act, there)
+            or self._asked_by_kin(act, there)
             or self._no_more_states(act, sink, there)
             or self._frozen_later(act, there)
             or self._nothing_mapped(act)
@@ -142,6 +153,22 @@ class Covers:
                 continue
             renamed = node.line not in compared.standing and asked.value not in self.sides.spoken_before
             if renamed or (node.line in places and mine is not None and asked.key == mine.key):
+                return True
+        return False
+
+    def _asked_by_kin(self, act: Act, there: Act) -> bool:
+        """Whether a test of the class guards it that stands where one of another thing did: by the same word, or where
+        what this one asked about is gone (a level of the page tables that is walked no more).
+        """
+        guards, compared = self.sides.tables.guards, self.sides.compared
+        guard = guards.get(act.word)
+        gone = {arg.root for arg in act.expr.args if arg.root} - self.sides.spoken_after
+        for other in compared.new if guard is not None and act.expr.kind == "call" else ():
+            kin = guards.get(other.word)
+            if kin is None or guard is None or kin.class_ != guard.class_ or not other.guards(there, self.sides.new):
+                continue
+            source = compared.sources.get(id(other))
+            if gone or (other.word == act.word and source is not None and source.word != act.word):
                 return True
         return False
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from mmlint.facts.aliases import same_thing
 from mmlint.facts.brought import owed_by
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.function import Function
-from mmlint.facts.held import Held, family, result_class, visible_to_callers
+from mmlint.facts.held import Held, family, local_names, result_class, root_of, visible_to_callers
 from mmlint.facts.locks import locks
 from mmlint.frozen import dataclass
 
@@ -52,6 +53,9 @@ def _left_to_method(before: Function, after: Function, held: Held) -> bool:
 
 
 def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iterator[ChangedExit]:
+    root = root_of(held.key)
+    if root in _spoken(before) and root not in _spoken(after):
+        return  # it is known by another name now
     if name not in owed_by(after) and not visible_to_callers(after, held):
         return
     old, new = _ways(before, name), _ways(after, name)
@@ -68,6 +72,11 @@ def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iter
             return
 
 
+def _spoken(function: Function) -> frozenset[str]:
+    """The parameters and local variables."""
+    return frozenset((*function.params, *local_names(function)))
+
+
 def _merged(ways: _Ways) -> _Ways:
     """The ways out without a look at their results."""
     return {None: [way for found in ways.values() for way in found]}
@@ -76,7 +85,9 @@ def _merged(ways: _Ways) -> _Ways:
 def _ways(function: Function, name: _Name) -> _Ways:
     """By result: each way out, and whether the callers' lock has been given up there."""
     found: _Ways = defaultdict(list)
+    kind, names = name[0], same_thing(function, name[1])
+    keys = {key for each in names for key in (each, f"page_folio({each})", f"&{each}->page")}
     for node, prop, _, value in locks(function).flow.returns:
-        gone = any(h.gone and (family(h.kind), h.key) == name for h in prop)
+        gone = any(h.gone and family(h.kind) == kind and h.key in keys for h in prop)
         found[result_class(value)].append((node, gone))
     return found

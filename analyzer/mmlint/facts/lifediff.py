@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Set
 
 from mmlint.facts.cfg import Node
@@ -13,6 +14,7 @@ from mmlint.facts.lifetimes import HELD, TWICE, Life, Way, life
 from mmlint.facts.loops import in_loop
 from mmlint.facts.mapped import spared
 from mmlint.facts.reach import reach
+from mmlint.facts.steps import bare
 from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, plain, things
 from mmlint.frozen import dataclass
 
@@ -86,8 +88,29 @@ def _turns(change: FunctionChange, before: Function, after: Function) -> Iterato
         if new is None or not (new.held or new.late or new.idle or new.again or new.lost):
             continue
         old = life(before, thing)
-        if old is not None:
+        if old is not None and not _by_new_member(change, after, new):
             yield from _worse(old, new, _told(before), lines)
+
+
+def _by_new_member(change: FunctionChange, after: Function, life_: Life) -> bool:
+    """Whether all releases hang on a member that the patch brings and another of its functions sets: it says whether
+    there is something to give up.
+    """
+    order = reach(after)
+    members = [
+        {
+            bare(n.expr).value
+            for n in order.order
+            if n.kind == "branch"
+            and n.expr is not None
+            and bare(n.expr).kind == "field"
+            and order.chosen(n, node) is not None
+        }
+        for node, _ in life_.releases
+    ]
+    fresh = {m for m in set().union(*members) if re.search(rb"\b" + m.encode() + rb"\b", change.file.before) is None}
+    others = [c.after for c in change.patch.changes if c is not change and c.after is not None]
+    return bool(members) and all(found & fresh for found in members) and any(fresh & side.words for side in others)
 
 
 def _worse(old: Life, new: Life, told: Set[str], lines: Mapping[int, int]) -> Iterator[Turn]:

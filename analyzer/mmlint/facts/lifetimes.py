@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import NamedTuple
 
 from mmlint.facts.acquired import REFUSED, TAKEN
-from mmlint.facts.aliases import found_in, mapped_as, other_names, results, same_thing
+from mmlint.facts.aliases import fills_array, found_in, mapped_as, other_names, results, same_thing
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import harmless, keeps
 from mmlint.facts.flow import Flow, Outcome, solve
@@ -246,7 +246,11 @@ class _Tracker:
         for each in node.expr.walk():
             if each.kind == "field" and each.args[0].key in self.names and self.thing.key.startswith(each.args[0].key):
                 found.append(each.key)
-            elif each.kind == "call" and id(each) not in self.releases and not _SPARES.search(each.value):
+            elif (
+                each.kind == "call"
+                and id(each) not in self.releases
+                and not (_SPARES.search(each.value) or self._fills(each))
+            ):
                 takes = any(self._takes(each, r) for r in self.function.tables.takes_resource.get(each.value, ()))
                 unmaps = each.value in self.function.tables.gives_resource
                 through = not unmaps and any(canon(arg).removeprefix("&") in self.mapped for arg in each.args)
@@ -306,10 +310,9 @@ class _Tracker:
         return any(i < len(callee.params) and callee.params[i] in given_up for i in places)
 
     def _fills(self, call: Expr) -> bool:
-        """Whether the call gets the address of the lvalue, to put something there."""
-        return not harmless(self.function, call.value) and any(
-            arg.kind == "unary" and arg.value == "&" and arg.args[0].key == self.thing.key for arg in call.args
-        )
+        """Whether the call gets the address of the lvalue or the array, to put something there."""
+        address = any(arg.value == "&" and arg.args[0].key == self.thing.key for arg in call.args)
+        return (address and not harmless(self.function, call.value)) or fills_array(self.function, call, self.thing.key)
 
     def _takes(self, call: Expr, row: Taking) -> bool:
         """Whether the row means this thing; what is given up by a call of unknown make is taken for pages."""
