@@ -326,6 +326,8 @@ class Covers:
                 return False
             return other.guards(sink, self.sides.old) and self.sides.old.dominates(other.node, sink.node)
         if row.role in ("carry", "mark", "take"):
+            if not act.expr.args and self._changed_between(other, act, row):
+                return False  # a barrier orders what stands next to it
             return self.sides.same_thing(other, sink, row) and alike_about(other, act) and self._always(other, act)
         if not self._same_entry(other, act):
             return False

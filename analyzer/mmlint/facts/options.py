@@ -34,9 +34,12 @@ def changed_options(change: FunctionChange) -> list[Option]:
     if compared is None or change.patch.partial or change.named_elsewhere or compared.before.name != change.name:
         return []
     old, new = _said(compared.before), _said(compared.after)
+    other = {variable for variable, _ in new.keys() - old.keys()}
     found = []
     for (variable, member), places in old.items():
         if any(value.line in compared.lines for value in places):
+            continue
+        if (variable, member) not in new and (variable in other or _sets(compared.after, f"{variable}->{member}")):
             continue
         now = new.get((variable, member), [])
         was, told = {value.key for value in places}, {value.key for value in now}
@@ -47,6 +50,10 @@ def changed_options(change: FunctionChange) -> list[Option]:
         if call is not None and not _retired(change, member) and not _filled_anew(compared, variable):
             found.append(Option(call, variable, member, min(was), min(told, default="")))
     return found if len(found) == 1 else []
+
+
+def _sets(function: Function, key: str) -> bool:
+    return any(node.sets(key) for node in function.cfg.order)
 
 
 @fact

@@ -186,7 +186,10 @@ class _Judge:
         """The nearest act on the same path that is still there."""
         place = self.sides.compared.old.index(act)
         near = (*self.sides.compared.old[place + 1 :], *reversed(self.sides.compared.old[:place]))
-        kept = (a for a in near if id(a) in self.sides.compared.pairs and self.sides.old.together(a.node, act.node))
+        there = [a for a in near if id(a) in self.sides.compared.pairs]
+        kept = [a for a in there if self.sides.old.together(a.node, act.node)]
+        if not kept and self._flushes(act):
+            kept = there  # what flushes and does nothing else that has a name
         return min(kept, key=lambda a: a.word == "return", default=None)
 
     def _still_there(self, act: Act) -> bool:
@@ -286,9 +289,10 @@ class _Judge:
             later = self._later(act) if wanted and self._strong(act) else ()
             yield from (s for s in wanted if any(self.sides.old.chosen(test, s.node) is not None for test in later))
             return
-        for sink in reversed(old) if row.side == "after" else old:
-            if sink is act or not self._is_sink(sink, row):
-                continue
+        sinks = [s for s in (reversed(old) if row.side == "after" else old) if s is not act and self._is_sink(s, row)]
+        if row.side == "either":
+            sinks.sort(key=lambda sink: not self.sides.old.before(act.node, sink.node))
+        for sink in sinks:
             if self.sides.in_order(act, sink, row) and self.sides.same_thing(act, sink, row):
                 yield sink
 
