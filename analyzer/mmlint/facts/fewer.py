@@ -11,6 +11,7 @@ from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
 from mmlint.facts.otherwise import mask
+from mmlint.facts.reach import reach
 from mmlint.facts.spared import beside, spares_work
 from mmlint.facts.steps import bare, plain
 from mmlint.frozen import dataclass
@@ -89,8 +90,9 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
     asked, before = _texts(compared.after.cfg.order), _texts(compared.before.cfg.order)
     if asked - before:
         return
-    dropped = [node for node in gone if plain(node) not in asked]
-    kept = [plain(n) for n in gone if plain(n) in asked]
+    still = {plain(n) for n in fresh}
+    dropped = [n for n in gone if plain(n) not in asked or (plain(n) not in still and _open(compared, n))]
+    kept = [plain(n) for n in gone if n not in dropped]
     if not 0 < len(dropped) <= _MOST or kept != [plain(n) for n in fresh]:
         return
     node = dropped[0]
@@ -101,6 +103,16 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
         if place is not None and not _asks_for_null(node.expr, other.expr):
             yield Fewer(place, plain(node))
             return
+
+
+def _open(compared: Comparison, node: Node) -> bool:
+    """Whether a test whose words are asked elsewhere, too, tells what no test before it has told."""
+    order = reach(compared.before)
+    return not any(
+        other is not node and plain(other) == plain(node) and order.chosen(other, node) is not None
+        for other in _tests(order.order)
+        if other.kind == "branch"
+    )
 
 
 def _of_predicates(compared: Comparison) -> Iterator[Fewer]:

@@ -145,7 +145,8 @@ def _unheld(compared: Comparison) -> Iterator[Unprotected]:
             continue
         drops = [a for a in compared.old if a.word in tables.drops and order.before(begin.node, a.node)]
         inside = [a for a in compared.old if order.before(begin.node, a.node) and order.before(a.node, ends[-1].node)]
-        using = [a for a in inside if a.expr.kind == "call" and key in {arg.key for arg in a.expr.args}]
+        handed = {key, root_of(key)} if "->" in key else {key}
+        using = [a for a in inside if a.expr.kind == "call" and handed & {arg.key for arg in a.expr.args}]
         if root_of(key) in before.params:
             drops += [a for a in using if not harmless(before, a.word)]
         for act in using:

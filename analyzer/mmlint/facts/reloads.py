@@ -113,7 +113,7 @@ def _questioned(test: Node) -> str:
 
 def _loads(expr: Expr) -> bool:
     """Whether a statement gives a variable what a call found, or what memory held."""
-    if expr.kind != "assign" or expr.value != "=" or expr.args[0].kind != "name":
+    if expr.kind != "assign" or expr.value != "=" or expr.args[0].kind not in ("name", "field"):
         return False
     value = expr.args[1]
     return value.kind == "call" or (value.kind == "unary" and value.value == "*")
@@ -145,12 +145,17 @@ def _had_value(function: Function, lock: Node, variable: str) -> bool:
 
 @fact
 def _naming(function: Function) -> Mapping[str, list[Node]]:
-    """The nodes that name a variable."""
+    """The nodes that name a variable or member."""
     found: dict[str, list[Node]] = {}
     for node in reach(function).order:
-        for name in node.expr.names() if node.expr is not None else ():
+        for name in _spoken(node):
             found.setdefault(name, []).append(node)
     return found
+
+
+def _spoken(node: Node) -> frozenset[str]:
+    walked = node.expr.walk() if node.expr is not None else ()
+    return frozenset(e.key for e in walked if e.kind in ("name", "field"))
 
 
 def _reader(compared: Comparison, lock: Node, variable: str) -> Node | None:
@@ -159,7 +164,7 @@ def _reader(compared: Comparison, lock: Node, variable: str) -> Node | None:
         (
             n
             for n in compared.after.cfg.order
-            if n.id in reached and n.expr is not None and not n.sets(variable) and variable in n.expr.names()
+            if n.id in reached and n.expr is not None and not n.sets(variable) and variable in _spoken(n)
         ),
         None,
     )
