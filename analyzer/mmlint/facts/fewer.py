@@ -13,7 +13,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.otherwise import mask
 from mmlint.facts.reach import reach
 from mmlint.facts.spared import beside, spares_work
-from mmlint.facts.steps import bare, plain
+from mmlint.facts.steps import acts, bare, plain
 from mmlint.frozen import dataclass
 
 _MOST = 2
@@ -106,13 +106,19 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
 
 
 def _open(compared: Comparison, node: Node) -> bool:
-    """Whether a test whose words are asked elsewhere, too, tells what no test before it has told."""
-    order = reach(compared.before)
-    return not any(
+    """Whether a test whose words are asked elsewhere, too, tells what none before it told and no callee asks again."""
+    order, before = reach(compared.before), compared.before
+    if any(
         other is not node and plain(other) == plain(node) and order.chosen(other, node) is not None
         for other in _tests(order.order)
         if other.kind == "branch"
-    )
+    ):
+        return False
+    asked = {call.value for call in node.expr.calls()} if node.expr is not None else set()
+    guarded = [a.word for a in compared.old if a.expr.kind == "call" and order.chosen(node, a.node) is not None]
+    callees = (before.program.resolve(word, before.path) for word in guarded if asked)
+    again = (act for callee in callees if callee is not None and asked & callee.words for act in acts(callee))
+    return not any(act.word in asked and act.tests for act in again)
 
 
 def _of_predicates(compared: Comparison) -> Iterator[Fewer]:
