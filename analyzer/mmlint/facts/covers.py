@@ -119,6 +119,7 @@ class Covers:
             or self._no_more_states(act, sink, there)
             or self._frozen_later(act, there)
             or self._nothing_mapped(act)
+            or self._read_again(act, sink)
             or (row.role == "release" and self._always_released(act, sink, there))
         )
 
@@ -207,6 +208,18 @@ class Covers:
             if other.word in freezes or (callee is not None and not freezes.isdisjoint(performed(callee))):
                 return True
         return False
+
+    def _read_again(self, act: Act, sink: Act) -> bool:
+        """Whether what a comparison read of an entry anew decides by itself, in a test that stays."""
+        entries = {e.key for e in act.expr.walk() if e.kind == "unary" and e.value == "*"}
+        return act.word.startswith("compare:") and any(
+            id(other) in self.sides.compared.pairs
+            and other.tests
+            and not entries.isdisjoint(e.key for e in other.expr.walk())
+            and other.guards(sink, self.sides.old)
+            for other in self.sides.compared.old
+            if other is not act
+        )
 
     def _nothing_mapped(self, act: Act) -> bool:
         """Whether a test for a mapped page sent back, before anything was done, whom there was nothing to do for."""

@@ -10,7 +10,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
-from mmlint.facts.otherwise import mask
+from mmlint.facts.otherwise import FLAG, mask
 from mmlint.facts.reach import reach
 from mmlint.facts.spared import beside, spares_work
 from mmlint.facts.steps import acts, bare, plain
@@ -67,7 +67,7 @@ def _goes_elsewhere(change: FunctionChange, term: str) -> bool:
         sides = [(c.before, c.after) for c in change.patch.changes if c is not change]
         if any(a is not None and a.has(word) and (b is None or not b.has(word)) for a, b in sides):
             return True
-        if re.search(rb"\b" + word.encode() + rb"\b", change.file.after) is None:
+        if not FLAG.match(word) and re.search(rb"\b" + word.encode() + rb"\b", change.file.after) is None:
             return True
     return False
 
@@ -83,7 +83,7 @@ def _alone(change: FunctionChange) -> Comparison | None:
 def _of_branches(compared: Comparison) -> Iterator[Fewer]:
     fresh = [n for n in compared.after.cfg.order if n.kind == "branch" and n.line not in compared.standing]
     gone = [n for n in compared.before.cfg.order if n.kind == "branch" and n.line not in compared.lines]
-    masks = [(flag, now) for was in gone for now in fresh if (flag := _flag_less(was, now))]
+    masks = [(flag, now) for was in gone for now in fresh if (flag := _flag_less(compared, was, now))]
     if masks:
         yield from (Fewer(now, flag) for flag, now in masks)
         return
@@ -144,12 +144,15 @@ def _questions(nodes: list[Node]) -> dict[str, Expr]:
     return {term.key: term for term in terms if term.kind != "num" and term.key not in ("true", "false")}
 
 
-def _flag_less(was: Node, now: Node) -> str:
-    """The flag that a test of two asked for before it asked for one, or nothing."""
+def _flag_less(compared: Comparison, was: Node, now: Node) -> str:
+    """The flag that a test of two asked for before it asked for one that does not come with it, or nothing."""
     gone, left = mask(was), mask(now)
     if len(gone - left) != 1 or not left < gone or was.expr is None or now.expr is None:
         return ""
     flag = next(iter(gone - left))
+    row = compared.before.tables.implied.get(flag)
+    if row is not None and not left.isdisjoint(row.implies):
+        return ""
     return flag if flag.isupper() and was.expr.names() - {flag} == now.expr.names() else ""
 
 

@@ -9,10 +9,10 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.reach import Reach, once, reach
-from mmlint.facts.steps import Act, bare, negated, plain
+from mmlint.facts.steps import Act, opposite, plain
 from mmlint.frozen import dataclass
 
-_FLAG = re.compile(r"(VM|FOLL|FAULT_FLAG|MMF|PTE|TTU|RMAP|PG|ZAP_FLAG|MM_CP|MIGRATE|SWP|FGP|AS)_[A-Z0-9_]+$")
+FLAG = re.compile(r"(VM|FOLL|FAULT_FLAG|MMF|PTE|TTU|RMAP|PG|ZAP_FLAG|MM_CP|MIGRATE|SWP|FGP|AS)_[A-Z0-9_]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ def other_flags(change: FunctionChange) -> list[tuple[Node, str, str]]:
         return []
     gone, fresh = (_tests(order, lines) for order, lines in _sides(compared))
     found = []
-    there = {was.expr.key for was in gone if was.expr is not None}
+    there, here = ({n.expr.key for n in side if n.expr is not None} for side in (gone, fresh))
+    gone = [was for was in gone if was.expr is not None and was.expr.key not in here]
     for node in fresh:
         if node.expr is not None and node.expr.key in there:
             continue
@@ -69,7 +70,7 @@ def fewer_flags(change: FunctionChange) -> list[tuple[Node, str]]:
     still = lost and {
         word for other in change.patch.changes if other.before for word in other.before.words if other is not change
     }
-    return [(fresh[0], flag) for flag in sorted(lost) if _FLAG.match(flag) and flag not in still]
+    return [(fresh[0], flag) for flag in sorted(lost) if FLAG.match(flag) and flag not in still]
 
 
 def mask(node: Node) -> frozenset[str]:
@@ -90,7 +91,7 @@ def _exchange(was: Node, now: Node) -> tuple[str, str] | None:
     if len(gone) != 1 or len(fresh) != 1:
         return None
     a, b = next(iter(gone)), next(iter(fresh))
-    alike = _FLAG.match(a) and _FLAG.match(b) and a.split("_")[0] == b.split("_")[0]
+    alike = FLAG.match(a) and FLAG.match(b) and a.split("_")[0] == b.split("_")[0]
     return (a, b) if alike and re.sub(rf"\b{a}\b", b, was.expr.key) == now.expr.key else None
 
 
@@ -107,7 +108,7 @@ def _results(compared: Comparison) -> Iterator[Inverted]:
     gone, fresh = (_single(order, "return", lines) for order, lines in _sides(compared))
     for key, now in fresh.items():
         was = gone.get(key)
-        if was is not None and _opposite(was) is not _opposite(now):
+        if was is not None and opposite(was) is not opposite(now):
             yield Inverted(now, None)
 
 
@@ -120,8 +121,8 @@ def _branches(compared: Comparison) -> Iterator[Inverted]:
             continue
         sides = [
             (
-                old.chosen(was, act.node) is not _opposite(was),
-                new.chosen(now, there.node) is not _opposite(now),
+                old.chosen(was, act.node) is not opposite(was),
+                new.chosen(now, there.node) is not opposite(now),
                 there,
             )
             for act in compared.old
@@ -151,9 +152,3 @@ def _single(order: Reach, kind: str, standing: frozenset[int]) -> dict[str, Node
 def _asked(node: Node) -> set[str]:
     """What a test calls."""
     return {call.value for call in node.expr.calls()} if node.expr is not None else set()
-
-
-def _opposite(node: Node) -> bool:
-    """Whether a test says the opposite of its plain text."""
-    expr = bare(node.expr) if node.expr is not None else None
-    return negated(node.expr) is not (expr is not None and expr.kind == "binary" and expr.value == "!=")

@@ -1,4 +1,6 @@
-"""Values that were read or looked up once more under a lock taken anew, and that a patch goes on using as they are."""
+"""Values that were read or looked up once more under a lock taken anew, or behind a call that may have changed them,
+and that a patch goes on using as they are.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.consumed import harmless
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
@@ -48,7 +51,7 @@ def _lost(compared: Comparison) -> Iterator[LostReload]:
         variable = expr.args[0].key
         if any(n.sets(variable) for n in new.order if n.line not in standing):
             continue
-        lock = _lock(compared, old, node, variable)
+        lock = _lock(compared, old, node, variable) or _changer(compared, old, node)
         now = compared.pairs[id(lock)] if lock is not None else None
         reader = _reader(compared, now.node, variable) if now is not None else None
         if lock is not None and reader is not None and now is not None:
@@ -132,6 +135,24 @@ def _lock(compared: Comparison, order: Reach, node: Node, variable: str) -> Act 
         n.sets(variable) and order.before(found.node, n) and order.before(n, node) for n in order.order
     ):
         return None
+    return found
+
+
+def _changer(compared: Comparison, order: Reach, node: Node) -> Act | None:
+    """The last call between two look-ups of the same that gets what is looked up: it was done again because of that."""
+    assert node.expr is not None
+    asked, key = node.expr.args[1].names(), node.expr.key
+    first = next((n for n in order.order if n is not node and n.expr is not None and n.expr.key == key), None)
+    if first is None or first.line not in compared.lines or not order.dominates(first, node):
+        return None
+    found = None
+    for act in compared.old:
+        call = act.expr.kind == "call" and act.word == act.expr.value and not act.word.isupper()
+        if not call or harmless(compared.before, act.word) or id(act) not in compared.pairs:
+            continue
+        between = order.dominates(first, act.node) and order.dominates(act.node, node) and act.node is not first
+        if between and asked & {arg.key for arg in act.expr.args}:
+            found = act
     return found
 
 

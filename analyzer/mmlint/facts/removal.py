@@ -35,8 +35,8 @@ GIVEN_BACK = Step(name="given-back", role="release", calls=(), sinks=("",), rule
 _STRONG = frozenset(
     {"pinned", "pte_same", "expected_count", "freeze", "seq", "interval_retry", "revalidate", "ksm", "exclusive"}
 )
-_SHORT = 20
-"""Nodes of a helper that does little else than a step."""
+_SHORT = 80
+"""Nodes of a helper that is called for the sake of a step."""
 _UNDECIDED = frozenset({"err", "none", "count"})
 
 

@@ -299,6 +299,12 @@ def plain(node: Node) -> str:
     return expr.key
 
 
+def opposite(node: Node) -> bool:
+    """Whether a test says the opposite of its plain text."""
+    expr = bare(node.expr) if node.expr is not None else None
+    return negated(node.expr) is not (expr is not None and expr.kind == "binary" and expr.value == "!=")
+
+
 @fact
 def performed(function: Function) -> frozenset[str]:
     """Every word of the function and of what it calls in its file, at any depth: what it may do, at the most."""

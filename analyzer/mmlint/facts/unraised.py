@@ -51,10 +51,15 @@ def _raised(node: Node) -> Iterator[Expr]:
 
 
 def _set_elsewhere(change: FunctionChange, member: str) -> bool:
-    """Whether the file, or a function that the patch changes, still sets the member, by name or by address."""
+    """Whether the file, or a function that the patch changes, still sets the member, by name or by address; or whether
+    the patch takes away the member itself.
+    """
     assert change.after is not None
     text = change.file.after
     name = re.escape(member.encode())
+    declared = re.compile(rb"[\w*]\s+\**" + name + rb"\s*[;:\[]")
+    if any(declared.search(f.before) and not declared.search(f.after) for f in change.patch.files):
+        return True
     if re.search(rb"(?<!->)(?<!\w)\." + name + rb"\s*=[^=]|&[\w>.-]+(->|\.)" + name + rb"\b", text):
         return True
     others = (*change.after.program.functions(change.after.path), *(c.after for c in change.patch.changes))

@@ -15,7 +15,7 @@ from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act, performed
+from mmlint.facts.steps import Act, opposite, performed, plain
 from mmlint.frozen import dataclass
 from mmlint.kernel.entries import Stronger
 
@@ -74,6 +74,8 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
             if _alike(compared, act, other):
                 continue
             if row.only == "batch" and not _narrowed(compared, act, other):
+                continue
+            if row.only == "another" and _of_current(compared.after, other):
                 continue
             if row.only == "nonpresent" and not _nonpresent(compared.after, other):
                 continue
@@ -152,6 +154,20 @@ def _fits(function: Function, act: Act, other: Act) -> bool:
     taken = {row.resource for name in function.calls for row in tables.takes_resource.get(name, ())}
     was, now = ({row.resource for row in tables.gives_resource.get(each.word, ())} for each in (act, other))
     return bool(taken & now) and not taken & was
+
+
+def _of_current(function: Function, act: Act) -> bool:
+    """Whether what the call gets belongs to the current task, by itself or as a test has said."""
+    names = {arg.key for arg in act.expr.args}
+    order = reach(function)
+    return any("current->" in name for name in names) or any(
+        node.kind == "branch"
+        and "current->" in plain(node)
+        and names & set(plain(node).split(" == "))
+        and order.chosen(node, act.node) is not opposite(node)
+        and order.dominates(node, act.node)
+        for node in order.order
+    )
 
 
 def _in_parts(compared: Comparison, act: Act, other: Act) -> bool:

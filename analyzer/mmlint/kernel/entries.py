@@ -185,6 +185,13 @@ class FlagCall(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Implied(Row):
+    """A flag that is only ever set together with those of `implies`."""
+
+    implies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Probe(Row):
     """How to see in a tree whether it is at least (or, with `until`, before) a release: `pattern` occurs in `path`."""
 
@@ -220,8 +227,9 @@ class Stronger(Row):
     """An order of strength: `calls` from the strongest to the weakest, replacing one by a later one loses `what`.
 
     `only` is `atomic` if the order holds only where nothing may sleep, `nested` only with another lock held, `batch` if
-    `calls` go from many entries to one,
-    `nonpresent` if it holds only for entries that are known not to be present.
+    `calls` go from many entries to one, `another` if what is asked for may belong to another task than the current one,
+    `pins` if the stronger call gives pins up, `nonpresent` if it holds only for entries that are known not to be
+    present.
     """
 
     calls: tuple[str, ...]

@@ -82,6 +82,7 @@ class Tables:
     two_arms: dict[str, e.TwoArms]
     gup_walks: dict[str, e.GupWalk]
     flag_calls: dict[str, e.FlagCall]
+    implied: dict[str, e.Implied]
     probes: tuple[e.Probe, ...]
     orders: tuple[r.Order, ...]
     sections: Mapping[str, tuple[Row, ...]]
@@ -216,6 +217,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         two_arms=_one(store.of("two_arms", e.TwoArms)),
         gup_walks=_one(store.of("gup_walk", e.GupWalk)),
         flag_calls=_one(store.of("flag_call", e.FlagCall)),
+        implied=_one(store.of("implied", e.Implied)),
         probes=tuple(store.of("probe", e.Probe)),
         orders=tuple(store.of("order", r.Order)),
         sections=sections,

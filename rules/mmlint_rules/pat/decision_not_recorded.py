@@ -4,7 +4,7 @@
 Compares each function before and after the patch. On one way a variable was set to a constant; after the patch the rest
 of that way is still there, the variable comes along it with another constant, and a branch further on reads it. The
 same for what a parameter points to: the caller is not told any more. Or a member was set to something that a branch in
-the same file asks for, and nothing in the file sets it any more.
+the same file asks for, and nothing in the file sets it any more; or a mask got a flag in an arm that is gone.
 
 ## Why it matters
 `count_increased = false` before a retry says that the reference is gone. Without it the next round takes itself for the
@@ -37,11 +37,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.unflagged import unflagged
 from mmlint.facts.unheard import unwritten
 from mmlint.facts.unraised import unraised
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PUT1
+
+from mmlint_rules.pat.lost import cut
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
@@ -54,6 +57,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         steps = (after.step(found.reader.line, "it is read here"),) if found.reader is not found.node else ()
         anchor = f"unwritten {found.variable} {found.value}"
         yield after.hit(found.node.expr, message, steps=steps, anchor=anchor)
+    for less in unflagged(change):
+        assert after is not None
+        assert less.reader.expr is not None
+        assert less.test.expr is not None
+        message = f"`{less.variable}` does not get `{less.flag}` any more where `{cut(less.test.expr.key)}`"
+        yield after.hit(less.reader.expr, message, anchor=f"unflagged {less.variable} {less.flag}")
     for lost in unraised(change):
         assert after is not None
         assert lost.node.expr is not None

@@ -49,6 +49,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.lifediff import turns
 from mmlint.facts.mapped import spared
 from mmlint.facts.partings import partings
+from mmlint.facts.shortcut import shortcuts
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1
@@ -78,6 +79,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         if after is not None and arm.thing.key not in told | spared(change):
             message = f"the way from here keeps `{arm.thing.key}`: `{arm.release.value}` is not met any more"
             yield after.hit(arm.start, message, anchor=f"parting {arm.thing.key}")
+    for cut in shortcuts(change) if not told else ():
+        assert after is not None
+        message = f"`{cut.release.word}` came before this way out, and is not met any more"
+        yield after.hit(cut.exit, message, anchor=f"shortcut {cut.release.word}")
 
 
 RULE = Rule(

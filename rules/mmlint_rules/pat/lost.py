@@ -66,9 +66,9 @@ def shown(act: Act) -> str:
     """An act in words: a call by its name, a comparison by its text."""
     word, key = act.word, act.expr.key
     if word == "field:null":
-        return f"the NULL test of `{_cut(key.removesuffix(' == NULL').removesuffix(' != NULL'))}`"
+        return f"the NULL test of `{cut(key.removesuffix(' == NULL').removesuffix(' != NULL'))}`"
     if word.startswith(("compare:", "field:")):
-        return f"the comparison `{_cut(key)}`"
+        return f"the comparison `{cut(key)}`"
     if word.startswith("read:"):
         return f"the reading of `{word.removeprefix('read:')}`"
     if word.startswith("set:"):
@@ -80,11 +80,12 @@ def shown(act: Act) -> str:
     if word.startswith("flag:"):
         return f"the test of `{word.removeprefix('flag:')}`"
     if word == "return":
-        return f"the result `{_cut(key)}`"
+        return f"the result `{cut(key)}`"
     return f"`{word.removeprefix('ptl:')}`"
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """The beginning of a text that is too long for a message."""
     return text if len(text) <= _MAX_KEY else text[: _MAX_KEY - 3] + "..."
 
 

@@ -39,6 +39,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.unflagged import fewer_passed
 from mmlint.facts.weaken import Weaker, weakened
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -61,6 +62,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             anchor=f"{found.row.name} {found.step.word} {found.lost or found.now.word}",
         )
         yield replace(hit, scenario=scenario)
+    told = {id(found.now) for found in weakened(change)}
+    for _, now, flag in fewer_passed(change):
+        if id(now) not in told:
+            yield after.hit(now.expr, f"`{now.word}` no longer gets `{flag}`", anchor=f"flag {now.word} {flag}")
 
 
 def _message(found: Weaker) -> str:
