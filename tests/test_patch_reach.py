@@ -111,6 +111,51 @@ def test_what_only_moves_to_another_file_is_not_new(tree: Path, monkeypatch: pyt
     assert (code, [f for f in found["findings"] if f["origin"] == "new"]) == (0, [])
 
 
+def test_a_step_that_is_no_more_is_not_missed(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    header = """\
+static inline swp_entry_t make_readable_note_entry(pgoff_t offset)
+{
+	return swp_entry(SWP_NOTE_READ, offset);
+}
+
+static inline bool is_writable_note_entry(swp_entry_t entry)
+{
+	return swp_type(entry) == SWP_NOTE_WRITE;
+}
+"""
+    arm = """\
+	if (is_writable_note_entry(entry)) {
+		entry = make_readable_note_entry(swp_offset(entry));
+		new = swp_entry_to_pte(entry);
+		if (pte_swp_soft_dirty(old))
+			new = pte_swp_mksoft_dirty(new);
+	}
+"""
+    text = """\
+#include <linux/noteops.h>
+
+void protect_note(struct vm_area_struct *vma, unsigned long addr, pte_t *ptep)
+{
+	pte_t old = ptep_get(ptep), new = old;
+	swp_entry_t entry = pte_to_swp_entry(old);
+
+ARM	if (!pte_same(old, new))
+		set_pte_at(vma->vm_mm, addr, ptep, new);
+}
+"""
+    (tree / "include/linux/noteops.h").write_text(header)
+    (tree / "mm/protect.c").write_text(text.replace("ARM", arm))
+    commit(tree, "entries of two kinds")
+    (tree / "mm/protect.c").write_text(text.replace("ARM", ""))
+    commit(tree, "the arm is forgotten")
+    assert [f["code"] for f in last(tree, monkeypatch)[1]["findings"]] == ["PAT111"]
+    git(tree, "revert", "--no-edit", "HEAD")
+    (tree / "include/linux/noteops.h").write_text("")
+    (tree / "mm/protect.c").write_text(text.replace("ARM", ""))
+    commit(tree, "entries of one kind")
+    assert last(tree, monkeypatch)[1]["findings"] == []
+
+
 def test_what_is_said_with_other_arguments_is_not_new(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = """\
 #include <linux/mm.h>

@@ -14,6 +14,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
+from mmlint.facts.steps import bare, negated
 from mmlint.frozen import dataclass
 
 _TO_SWAP = re.compile(r"swp_entry_to_p(te|md)$")
@@ -50,8 +51,9 @@ def bits_dropped(function: Function) -> tuple[Replacement, ...]:
     """The entries written without the soft-dirty or uffd-wp bit of the entry they replace, on some way."""
     found = []
     for made in _replacements(function):
-        wanted = ("uffd-wp",) if made.level == "hugetlb" or _only(made.node, made.call, _DEVICE) else BITS
-        missing = tuple(bit for bit in wanted if not _carried(function, made, bit))
+        wanted = {"uffd-wp"} if made.level == "hugetlb" or _only(made.node, made.call, _DEVICE) else set(BITS)
+        wanted -= {"uffd-wp"} if _was_writable(function, made) else set()
+        missing = tuple(bit for bit in BITS if bit in wanted and not _carried(function, made, bit))
         if missing:
             found.append(Replacement(made.call, made.write, missing))
     return _once(found)
@@ -99,6 +101,19 @@ def bits_of_itself(function: Function) -> dict[str, list[tuple[Expr, Expr]]]:
     for pairs in found.values():
         pairs.sort(key=lambda pair: (pair[0].line, pair[0].column))
     return found
+
+
+def _was_writable(function: Function, made: _Made) -> bool:
+    """Whether a test has found an entry writable on every way to the write: then it is not write-protected for uffd."""
+    order, asked = reach(function), function.tables.with_class("writable")
+    for name in asked & function.calls.keys():
+        for node, call in function.calls[name]:
+            test = node.expr if node.kind == "branch" and node.expr is not None else None
+            if test is not None and bare(test) is call and order.dominates(node, made.write_node):
+                outcome = order.chosen(node, made.write_node)
+                if outcome is not None and outcome is not negated(test):
+                    return True
+    return False
 
 
 def _once(found: Iterable[Replacement]) -> tuple[Replacement, ...]:

@@ -64,6 +64,15 @@ class PatchView:
         return _FIXES.search(self.body) is not None
 
     @cached_property
+    def abolished(self) -> frozenset[str]:
+        """The functions that the patch takes out of headers: nobody can call them any more."""
+        headers = [file.path for file in self.files if file.path.endswith(".h")]
+        before, after = (
+            {each.name for path in headers for each in side.functions(path)} for side in (self.before, self.after)
+        )
+        return frozenset(before - after)
+
+    @cached_property
     def named(self) -> frozenset[str]:
         """The changed functions that another changed function names, on either side."""
         names = {change.name for change in self.changes}

@@ -58,16 +58,17 @@ def dropped_terms(change: FunctionChange) -> list[Fewer]:
 
 
 def _goes_elsewhere(change: FunctionChange, term: str) -> bool:
-    """Whether a call or constant of a term goes from other functions of the patch too, or is nowhere left in the file:
+    """Whether a call, member or constant of a term goes from other functions of the patch too, or leaves the file:
     what is asked for is on its way out.
     """
     for word in set(_WORD.findall(term)):
-        if not word.isupper() and f"{word}(" not in term and f"&{word}" not in term:
+        if not word.isupper() and not re.search(rf"(&|->|\.){word}\b|\b{word}\(", term):
             continue
         sides = [(c.before, c.after) for c in change.patch.changes if c is not change]
         if any(a is not None and a.has(word) and (b is None or not b.has(word)) for a, b in sides):
             return True
-        if not FLAG.match(word) and re.search(rb"\b" + word.encode() + rb"\b", change.file.after) is None:
+        kept = FLAG.match(word) or re.search(rf"(->|\.){word}\b", term)  # others may ask for it elsewhere
+        if not kept and re.search(rb"\b" + word.encode() + rb"\b", change.file.after) is None:
             return True
     return False
 

@@ -22,6 +22,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.joint import jointly_decided
 from mmlint.facts.loss import Loss
 from mmlint.facts.narrowed import Narrowed
+from mmlint.facts.origin import abolished
 from mmlint.facts.steps import Act, performed, plain
 from mmlint.kernel.entries import Step
 
@@ -52,7 +53,7 @@ class Gates:
             gone = [test for test in act.tests if not self._stays(test)]
             answered = act.use == "return" and id(act) not in self.sides.compared.pairs
             row, asked = self._row(act) if gone or answered else (None, frozenset[str]())
-            if row is None or self._converted(act.word) or self._arm_gone(act):
+            if row is None or self._converted(act.word) or self._arm_gone(act) or abolished(self.sides, act):
                 continue
             loss = self._opened(act, gone, row, asked) or self._answer(act, row)
             if loss is not None:

@@ -20,14 +20,14 @@ from mmlint.facts.function import Function, keep
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import loop_ends
-from mmlint.facts.outcome import below_zero
+from mmlint.facts.outcome import told_by
 from mmlint.facts.resources import asks_for_one, loop_gives
 from mmlint.facts.things import WALK, Thing, counts, holder_of, kind_of, perishes, things
 from mmlint.facts.values import Facts, is_error, is_zero
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
 
-_SPARES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)|^ARRAY_SIZE$|for_each\w*_safe(_|$)")
+_SPARES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)|^ARRAY_SIZE$|for_each\w*_safe(_|$)|^IS_ERR|^PTR_ERR")
 _PART = re.compile(r"\[| \+ ")
 """An element of an array, or what begins with one: each release is about another part of it."""
 _LOOK_UP = re.compile(r"^lookup_|_lookup$|_(next|prev|first|last)$")
@@ -183,8 +183,9 @@ def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) 
 
 
 def _looks_up(node: Node) -> bool:
-    """Whether what is assigned comes from a look-up, which by its name takes nothing."""
-    return any(op == "assign" and _LOOK_UP.search(expr.args[1].value) for op, expr in node.events)
+    """Whether what is assigned is another name of something, or comes from a look-up, which takes nothing."""
+    values = (expr.args[1] for op, expr in node.events if op == "assign")
+    return any(_LOOK_UP.search(value.value) or canon(value) != value.key for value in values)
 
 
 def _always_zero(arg: Expr, states: Iterable[Facts]) -> bool:
@@ -282,8 +283,8 @@ class _Tracker:
         if prop.level == HELD and node.id in self.early and self._stored_by(call):
             return [Outcome(prop._replace(level=PASSED), "0"), Outcome(prop, "!0")]
         if prop.level in (NOTHING, GIVEN) and self._fills(call):
-            held = prop._replace(level=HELD)
-            return [Outcome(held, ">=0"), Outcome(prop, "<0")] if below_zero(self.function, call) else [Outcome(held)]
+            held, told = prop._replace(level=HELD), told_by(self.function, call)
+            return [Outcome(held)] if told is None else [Outcome(held, told[0]), Outcome(prop, told[1])]
         return None
 
     def _gives_whole(self, call: Expr) -> bool:

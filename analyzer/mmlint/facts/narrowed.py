@@ -148,12 +148,15 @@ class Narrowed:
                 continue
             for other in self.sides.compared.new:
                 alike = one_subject(self.sides.tables, act, other)
-                if alike and other.word != act.word and self.sides.compared.hunks[id(other)] == self._hunk(act):
+                if alike and other.word != act.word and self._instead(other, act):
                     return self._reached(act, test, other, row)
         return None
 
-    def _hunk(self, act: Act) -> int:
-        return self.sides.compared.hunks[id(act)]
+    def _instead(self, other: Act, act: Act) -> bool:
+        """Whether a predicate stands in the place of another one, and did not stand beside it before."""
+        source = self.sides.compared.sources.get(id(other))
+        beside = source is not None and source.word == other.word
+        return not beside and self.sides.compared.hunks[id(other)] == self.sides.compared.hunks[id(act)]
 
     def _reached(self, act: Act, test: Node, other: Act, row: Step) -> Loss | None:
         """Fewer states for what protects; where nothing on the way does, more states for what changes an entry."""

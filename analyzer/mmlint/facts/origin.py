@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from mmlint.facts.about import operands
+from mmlint.facts.cfg import Node
 from mmlint.facts.covers import Sides
 from mmlint.facts.outcome import failing
 from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act
+
+
+def abolished(sides: Sides, act: Act) -> bool:
+    """Whether the patch takes the step's own definition out of a header, or that of a test which decided about it."""
+    if act.expr.kind != "call":
+        return False
+    gone, old = sides.change.patch.abolished, sides.old
+    tests = (n for n in old.order if gone and n.kind == "branch" and n.expr is not None)
+    return act.word in gone or any(
+        not gone.isdisjoint(_called(test)) and old.chosen(test, act.node) is not None for test in tests
+    )
+
+
+def _called(test: Node) -> list[str]:
+    return [call.value for call in test.expr.calls()] if test.expr is not None else []
 
 
 def of_failed_call(sides: Sides, act: Act) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmlint.facts.function import Function, call_targets
 from mmlint.facts.ir import Expr
 from mmlint.facts.reuse import assigned_values
+from mmlint.facts.steps import bare
 
 _FAILS = {"true": False, "null-fails": False, "zero": True, "nonzero": False}
 """The truth of a result on failure, by how the tables say it is read."""
@@ -32,16 +33,29 @@ def failing(function: Function, test: Expr) -> bool | None:
     return None
 
 
-def below_zero(function: Function, call: Expr) -> bool:
-    """Whether a branch asks for a result of the call below zero: that is how it fails."""
+_SENSES = {"<": (">=0", "<0"), "IS_ERR": ("ok", "err")}
+"""How a result is asked for: what it is where the call went well, and where it failed."""
+
+
+def told_by(function: Function, call: Expr) -> tuple[str, str] | None:
+    """What a call's result is where it went well and where it failed, if a branch asks for that."""
     target = call_targets(function).get(id(call))
-    asked = (n.expr for n in function.cfg.order if n.kind == "branch" and n.expr is not None and n.expr.value == "<")
-    mine = (e.args[0] is call or (target is not None and e.args[0].key == target.key) for e in asked if _zero(e))
-    return any(mine)
+    for node in function.cfg.order:
+        test = bare(node.expr) if node.kind == "branch" and node.expr is not None else None
+        if test is not None and target is not None and test.key == target.key and _is_pointer(function, target):
+            return "!0", "0"
+        sense = _SENSES.get(test.value) if test is not None and test.args else None
+        if test is None or sense is None or (test.value == "<" and test.args[1].key != "0"):
+            continue
+        if test.args[0] is call or (target is not None and test.args[0].key == target.key):
+            return sense
+    return None
 
 
-def _zero(test: Expr) -> bool:
-    return test.args[1].key == "0"
+def _is_pointer(function: Function, variable: Expr) -> bool:
+    """Whether a local variable is declared as a pointer."""
+    declared = (n for n in function.cfg.nodes if n.kind == "decl" and n.name == variable.key)
+    return any("*" in node.type for node in declared)
 
 
 def _by_tables(function: Function, name: str) -> bool | None:

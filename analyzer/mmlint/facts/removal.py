@@ -6,6 +6,7 @@ hold for equal, a callee or caller that does it now. What is not known to be wor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache, cached_property
 
@@ -20,7 +21,7 @@ from mmlint.facts.giveback import given_by
 from mmlint.facts.kept import Kept
 from mmlint.facts.locks import locks
 from mmlint.facts.loss import Loss
-from mmlint.facts.origin import looked_up, of_failed_call
+from mmlint.facts.origin import abolished, looked_up, of_failed_call
 from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, callee_here, performed, spelled
 from mmlint.facts.things import given
@@ -35,6 +36,7 @@ GIVEN_BACK = Step(name="given-back", role="release", calls=(), sinks=("",), rule
 _STRONG = frozenset(
     {"pinned", "pte_same", "expected_count", "freeze", "seq", "interval_retry", "revalidate", "ksm", "exclusive"}
 )
+_WORD = re.compile(r"\w+")
 _SHORT = 80
 """Nodes of a helper that is called for the sake of a step."""
 _UNDECIDED = frozenset({"err", "none", "count"})
@@ -87,7 +89,7 @@ class _Judge:
         return self.kept.losses(act, now, [row for row in self._rows(act) if row is not STATE_TEST])
 
     def _removed(self, act: Act) -> Iterator[Loss]:
-        if act.node.id not in self.sides.old.rank:
+        if act.node.id not in self.sides.old.rank or abolished(self.sides, act):
             return
         if act.word.startswith("set:") and spelled(act.word) in self._names_left:
             return
@@ -230,7 +232,7 @@ class _Judge:
         """Whether an added call gives up one of the things or what only the patch speaks of, or is new and gets one."""
         known = self.sides.compared.before.words
         gives = given(self.sides.compared.after, act.word, act.expr)
-        if any(thing.key not in self.sides.spoken_before for thing in gives if thing.key.isidentifier()):
+        if any(_WORD.findall(thing.key)[-1] not in self.sides.spoken_before for thing in gives):
             return True
         return bool(keys & operands(act)) and (bool(gives) or act.word not in known)
 
