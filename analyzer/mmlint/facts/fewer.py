@@ -37,7 +37,7 @@ def unread(change: FunctionChange) -> list[Fewer]:
         return []
     found = []
     for param in compared.after.source.params:
-        if not param.name or "*" in param.type_text or _count(compared.after.text, param.name) != 1:
+        if not param.name or "*" in param.type_text or _read(compared.after.cfg.nodes, param.name):
             continue
         asked = [n for n in _tests(compared.before.cfg.order) if n.expr is not None and param.name in n.expr.names()]
         place = compared.behind(asked[0]) if asked else None
@@ -62,7 +62,8 @@ def _goes_elsewhere(change: FunctionChange, term: str) -> bool:
     what is asked for is on its way out.
     """
     for word in set(_WORD.findall(term)):
-        if not word.isupper() and not re.search(rf"(&|->|\.){word}\b|\b{word}\(", term):
+        asks = rf"(&|->|\.){word}\b" + ("" if " == " in term else rf"|\b{word}\(")
+        if not word.isupper() and not re.search(asks, term):
             continue
         sides = [(c.before, c.after) for c in change.patch.changes if c is not change]
         if any(a is not None and a.has(word) and (b is None or not b.has(word)) for a, b in sides):
@@ -230,5 +231,5 @@ def _tests(nodes: list[Node]) -> list[Node]:
     return [n for n in nodes if n.kind in ("branch", "switch") and n.expr is not None]
 
 
-def _count(text: bytes, name: str) -> int:
-    return len(re.findall(rb"\b" + re.escape(name.encode()) + rb"\b", text))
+def _read(nodes: list[Node], name: str) -> bool:
+    return any(node.expr is not None and name in node.expr.names() for node in nodes)

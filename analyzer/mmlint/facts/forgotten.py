@@ -69,11 +69,14 @@ def _gives(function: Function, name: str, call: Expr) -> bool:
 
 
 def _tells(function: Function, release: Act, key: str) -> bool:
-    """Whether a member is what a release gives up, how much of it, or the bound of a loop that it stands in."""
+    """Whether a member is what a release gives up, or how much of it, or is asked whether and how often to do so."""
     if any(canon(arg) == key or arg.key == key for arg in release.expr.args):
         return True
-    test, _ = reach(function).innermost(release.node)
-    return test is not None and test.expr is not None and test.expr.kind == "binary" and test.expr.args[1].key == key
+    order = reach(function)
+    tests = (n for n in order.order if n.kind == "branch" and order.chosen(n, release.node) is not None)
+    return any(
+        n.expr is not None and n.expr.kind == "binary" and key in {arg.key for arg in n.expr.args} for n in tests
+    )
 
 
 def _gone_too(behind: list[Node], member: Expr) -> bool:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from itertools import islice
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
-from mmlint.facts.function import call_targets
+from mmlint.facts.function import Function, call_targets
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
-from mmlint.facts.steps import Act, bare
+from mmlint.facts.steps import Act, bare, plain
 from mmlint.frozen import dataclass
+
+_AGAIN = re.compile(rb"-E(AGAIN|STALE)\b|VM_FAULT_RETRY")
 
 
 @dataclass(frozen=True, slots=True)
 class LostRetry:
-    """`test` decided before the patch whether `again` (after it) was done once more."""
+    """`test` decided before the patch whether `again` (after it) was done once more, or not done this time."""
 
     test: Node
     again: Act
@@ -31,6 +35,48 @@ def lost_retries(change: FunctionChange) -> list[LostRetry]:
     if _loops(new) > _loops(old) or len(_retried(new)) >= len(_retried(old)):
         return []
     return list(_lost(compared, old, _retried(new)))
+
+
+def lost_backouts(change: FunctionChange) -> list[LostRetry]:
+    """The tests that a patch takes away and that had the caller try again, with the first call that stood behind."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial or change.named_elsewhere:
+        return []
+    if any(act.expr.kind == "call" for act in compared.added) or _again(compared.after) >= _again(compared.before):
+        return []
+    order, asked = reach(compared.before), {plain(n) for n in compared.after.cfg.order if n.kind == "branch"}
+    found = []
+    for test in order.order:
+        if test.kind != "branch" or test.line in compared.lines or plain(test) in asked or not _looks(test):
+            continue
+        for target, outcome in test.succ:
+            if not isinstance(outcome, bool) or not _backs_out(target):
+                continue
+            behind = (a for a in compared.old if a.expr.kind == "call" and order.chosen(test, a.node) is not outcome)
+            there = (compared.pairs[id(a)] for a in behind if order.before(test, a.node) and id(a) in compared.pairs)
+            found += [LostRetry(test, act) for act in islice(there, 1)]
+    return found[:1]
+
+
+def _again(function: Function) -> int:
+    """How often the function says that the caller is to try again."""
+    return len(_AGAIN.findall(function.text))
+
+
+def _looks(test: Node) -> bool:
+    """Whether a test looks at memory, or calls something that does."""
+    return test.expr is not None and any(e.kind in ("call", "field", "index") for e in test.expr.walk())
+
+
+def _backs_out(node: Node) -> bool:
+    """Whether the straight way from a node ends, or is told to end, with a result that says so."""
+    while len(node.succ) == 1 and node.kind != "exit":
+        if node.expr is not None and _AGAIN.search(node.expr.key.encode()):
+            return True
+        if len(node.pred) > 1:
+            return False
+        node = node.succ[0][0]
+    return False
 
 
 def _loops(order: Reach) -> int:

@@ -5,7 +5,7 @@ Compares each function before and after the patch. A recheck (`pte_same` and its
 GUP-fast, the swap cache or the mapping of a folio, a seqcount, an interval notifier, the vma) stood between taking the
 lock, or the lockless step, and the change; after the patch the change is still there without it. A jump back that was
 made where something had changed meanwhile (`if (pfn != args.pfn) goto retry;`) is a recheck, too, and so is the test
-for NULL of what was read again from a member behind the lock.
+for NULL of what was read again from a member behind the lock, or one for which the caller had to try again (`-EAGAIN`).
 
 ## Why it matters
 What was read before the lock was taken may be about another page by now. The recheck is the only thing that ties the
@@ -43,12 +43,12 @@ from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.reloads import lost_reloads, unasked
-from mmlint.facts.retries import lost_retries
+from mmlint.facts.retries import lost_backouts, lost_retries
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import RT1
 
-from mmlint_rules.pat.lost import reporter, shown
+from mmlint_rules.pat.lost import cut, reporter, shown
 
 _steps = reporter("PAT107")
 
@@ -66,6 +66,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         yield after.hit(
             found.again.expr, message, steps=(step,), anchor=f"retry {found.again.word} {found.test.expr.key}"
         )
+    for gone in lost_backouts(change) if not steps else ():
+        assert after is not None
+        assert gone.test.expr is not None
+        asked = gone.test.expr.key
+        message = f"{shown(gone.again)} is done at once, where the caller had to try again for `{cut(asked)}`"
+        yield after.hit(gone.again.expr, message, anchor=f"backout {gone.again.word} {asked}")
     for lost in lost_reloads(change) if not steps else ():
         assert after is not None
         assert lost.reader.expr is not None

@@ -57,6 +57,8 @@ from mmlint_rules.pat.lost import shown
 
 _MOST_SHOWN = 60
 
+_LONG = 80
+
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report each test that is turned round, or asks for something else."""
@@ -92,7 +94,8 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         assert less.node.expr is not None
         what = "nothing reads" if less.whole else "this does not ask for"
-        yield after.hit(less.node.expr, f"{what} `{less.term}` any more", anchor=f"fewer {less.term}")
+        term = less.term if len(less.term) <= _LONG else f"{less.term[: _LONG - 3]}..."
+        yield after.hit(less.node.expr, f"{what} `{term}` any more", anchor=f"fewer {less.term}")
     for moved in moved_labels(change):
         assert after is not None
         yield after.hit(moved.now or moved.switch, _leads(moved), anchor=f"case {moved.label}")
