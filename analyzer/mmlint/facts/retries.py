@@ -69,14 +69,15 @@ def _looks(test: Node) -> bool:
 
 
 def _backs_out(node: Node) -> bool:
-    """Whether the straight way from a node ends, or is told to end, with a result that says so."""
-    while len(node.succ) == 1 and node.kind != "exit":
-        if node.expr is not None and _AGAIN.search(node.expr.key.encode()):
-            return True
-        if len(node.pred) > 1:
-            return False
+    """Whether the straight way from a node ends with a result that says so, and gives something up, or jumps to where
+    that is done.
+    """
+    said = undone = False
+    while len(node.succ) == 1 and len(node.pred) == 1:
+        said = said or (node.expr is not None and _AGAIN.search(node.expr.key.encode()) is not None)
+        undone = undone or any(op == "call" for op, _ in node.events)
         node = node.succ[0][0]
-    return False
+    return said and (undone or bool(node.name))
 
 
 def _loops(order: Reach) -> int:
