@@ -58,7 +58,9 @@ def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iter
         return  # it is known by another name now
     if name not in owed_by(after) and not visible_to_callers(after, held):
         return
-    old, new = _ways(before, name), _ways(after, name)
+    names = same_thing(before, held.key) | same_thing(after, held.key)
+    keys = frozenset(key for each in names for key in (each, f"page_folio({each})", f"&{each}->page"))
+    old, new = (_ways(side, name[0], keys) for side in (before, after))
     if len({gone for ways in old.values() for _, gone in ways}) == 1:
         old, new = _merged(old), _merged(new)
     for value, ways in sorted(old.items(), key=lambda each: each[0] or ""):
@@ -82,11 +84,9 @@ def _merged(ways: _Ways) -> _Ways:
     return {None: [way for found in ways.values() for way in found]}
 
 
-def _ways(function: Function, name: _Name) -> _Ways:
-    """By result: each way out, and whether the callers' lock has been given up there."""
+def _ways(function: Function, kind: str, keys: frozenset[str]) -> _Ways:
+    """By result: each way out, and whether the callers' lock, by one of its names, has been given up there."""
     found: _Ways = defaultdict(list)
-    kind, names = name[0], same_thing(function, name[1])
-    keys = {key for each in names for key in (each, f"page_folio({each})", f"&{each}->page")}
     for node, prop, _, value in locks(function).flow.returns:
         gone = any(h.gone and family(h.kind) == kind and h.key in keys for h in prop)
         found[result_class(value)].append((node, gone))

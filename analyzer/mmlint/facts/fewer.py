@@ -52,9 +52,16 @@ def dropped_terms(change: FunctionChange) -> list[Fewer]:
     if compared is None:
         return []
     found = [*_of_branches(compared), *_of_answers(compared), *_of_values(compared)] or list(_of_predicates(compared))
-    if len(found) != 1 or _goes_elsewhere(change, found[0].term):
+    if len(found) != 1 or _goes_elsewhere(change, found[0].term) or _filled_no_more(compared, found[0].term):
         return []
     return found
+
+
+def _filled_no_more(compared: Comparison, term: str) -> bool:
+    """Whether a call that was handed a variable to put its answer in is not any more: it answers in another way."""
+    fills = (act for act in compared.old if act.expr.kind == "call" and any(a.key == f"&{term}" for a in act.expr.args))
+    pairs = ((act, compared.pairs.get(id(act))) for act in fills)
+    return any(now is not None and f"&{term}" not in {a.key for a in now.expr.args} for _, now in pairs)
 
 
 def _goes_elsewhere(change: FunctionChange, term: str) -> bool:
