@@ -142,7 +142,10 @@ def _gives_pages(function: Function, call: Expr) -> bool:
 
 
 def _other_count(compared: Comparison, pairs: list[tuple[str, str, Expr]]) -> Iterator[Exchanged]:
-    """A release whose count lost a term, became one, or is not the one that the call beside it goes on counting by."""
+    """A release whose count lost a term, became one, is no sum of what was taken, or is not the one that the call
+    beside it goes on counting by.
+    """
+    sums = _sums(compared.before, {told for told, _, _ in pairs})
     for act in compared.old:
         now = compared.pairs.get(id(act))
         if now is None or act.key == now.key or act.expr.kind != "call" or now.expr.kind != "call":
@@ -155,8 +158,15 @@ def _other_count(compared: Comparison, pairs: list[tuple[str, str, Expr]]) -> It
         if any(told == was.key and asked == new.key for told, asked, _ in pairs):
             continue
         lost = was.kind == "binary" and was.value == "-" and new.key == was.args[0].key
+        lost = lost or (was.key in sums and new.key not in sums)
         if lost or (new.key == "1" and was.kind != "num") or _counted_beside(compared, act, was.key):
             yield Exchanged(now.expr, was.key, new.key, None)
+
+
+def _sums(function: Function, told: set[str]) -> set[str]:
+    """The variables to which the results of taking calls are added."""
+    events = (event for node in function.cfg.order for event in node.events)
+    return {e.args[0].key for op, e in events if op == "assign" and e.value == "+=" and e.args[1].key in told}
 
 
 def _differ(act: Act, now: Act) -> tuple[Expr | None, Expr | None]:

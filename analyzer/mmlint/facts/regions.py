@@ -68,6 +68,7 @@ def unprotected(change: FunctionChange) -> list[Unprotected]:
         or [
             *_unheld(compared),
             *_asserted(compared),
+            *_saved(compared),
             *_waited(compared),
             *_emptied(compared),
             *_unkept(compared),
@@ -75,6 +76,20 @@ def unprotected(change: FunctionChange) -> list[Unprotected]:
             *_outlived(compared),
         ][:1]
     )
+
+
+def _saved(compared: Comparison) -> Iterator[Unprotected]:
+    """A context that was set with a `..._save()` and put back with its `..._restore()`: what was done in it."""
+    order = reach(compared.before)
+    if any(_enters(compared.after.tables, a.word) or a.word.endswith("_save") for a in compared.added):
+        return
+    for begin in (a for a in compared.removed if a.word.endswith("_save") and target(a)):
+        name = f"{begin.word.removesuffix('_save')}_restore"
+        for end in (a for a in compared.removed if a.word == name and target(begin) & a.names):
+            for act in compared.old:
+                inside = order.before(begin.node, act.node) and order.before(act.node, end.node)
+                if inside and act.expr.kind == "call" and id(act) in compared.pairs and _does(compared, act):
+                    yield Unprotected(begin, end, compared.pairs[id(act)])
 
 
 def _waited(compared: Comparison) -> Iterator[Unprotected]:

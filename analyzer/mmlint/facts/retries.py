@@ -37,6 +37,23 @@ def lost_retries(change: FunctionChange) -> list[LostRetry]:
     return list(_lost(compared, old, _retried(new)))
 
 
+def lost_turns(change: FunctionChange) -> list[LostRetry]:
+    """The loops that went on as long as their body was told to try again, and do not any more."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return []
+    order, asked = reach(compared.before), {plain(n) for n in compared.after.cfg.order if n.kind == "branch"}
+    found = []
+    for test, head in order.back:
+        if test.expr is None or plain(test) in asked or not _AGAIN.search(test.expr.key.encode()) or head.name:
+            continue
+        body = (a for a in compared.old if a.expr.kind == "call" and order.before(a.node, test))
+        inside = (a for a in body if a.node is head or order.before(head, a.node))
+        there = (compared.pairs[id(a)] for a in inside if id(a) in compared.pairs)
+        found += [LostRetry(test, act) for act in islice(there, 1)]
+    return found
+
+
 def lost_backouts(change: FunctionChange) -> list[LostRetry]:
     """The tests that a patch takes away and that had the caller try again, with the first call that stood behind."""
     compared = comparison(change)

@@ -6,6 +6,7 @@ thing, and the stronger call is not made elsewhere instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
@@ -22,6 +23,8 @@ from mmlint.kernel.entries import Stronger
 _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 """Tests, by class, with the outcome on which an entry is not present."""
 _TAKEN = Stronger(name="only-asked", calls=(), what="the reference that it takes", scenario="UAF1")
+_TRIED = Stronger(name="tried", calls=(), what="the refusal where there is nothing to take", scenario="ZERO1")
+_TRY = re.compile(r"(^|_)try_?(?=get|grab|lock|hold|acquire|pin)")
 _COUNTS = frozenset({"count", "mapcount"})
 NOTHING = "nothing"
 """The last word of an order of flags: the flag is simply not there."""
@@ -45,7 +48,7 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
     key = ("weakened", id(compared.before))
     kept = compared.after.cache
     if key not in kept:
-        kept[key] = (*_calls(compared), *_flags(compared), *_only_asked(change, compared))
+        kept[key] = (*_calls(compared), *_flags(compared), *_only_asked(change, compared), *_for_sure(compared))
     found: tuple[Weaker, ...] = kept[key]
     return found
 
@@ -102,6 +105,18 @@ def _only_asked(change: FunctionChange, compared: Comparison) -> Iterator[Weaker
             ):
                 yield Weaker(_TAKEN, act, other)
                 break
+
+
+def _for_sure(compared: Comparison) -> Iterator[Weaker]:
+    """A call that only tried, by its name, with the one of the same name that does it for sure in its place."""
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if (now is not None and now.word == act.word) or not act.tests or _TRY.search(act.word) is None:
+            continue
+        name = _TRY.sub(r"\1", act.word)
+        alike = [a for a in (now, *compared.added) if a is not None and a.word == name and a.key != act.key]
+        known = compared.before.tables.steps.weakened(act.word, name) is not None
+        yield from (Weaker(_TRIED, act, other) for other in alike[:1] if not known and other.names & act.names)
 
 
 def _moved(change: FunctionChange, word: str) -> bool:

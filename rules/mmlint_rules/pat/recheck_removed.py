@@ -43,7 +43,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.reloads import lost_reloads, unasked
-from mmlint.facts.retries import lost_backouts, lost_retries
+from mmlint.facts.retries import lost_backouts, lost_retries, lost_turns
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import RT1
@@ -58,7 +58,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     steps = list(_steps(change))
     yield from steps
     after = change.after
-    for found in lost_retries(change) if not steps else ():
+    for found in (*lost_retries(change), *lost_turns(change)) if not steps else ():
         assert after is not None
         assert found.test.expr is not None
         message = f"{shown(found.again)} is not done again any more: the jump back is gone"
