@@ -9,6 +9,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function
+from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.lifetimes import HELD, TWICE, Life, Way, life
 from mmlint.facts.loops import in_loop
@@ -228,14 +229,18 @@ def _of_another(function: Function, thing: Thing) -> bool:
 
 
 def _handed_out(before: Function, after: Function, thing: Thing) -> bool:
-    """Whether the thing is stored, as before, in what the caller gets back."""
-    if thing.key.partition("->")[0] not in after.params or "->" not in thing.key:
-        return False
-    old, new = (
-        {e.args[1].key for n in side.cfg.order for op, e in n.events if op == "assign" and e.args[0].key == thing.key}
-        for side in (before, after)
-    )
-    return bool(new) and old == new
+    """Whether the thing is stored, as before, in what the caller gets back; a variable's thing in any object."""
+    root, member, _ = thing.key.partition("->")
+    stores = _stores(after, thing.key)
+    return (not member or root in after.params) and bool(stores) and _stores(before, thing.key) == stores
+
+
+def _stores(function: Function, key: str) -> set[str]:
+    """What a member is given, or the members that are given what a variable holds."""
+    given = [e.args for node in function.cfg.order for op, e in node.events if op == "assign"]
+    if "->" in key:
+        return {value.key for target, value in given if target.key == key}
+    return {target.key for target, value in given if target.kind == "field" and canon(value) == key}
 
 
 def _cleared(function: Function) -> frozenset[str]:
