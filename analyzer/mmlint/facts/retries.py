@@ -43,12 +43,15 @@ def lost_turns(change: FunctionChange) -> list[LostRetry]:
     if compared is None or change.patch.partial:
         return []
     order, asked = reach(compared.before), {plain(n) for n in compared.after.cfg.order if n.kind == "branch"}
+    changed = {other.name for other in change.patch.changes}
     found = []
     for test, head in order.back:
         if test.expr is None or plain(test) in asked or not _AGAIN.search(test.expr.key.encode()) or head.name:
             continue
         body = (a for a in compared.old if a.expr.kind == "call" and order.before(a.node, test))
-        inside = (a for a in body if a.node is head or order.before(head, a.node))
+        inside = [a for a in body if a.node is head or order.before(head, a.node)]
+        if any(act.word in changed for act in inside):
+            continue  # what told to try again may not do so any more
         there = (compared.pairs[id(a)] for a in inside if id(a) in compared.pairs)
         found += [LostRetry(test, act) for act in islice(there, 1)]
     return found

@@ -24,7 +24,7 @@ _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 """Tests, by class, with the outcome on which an entry is not present."""
 _TAKEN = Stronger(name="only-asked", calls=(), what="the reference that it takes", scenario="UAF1")
 _TRIED = Stronger(name="tried", calls=(), what="the refusal where there is nothing to take", scenario="ZERO1")
-_TRY = re.compile(r"(^|_)try_?(?=get|grab|lock|hold|acquire|pin)")
+_TRY = re.compile(r"(^|_)try_?(?=get|grab|hold|acquire|pin)")
 _COUNTS = frozenset({"count", "mapcount"})
 NOTHING = "nothing"
 """The last word of an order of flags: the flag is simply not there."""

@@ -3,8 +3,8 @@
 ## What it does
 Compares the calls that give pages back, directly or through a helper, before and after the patch, and the members in
 which a number of pages is kept. Where what the taking call told stood (its result, or a variable that it fills), what
-that call was asked for stands now; or the count of a release has lost a term, is 1 now, or is not the one any more that
-the call beside it counts by.
+that call was asked for stands now; or the count of a release has lost a term, is 1 now, is no longer the sum of what
+was taken, or is not the one any more that the call beside it counts by.
 
 ## Why it matters
 A taker may come back with fewer pages than it was asked for, or none. The rest of the array holds what was there

@@ -5,7 +5,8 @@ Compares each function before and after the patch. A recheck (`pte_same` and its
 GUP-fast, the swap cache or the mapping of a folio, a seqcount, an interval notifier, the vma) stood between taking the
 lock, or the lockless step, and the change; after the patch the change is still there without it. A jump back that was
 made where something had changed meanwhile (`if (pfn != args.pfn) goto retry;`) is a recheck, too, and so is the test
-for NULL of what was read again from a member behind the lock, or one for which the caller had to try again (`-EAGAIN`).
+for NULL of what was read again from a member behind the lock, or one for which the caller had to try again (`-EAGAIN`),
+or that kept a loop going.
 
 ## Why it matters
 What was read before the lock was taken may be about another page by now. The recheck is the only thing that ties the

@@ -5,7 +5,8 @@ Compares each function before and after the patch. A section of mm's own kinds (
 the write side of a seqcount, page faults disabled) was entered and left; after the patch neither call is there any
 more, and what stood between them is. A lock that was taken and dropped at once, to wait for its holder, counts too; so
 does a section whose end has moved up to its begin. References that were taken and given back are such sections: of a
-parameter between two calls that get it, or of what a call finds now that takes none. A member that was copied before
+parameter between two calls that get it, or of what a call finds now that takes none; and so is what stands between a
+`..._save()` and its `..._restore()`. A member that was copied before
 the unlock and is read behind it now has left its section as well.
 
 ## Why it matters
