@@ -106,10 +106,16 @@ def _compare(before: Function, after: Function, change: FunctionChange) -> Compa
         lambda act: (hunk[id(act)], word(act)),
         lambda act: (hunk[id(act)], worth(act)),
         lambda act: (worth(act), act.names),
+        lambda act: (word(act), _subject(act)),
     )
     for stage in stages:
         _match(result, stage)
     return result
+
+
+def _subject(act: Act) -> Hashable:
+    """The first argument of a call; what has none is like nothing else."""
+    return act.expr.args[0].key if act.expr.kind == "call" and act.expr.args else id(act)
 
 
 def _worth(function: Function, word: str) -> frozenset[str]:

@@ -76,7 +76,7 @@ def fewer_flags(change: FunctionChange) -> list[tuple[Node, str]]:
 def mask(node: Node) -> frozenset[str]:
     """The names in the masks of an expression."""
     walked = node.expr.walk() if node.expr is not None else ()
-    return frozenset(name for e in walked if e.value == "&" for name in e.names())
+    return frozenset(name for e in walked if e.kind == "binary" and e.value == "&" for name in e.names())
 
 
 def _tests(order: Reach, standing: frozenset[int]) -> list[Node]:
@@ -112,6 +112,11 @@ def _results(compared: Comparison) -> Iterator[Inverted]:
             yield Inverted(now, None)
 
 
+def _twice(compared: Comparison, act: Act) -> bool:
+    """Whether several exits return the same: which is which is a matter of how the texts are laid side by side."""
+    return act.word == "return" and sum(a.word == "return" and a.key == act.key for a in compared.old) > 1
+
+
 def _branches(compared: Comparison) -> Iterator[Inverted]:
     (old, lines), (new, standing) = _sides(compared)
     gone, fresh = _single(old, "branch", lines), _single(new, "branch", standing)
@@ -130,6 +135,7 @@ def _branches(compared: Comparison) -> Iterator[Inverted]:
             and old.chosen(was, act.node) is not None
             and new.chosen(now, there.node) is not None
             and id(act) in compared.still
+            and not _twice(compared, act)
         ]
         turned = [there for before, after, there in sides if before is not after]
         if turned and len(turned) == len(sides):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from mmlint.source.file import SourceFile
 
 if TYPE_CHECKING:
     from mmlint.inputs.tree import Tree
+    from mmlint.source.function import FunctionSource
     from mmlint.source.outline import OutlineEntry
 
 _RELEASE = re.compile(rb"^(VERSION|PATCHLEVEL)\s*=\s*(\d+)\s*$", re.M)
@@ -54,7 +55,7 @@ class Program:
         self.sparse = sparse
         self._files: dict[str, SourceFile | None] = {}
         self._functions: dict[str, tuple[Function, ...]] = {}
-        self._by_name: dict[str, dict[str, list[Function]]] = {}
+        self._made: dict[str, dict[FunctionSource, Function]] = {}
         self._folders: dict[str, FolderIndex | SparseIndex] = {}
         self._resolved: dict[tuple[str, str], Function | None] = {}
         self._abroad: dict[tuple[str, str], Function | None] = {}
@@ -116,7 +117,7 @@ class Program:
         for path in gone:
             del self._files[path]
             self._functions.pop(path, None)
-            self._by_name.pop(path, None)
+            self._made.pop(path, None)
         for folder in [folder for folder in self._folders if folder not in keep]:
             del self._folders[folder]
             self._initialisers.pop(folder, None)
@@ -132,19 +133,26 @@ class Program:
         found = self._functions.get(path)
         if found is None:
             file = self.file(path)
-            found = tuple(Function(source, self) for source in file.functions) if file is not None else ()
+            found = tuple(self._as_functions(path, file.functions)) if file is not None else ()
             self._functions[path] = found
         return found
 
     def named(self, path: str, name: str) -> list[Function]:
         """The functions of this name in one file (several under different preprocessor conditions)."""
-        by_name = self._by_name.get(path)
-        if by_name is None:
-            by_name = {}
-            for function in self.functions(path):
-                by_name.setdefault(function.name, []).append(function)
-            self._by_name[path] = by_name
-        return by_name.get(name, [])
+        file = self.file(path)
+        sources = file.named(name) if file is not None else ()
+        return self._as_functions(path, sources) if sources else []
+
+    def _as_functions(self, path: str, sources: Sequence[FunctionSource]) -> list[Function]:
+        """The functions of a file are made when they are asked for: of most files that is one of many."""
+        made = self._made.setdefault(path, {})
+        found = []
+        for source in sources:
+            function = made.get(source)
+            if function is None:
+                function = made[source] = Function(source, self)
+            found.append(function)
+        return found
 
     def folder(self, folder: str) -> FolderIndex | SparseIndex:
         """The index of a folder."""

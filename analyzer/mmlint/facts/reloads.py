@@ -49,13 +49,18 @@ def _lost(compared: Comparison) -> Iterator[LostReload]:
         if node.line in compared.lines or expr is None or expr.key in told or not _loads(expr):
             continue
         variable = expr.args[0].key
-        if any(n.sets(variable) for n in new.order if n.line not in standing):
+        if any(n.sets(variable) or _walks(n, variable) for n in new.order if n.line not in standing):
             continue
         lock = _lock(compared, old, node, variable) or _changer(compared, old, node)
         now = compared.pairs[id(lock)] if lock is not None else None
         reader = _reader(compared, now.node, variable) if now is not None else None
         if lock is not None and reader is not None and now is not None:
             yield LostReload(variable, expr.args[1], now, reader)
+
+
+def _walks(node: Node, variable: str) -> bool:
+    """Whether an iterator gives the variable its values."""
+    return node.kind == "iter" and node.expr is not None and variable in {arg.key for arg in node.expr.args}
 
 
 @dataclass(frozen=True, slots=True)

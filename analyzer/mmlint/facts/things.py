@@ -9,10 +9,12 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.holders import canon, held_at
 from mmlint.facts.ir import Expr
+from mmlint.facts.reuse import assigned_values
 from mmlint.kernel.rows import Taking
 
 _GIVES = re.compile(r"(^|_)(put|unpin|release|deref|unref)(_|s?$)|_drop$")
 _FREES = re.compile(r"free|put|destroy|unref|drop")
+_PAGE_OF = frozenset({"virt_to_page", "virt_to_folio"})
 _NOT_GIVES = re.compile(
     r"lock|put_(user|unaligned|cpu)|(in|out)put|drop_(nlink|pages|slab)|(^|_)(needs?|is|has|can|should|may|want)_"
 )
@@ -69,9 +71,16 @@ def perishes(function: Function, kind: str) -> bool:
         return False
     callee = function.program.resolve(kind, function.path) if kind in function.calls else None
     return callee is None or any(
-        _FREES.search(name) and any(arg.root in callee.params for _, call in calls for arg in call.args)
+        _FREES.search(name) and any(_handed(callee, arg.root) for _, call in calls for arg in call.args)
         for name, calls in callee.calls.items()
     )
+
+
+def _handed(function: Function, name: str) -> bool:
+    """Whether a variable is a parameter, or the page that one is the address of."""
+    values = assigned_values(function).get(name, ())
+    found = (canon(v.args[0]) if v.value in _PAGE_OF and v.args else canon(v) for v in values)
+    return name in function.params or any(key in function.params for key in found)
 
 
 def holder_of(function: Function, call: Expr, row: Taking) -> str:
@@ -101,8 +110,16 @@ def given(function: Function, name: str, call: Expr) -> set[Thing]:
     noun = name[verb.end() :].strip("_")
     nouns = f"{noun}|{noun.rpartition('_')[2]}"
     named = (plain(arg) for arg in call.args[1:] if noun and re.search(rf"(^|_|>)({nouns})$", arg.key))
-    key = next(named, "") or plain(call.args[0])
+    key = next(named, "") or _pinned_by(function, name, call) or plain(call.args[0])
     return {Thing(key, name)} if key else set()
+
+
+def _pinned_by(function: Function, name: str, call: Expr) -> str:
+    """The argument of an unpin that keeps what the pin of the same name found (`va = pin_page(kvm, gpa)`)."""
+    targets = call_targets(function)
+    pins = function.calls.get(name.replace("unpin", "pin"), ()) if "unpin" in name else ()
+    found = {plain(targets[id(pin)]) for _, pin in pins if id(pin) in targets}
+    return next((key for arg in call.args if (key := plain(arg)) in found and key), "")
 
 
 def _gives_a_part(function: Function, name: str, verb: int) -> bool:

@@ -18,6 +18,8 @@ _TELLS = re.compile(
 )
 _FREES = re.compile(r"(^|_)k?v?free(_|d?$)|^free")
 _STATUS = re.compile(r"^(\w*_)?(err|error|ret|rc|retval|result|status|res|r)$")
+_MAY_FAIL = re.compile(r"(^|_)(killable|interruptible)(_|$)")
+"""What answers an error where others that are named like it answer yes."""
 _PARTNERS = (
     ("get", "put"),
     ("pin", "unpin"),
@@ -80,9 +82,10 @@ def _failed(test: Node, outcome: bool | None, step: Act) -> bool:
     if outcome is None or test.expr is None:
         return False
     asked = bare(test.expr)
-    status = target(step)
-    known = asked.key in status and _STATUS.match(asked.key) is not None
-    return known and outcome is not negated(test.expr)
+    kept = asked.key in target(step) and _STATUS.match(asked.key) is not None
+    return (kept or (asked is step.expr and _MAY_FAIL.search(step.word) is not None)) and outcome is not negated(
+        test.expr
+    )
 
 
 def _about(compared: Comparison, act: Act) -> bool:

@@ -10,7 +10,7 @@ from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.ir import Expr
 from mmlint.facts.otherwise import FLAG
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act
+from mmlint.facts.steps import Act, acts
 from mmlint.frozen import dataclass
 
 _OVERRIDES = frozenset({"FOLL_FORCE"})
@@ -64,10 +64,16 @@ def fewer_passed(change: FunctionChange) -> list[tuple[Act, Act, str]]:
         if now is None or act.word != now.word or act.word in changed or len(act.expr.args) != len(now.expr.args):
             continue
         other = [(a, b) for a, b in zip(act.expr.args, now.expr.args, strict=True) if a.key != b.key]
-        lost = _less(*other[0]) if act.expr.kind == "call" and len(other) == 1 else ""
-        if lost and lost not in compared.after.words and not _taken_away(change, lost):
+        lost = _less(*other[0]) if act.expr.kind == "call" and act.word != "return" and len(other) == 1 else ""
+        if lost and lost not in compared.after.words and not (_taken_away(change, lost) or _sets(compared, act, lost)):
             found.append((act, now, lost))
     return found if len(found) == 1 else []
+
+
+def _sets(compared: Comparison, act: Act, flag: str) -> bool:
+    """Whether the callee sets a flag itself, whatever it is handed."""
+    callee = compared.after.program.resolve(act.word, compared.after.path)
+    return callee is not None and any(each.word == f"set:{flag}" for each in acts(callee))
 
 
 def _added(node: Node) -> Iterator[tuple[Expr, str]]:

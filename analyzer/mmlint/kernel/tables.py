@@ -90,7 +90,7 @@ class Tables:
 
     def at(self, release: str) -> Tables:
         """The tables as they read for one kernel release ("6.1"); "" is the newest known meaning of every name."""
-        return _view(self.sections, release)
+        return _at(self, release)
 
     @property
     def steps(self) -> Steps:
@@ -229,6 +229,12 @@ PINNED = frozenset({"page pin", "GUP page reference"})
 """The resources that get_user_pages and its kin hand out."""
 PAGES = PINNED | {"folio reference"}
 """The resources of which each unit keeps a page alive."""
+
+
+@cache
+def _at(known: Tables, release: str) -> Tables:
+    """One view for each release: what is worked out of one is kept by it."""
+    return _view(known.sections, release)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -103,12 +103,19 @@ class SourceFile:
         return tuple(FunctionSource(self, entry) for entry in entries)
 
     @cached_property
-    def _by_name(self) -> dict[str, FunctionSource]:
-        return {function.name: function for function in reversed(self.functions)}
+    def _by_name(self) -> dict[str, list[FunctionSource]]:
+        found: dict[str, list[FunctionSource]] = {}
+        for function in self.functions:
+            found.setdefault(function.name, []).append(function)
+        return found
+
+    def named(self, name: str) -> Sequence[FunctionSource]:
+        """The definitions of `name`: several under different preprocessor conditions."""
+        return self._by_name.get(name, ())
 
     def function(self, name: str) -> FunctionSource | None:
         """The first definition of `name`, if the file has one."""
-        return self._by_name.get(name)
+        return next(iter(self.named(name)), None)
 
     @cached_property
     def unread(self) -> tuple[Unread, ...]:
