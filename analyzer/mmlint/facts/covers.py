@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache, cached_property
 
 from mmlint.facts.about import alike_about, target
+from mmlint.facts.askedby import asked_by_kin, asked_where_it_was
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison
@@ -13,7 +14,7 @@ from mmlint.facts.gains import Gains
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.spared import spares_work
 from mmlint.facts.states import let_through, one_subject
-from mmlint.facts.steps import NO_CALL, Act, callee_here, performed, plain_null
+from mmlint.facts.steps import NO_CALL, Act, callee_here, performed
 from mmlint.kernel.entries import Step
 from mmlint.kernel.tables import Tables
 
@@ -114,8 +115,8 @@ class Covers:
             or (row.role == "check" and self._asked_inside(act, there))
             or self._predicated(act, there)
             or self._asked_for_errors(act, there)
-            or self._asked_where_it_was(act, there)
-            or self._asked_by_kin(act, there)
+            or asked_where_it_was(self.sides, act, there)
+            or asked_by_kin(self.sides, act, there)
             or self._no_more_states(act, sink, there)
             or self._frozen_later(act, there)
             or self._nothing_mapped(act)
@@ -139,39 +140,6 @@ class Covers:
             other.word.startswith("IS_ERR") and other.guards(there, self.sides.new)
             for other in self.sides.compared.added
         )
-
-    def _asked_where_it_was(self, act: Act, there: Act) -> bool:
-        """Whether the test for NULL still stands, of what another call gives now or of what the patch calls by another
-        name (`folio` for `page`).
-        """
-        if act.word != "field:null":
-            return False
-        compared, mine = self.sides.compared, plain_null(act.expr)
-        places = {compared.lines[test.line] for test in act.tests if test.line in compared.lines}
-        for node in self.sides.new.order:
-            asked = plain_null(node.expr) if node.kind == "branch" and node.expr is not None else None
-            if asked is None or self.sides.new.chosen(node, there.node) is None:
-                continue
-            renamed = node.line not in compared.standing and asked.value not in self.sides.spoken_before
-            if renamed or (node.line in places and mine is not None and asked.key == mine.key):
-                return True
-        return False
-
-    def _asked_by_kin(self, act: Act, there: Act) -> bool:
-        """Whether a test of the class guards it that stands where one of another thing did: by the same word, or where
-        what this one asked about is gone (a level of the page tables that is walked no more).
-        """
-        guards, compared = self.sides.tables.guards, self.sides.compared
-        guard = guards.get(act.word)
-        gone = {arg.root for arg in act.expr.args if arg.root} - self.sides.spoken_after
-        for other in compared.new if guard is not None and act.expr.kind == "call" else ():
-            kin = guards.get(other.word)
-            if kin is None or guard is None or kin.class_ != guard.class_ or not other.guards(there, self.sides.new):
-                continue
-            source = compared.sources.get(id(other))
-            if gone or (other.word == act.word and source is not None and source.word != act.word):
-                return True
-        return False
 
     def _no_more_states(self, act: Act, sink: Act, there: Act) -> bool:
         """Whether another predicate asks now, and lets no other states of the entry through to the sink."""
@@ -335,7 +303,8 @@ class Covers:
             alike = bool(other.names & act.names) or not act.names
             if not self._same_question(other, act):
                 return False
-            if not alike or self._changed_between(other, act, row):
+            later = self.sides.old.before(act.node, other.node)  # asked again where something may have changed
+            if not alike or (not later and self._changed_between(other, act, row)):
                 return False
             return other.guards(sink, self.sides.old) and self.sides.old.dominates(other.node, sink.node)
         if row.role in ("carry", "mark", "take"):

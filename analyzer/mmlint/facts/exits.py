@@ -61,6 +61,8 @@ def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iter
     names = same_thing(before, held.key) | same_thing(after, held.key)
     keys = frozenset(key for each in names for key in (each, f"page_folio({each})", f"&{each}->page"))
     old, new = (_ways(side, name[0], keys) for side in (before, after))
+    if _states(old) == _states(new):
+        return  # only what is returned has changed
     if len({gone for ways in old.values() for _, gone in ways}) == 1:
         old, new = _merged(old), _merged(new)
     for value, ways in sorted(old.items(), key=lambda each: each[0] or ""):
@@ -77,6 +79,11 @@ def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iter
 def _spoken(function: Function) -> frozenset[str]:
     """The parameters and local variables."""
     return frozenset((*function.params, *local_names(function)))
+
+
+def _states(ways: _Ways) -> list[bool]:
+    """Of all ways out, whether the lock has been given up."""
+    return sorted(gone for found in ways.values() for _, gone in found)
 
 
 def _merged(ways: _Ways) -> _Ways:

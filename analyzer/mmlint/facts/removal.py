@@ -238,7 +238,8 @@ class _Judge:
         gives = given(self.sides.compared.after, act.word, act.expr)
         if any(_WORD.findall(thing.key)[-1] not in self.sides.spoken_before for thing in gives):
             return True
-        return bool(keys & operands(act)) and (bool(gives) or act.word not in known)
+        inside = given_by(self.sides.compared.after, act.expr).always
+        return bool(keys & operands(act)) and (bool(gives) or bool(inside) or act.word not in known)
 
     def _rows(self, act: Act) -> list[Step]:
         rows = [row for row in _done_by(self.sides.tables, act.word) if row.sinks]
@@ -277,7 +278,7 @@ class _Judge:
         return any(
             node.kind == "branch"
             and node.expr is not None
-            and node.expr.key not in self.sides.branches
+            and not self.sides.counterparts(node)
             and self.sides.old.leaves(node, act.node)
             for node in self.sides.old.order
         )

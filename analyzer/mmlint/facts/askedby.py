@@ -1,0 +1,53 @@
+"""Whether the question of a test that is not where it was is put by another one: of another name, call or level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmlint.facts.ir import Expr
+from mmlint.facts.reuse import assigned_values
+from mmlint.facts.steps import Act, plain_null
+
+if TYPE_CHECKING:
+    from mmlint.facts.covers import Sides
+
+
+def asked_where_it_was(sides: Sides, act: Act, there: Act) -> bool:
+    """Whether the test for NULL still stands, of what another call gives now or of what the patch calls by another
+    name (`folio` for `page`).
+    """
+    if act.word != "field:null":
+        return False
+    compared, mine = sides.compared, plain_null(act.expr)
+    places = {compared.lines[test.line] for test in act.tests if test.line in compared.lines}
+    for node in sides.new.order:
+        asked = plain_null(node.expr) if node.kind == "branch" and node.expr is not None else None
+        if asked is None or sides.new.chosen(node, there.node) is None:
+            continue
+        renamed = node.line not in compared.standing and asked.value not in sides.spoken_before
+        if renamed or (mine is not None and asked.key == mine.key and (node.line in places or _not_given(sides, mine))):
+            return True
+    return False
+
+
+def _not_given(sides: Sides, variable: Expr) -> bool:
+    """Whether a call that gave the variable its value before is not made any more."""
+    values = assigned_values(sides.compared.before).get(variable.key, ())
+    return any(v.kind == "call" and v.value not in sides.compared.after.calls for v in values)
+
+
+def asked_by_kin(sides: Sides, act: Act, there: Act) -> bool:
+    """Whether a test of the class guards it that stands where one of another thing did: by the same word, or where
+    what this one asked about is gone (a level of the page tables that is walked no more).
+    """
+    guards, compared = sides.tables.guards, sides.compared
+    guard = guards.get(act.word)
+    gone = {arg.root for arg in act.expr.args if arg.root} - sides.spoken_after
+    for other in compared.new if guard is not None and act.expr.kind == "call" else ():
+        kin = guards.get(other.word)
+        if kin is None or guard is None or kin.class_ != guard.class_ or not other.guards(there, sides.new):
+            continue
+        source = compared.sources.get(id(other))
+        if gone or (other.word == act.word and source is not None and source.word != act.word):
+            return True
+    return False
