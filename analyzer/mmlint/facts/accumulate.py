@@ -7,11 +7,14 @@ from __future__ import annotations
 import re
 
 from mmlint.facts import graph
+from mmlint.facts.aliases import results
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
-from mmlint.facts.steps import bare, negated
+from mmlint.facts.reach import reach
+from mmlint.facts.steps import bare, negated, plain
 from mmlint.frozen import dataclass
 
 _NOTHING = re.compile(r"(0|NULL|false|\w*_NONE)$")
@@ -74,6 +77,37 @@ def untold(change: FunctionChange) -> list[Untold]:
         if left is not None and count not in fresh and not dropped and _gathered(after, count):
             found.append(Untold(count, left))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class LessOften:
+    """`count`, which the function tells, went up before `test` (of after); now it does so on some ways from it only."""
+
+    count: str
+    test: Node
+
+
+def less_often(change: FunctionChange) -> list[LessOften]:
+    """The counts that are told, with the first test that decides now whether something counts."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return []
+    old, new = reach(compared.before), reach(compared.after)
+    found = []
+    for count in results(compared.before) & results(compared.after):
+        was, now = (
+            [n for n in order.order if any(op == "update" and e.args[0].key == count for op, e in n.events)]
+            for order in (old, new)
+        )
+        if len(was) != 1 or not now:
+            continue
+        behind = (n for n in old.order if n.kind == "branch" and n.line in compared.lines and old.dominates(was[0], n))
+        lines = {compared.lines[n.line]: plain(n) for n in behind}
+        tests = (n for n in new.order if n.kind == "branch" and lines.get(n.line) == plain(n))
+        found += [
+            LessOften(count, n) for n in tests if not any(new.dominates(u, n) for u in now) and not new.meets(n, now)
+        ]
+    return found[:1]
 
 
 def _tells(function: Function, count: str) -> bool:

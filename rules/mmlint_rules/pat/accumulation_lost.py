@@ -4,7 +4,8 @@
 Compares the assignments of a function before and after the patch: one that added to a variable or field overwrites it
 now, while a value other than zero is there on some path, from an earlier assignment or from the last turn of the loop.
 A count of what is done that was the result where the next one failed, and that only the error is told instead of now,
-is reported as well.
+is reported as well, and so is a count that the function tells and that goes up on fewer ways than before: what was
+tested behind it decides about it now.
 
 ## Why it matters
 A count of pinned pages that is set anew in each round leaves all but the last round pinned. A flags word that is set
@@ -36,7 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.accumulate import overwritten, untold
+from mmlint.facts.accumulate import less_often, overwritten, untold
 from mmlint.facts.change import FunctionChange
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -56,6 +57,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         message = f"`{lost.count}` is not told any more where `{lost.result.key}` is: what is done so far is lost"
         yield after.hit(lost.result, message, anchor=f"untold {lost.count}")
+
+    for less in less_often(change):
+        assert after is not None
+        message = f"`{less.count}` counted before this test, and now only on some ways behind it"
+        yield after.hit(less.test, message, anchor=f"less often {less.count}")
 
 
 RULE = Rule(
