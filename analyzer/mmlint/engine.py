@@ -204,7 +204,7 @@ def _shape(anchor: str) -> str:
 _KEYS: tuple[Callable[[Finding], tuple[str, ...]], ...] = (
     lambda f: (f.code, f.path, f.function, f.anchor),
     lambda f: (f.code, f.path, f.function, _shape(f.anchor)),
-    lambda f: (f.code, f.path, f.function, _LINE.sub("", f.message)),
+    lambda f: (f.code, f.path, f.function, f.severity, _LINE.sub("", f.message)),
     lambda f: (f.code, f.anchor),
     lambda f: (f.code, _shape(f.anchor)),
 )
