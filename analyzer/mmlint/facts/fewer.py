@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.function import Function
 from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
 from mmlint.facts.otherwise import FLAG, mask
@@ -181,23 +182,33 @@ def _of_answers(compared: Comparison) -> Iterator[Fewer]:
 
 
 def _of_values(compared: Comparison) -> Iterator[Fewer]:
-    """A value that is chosen by a condition (`a || b ? n : 0`) of which a term is gone, all else being as it was."""
-    old, new = (
-        [(n, e) for n in side.cfg.order for e in _chosen(n) if e.line not in lines]
-        for side, lines in ((compared.before, compared.lines), (compared.after, compared.standing))
-    )
-    if len(old) != 1 or len(new) != 1:
-        return
-    (_, was), (node, now) = old[0], new[0]
-    kept = {term.key for term in _terms(now.args[0])}
-    gone = [term for term in _terms(was.args[0]) if term.key not in kept]
-    alike = [arg.key for arg in was.args[1:]] == [arg.key for arg in now.args[1:]]
-    if alike and len(gone) == 1 and len(_terms(was.args[0])) == len(kept) + 1 and _weighs(gone[0]):
-        yield Fewer(node, gone[0].key)
+    """A condition in a value (`a || b ? n : 0`, `1 + (a || b)`) of which a term is gone, all else being as it was."""
+    old = [n for n in _statements(compared.before, frozenset(compared.lines)) if _conditions(n)]
+    new = _statements(compared.after, compared.standing)
+    found = [(now, gone) for was in old for now in new for gone in _shortened(was, now)]
+    if len(found) == 1 and _weighs(found[0][1]):
+        yield Fewer(found[0][0], found[0][1].key)
 
 
-def _chosen(node: Node) -> list[Expr]:
-    return [e for e in node.expr.walk() if e.kind == "cond"] if node.expr is not None else []
+def _statements(function: Function, standing: frozenset[int]) -> list[Node]:
+    """The statements that are neither tests nor results, and that lie on a changed line in part."""
+    nodes = (n for n in function.cfg.order if n.kind == "expr" and n.expr is not None)
+    return [n for n in nodes if n.expr is not None and any(e.line not in standing for e in n.expr.walk())]
+
+
+def _shortened(was: Node, now: Node) -> Iterator[Expr]:
+    """The term without which one statement is the other."""
+    for condition in _conditions(was):
+        left, right = condition.args
+        for kept, gone in ((left, right), (right, left)):
+            text = was.expr.key if was.expr is not None else ""
+            texts = {text.replace(f"({condition.key})", kept.key), text.replace(condition.key, kept.key)}
+            if now.expr is not None and now.expr.key in texts:
+                yield gone
+
+
+def _conditions(node: Node) -> list[Expr]:
+    return [e for e in node.expr.walk() if e.kind == "binary" and e.value in ("||", "&&")] if node.expr else []
 
 
 def _terms(expr: Expr) -> list[Expr]:

@@ -11,12 +11,13 @@ from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
-from mmlint.facts.lifetimes import HELD, TWICE, Life, Way, life
+from mmlint.facts.lifetimes import HELD, TWICE, Life, early_calls, life
 from mmlint.facts.loops import in_loop
 from mmlint.facts.mapped import spared
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import bare
 from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, plain, things
+from mmlint.facts.wayout import Way
 from mmlint.frozen import dataclass
 
 
@@ -85,10 +86,11 @@ def _turns(change: FunctionChange, before: Function, after: Function) -> Iterato
     for thing in things(after):
         if thing not in things(before):
             continue
-        new = life(after, thing)
+        keepers = early_calls(before, thing)
+        new = life(after, thing, keepers)
         if new is None or not (new.held or new.late or new.idle or new.again or new.lost):
             continue
-        old = life(before, thing)
+        old = life(before, thing, keepers)
         if old is not None and not _by_new_member(change, after, new):
             yield from _worse(old, new, _told(before), lines)
 

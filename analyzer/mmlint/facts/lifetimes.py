@@ -24,6 +24,7 @@ from mmlint.facts.outcome import told_by
 from mmlint.facts.resources import asks_for_one, loop_gives
 from mmlint.facts.things import WALK, Thing, counts, holder_of, kind_of, perishes, things
 from mmlint.facts.values import Facts, is_error, is_zero
+from mmlint.facts.wayout import Way, way_of
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
 
@@ -34,19 +35,10 @@ _LOOK_UP = re.compile(r"^lookup_|_lookup$|_(next|prev|first|last)$")
 _CODE = re.compile(r"-?[A-Z0-9_]+$")
 _MOST_THINGS = 40
 """Things of one function, each of which is followed through all of it; beyond that none is. The kernel comes to six."""
-_MOST = 8
 _NO_THING = frozenset({"NULL", "0", "ERR_PTR", "PTR_ERR", "PTR_ERR_OR_ZERO"})
 
 NOTHING, GIVEN, HELD, TWICE, PASSED = -1, 0, 1, 2, 3
 """Never taken (or known to be NULL), given up, held, held with one reference more, handed on."""
-
-
-class Way(NamedTuple):
-    """A way out: the returned expression, the branch that led there, what the result was last set to."""
-
-    result: str
-    branch: str
-    code: str
 
 
 class State(NamedTuple):
@@ -94,19 +86,29 @@ class Life:
         return {way for way, levels in self.exits.items() if HELD in levels or TWICE in levels}
 
 
-def life(function: Function, thing: Thing) -> Life | None:
-    """The life of one thing; None where the function is beyond the analysis, or knows nothing of the thing."""
-    return keep(function, ("life", thing), lambda: _live(function, thing))
+def life(function: Function, thing: Thing, keepers: frozenset[str] = frozenset()) -> Life | None:
+    """The life of one thing; None where the function is beyond the analysis, or knows nothing of the thing.
+
+    Calls of `keepers` are known to leave it alone.
+    """
+    return keep(function, ("life", thing, keepers), lambda: _live(function, thing, keepers))
 
 
-def _live(function: Function, thing: Thing) -> Life | None:
+def early_calls(function: Function, thing: Thing) -> frozenset[str]:
+    """The calls that come before a release of the thing: they leave it alone."""
+    client = _Tracker(function, thing, {id(call) for _, call in things(function).get(thing, ())}, frozenset())
+    nodes = (node for node in function.cfg.order if node.id in client.early)
+    return frozenset(e.value for node in nodes for op, e in node.events if op == "call")
+
+
+def _live(function: Function, thing: Thing, keepers: frozenset[str]) -> Life | None:
     known = things(function)
     releases = known.get(thing)
     if releases is None or len(known) > _MOST_THINGS or function.cfg.truncated or function.source.damaged:
         return None
     if not other_names(function, thing.key).isdisjoint(other.key for other, calls in known.items() if calls):
         return None
-    client = _Tracker(function, thing, {id(call) for _, call in releases})
+    client = _Tracker(function, thing, {id(call) for _, call in releases}, keepers)
     flow = solve(function.cfg, client)
     if flow.overflow:
         return None
@@ -119,24 +121,6 @@ def _live(function: Function, thing: Thing) -> Life | None:
             found.kept_at.add((node.line, state.code))
     _read(function, flow, client, found)
     return found
-
-
-def way_of(node: Node, code: str) -> Way:
-    """What tells a way out from the others."""
-    result = node.expr.key if node.kind == "return" and node.expr is not None else ""
-    return Way(result, _branch(node), code)
-
-
-def _branch(node: Node) -> str:
-    """The nearest branch of which the node is on one side only, without a label between them."""
-    for _ in range(_MOST):
-        if len(node.pred) != 1:
-            return ""
-        source = node.pred[0]
-        if source.kind in ("branch", "switch") and source.expr is not None:
-            return f"{source.expr.key} {next((label for target, label in source.succ if target is node), '')}"
-        node = source
-    return ""
 
 
 def _copies(function: Function, key: str) -> frozenset[str]:
@@ -195,8 +179,9 @@ def _always_zero(arg: Expr, states: Iterable[Facts]) -> bool:
 class _Tracker:
     """Follows one thing. A call that is known to leave it alone, or is followed by its release, does not consume it."""
 
-    def __init__(self, function: Function, thing: Thing, releases: set[int]) -> None:
+    def __init__(self, function: Function, thing: Thing, releases: set[int], keepers: frozenset[str]) -> None:
         self.function = function
+        self.keepers = keepers
         self.thing = thing
         self.releases = releases
         self.root = re.split(r"->|\.|\[", thing.key.lstrip("*"))[0]
@@ -333,7 +318,7 @@ class _Tracker:
         return [Outcome(prop._replace(level=level), held), *refused]
 
     def _consumes(self, call: Expr) -> bool:
-        if harmless(self.function, call.value):
+        if call.value in self.keepers or harmless(self.function, call.value):
             return False
         return any(
             canon(arg) == self.thing.key and not keeps(self.function, call, index)

@@ -69,11 +69,23 @@ def _swapped(
         and not before.before(old[reader], old[setter])
         and after.before(new[reader], new[setter])
         and what not in _set_by(compared.after, new[reader])
+        and not _other_bits(old[setter], old[reader], what)
         and _reads(compared.after, new[reader], what)
         and _flows(old[setter], old[reader], what)
         and not _flows(new[setter], new[reader], what)
         and not _set_anew(compared, after, new[reader], what)
     )
+
+
+def _other_bits(setter: Node, reader: Node, what: str) -> bool:
+    """Whether the setter changes flags of a word, and the reader asks for others."""
+    changed = {e.key for op, e in setter.events if op == "assign" and e.value in ("|=", "&=")}
+    expr = reader.expr
+    if expr is None or not changed or {op for op, _ in setter.events} != {"assign"}:
+        return False
+    flags = {name for _, e in setter.events for name in e.args[1].names()}
+    asked = [e for e in expr.walk() if e.kind == "binary" and e.value == "&" and what in {a.key for a in e.args}]
+    return bool(asked) and not any(flags & e.names() for e in asked)
 
 
 def _text(node: Node) -> str:

@@ -49,14 +49,14 @@ def undone(change: FunctionChange) -> list[Undone]:
     compared = comparison(change)
     if compared is None or change.patch.partial or compared.scoped:
         return []
-    gone = [act for act in compared.removed if _undoes(change, act)]
+    gone = [act for act in compared.removed if undoes(change, act)]
     halves = [found for act in gone for found in _partner(compared, act)]
     if not halves and not any(a.expr.kind == "call" for a in compared.added):
         halves = [found for act in gone for found in _on_failure(compared, act)]
     return halves[:1]
 
 
-def _undoes(change: FunctionChange, act: Act) -> bool:
+def undoes(change: FunctionChange, act: Act) -> bool:
     """Whether an act is a call for its effect, which the patch makes nowhere else."""
     plain = act.expr.kind == "call" and act.use == "bare" and act.word == act.expr.value
     return plain and not (

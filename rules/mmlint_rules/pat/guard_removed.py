@@ -9,7 +9,8 @@ there, and no such test decides about it.
 A test of the state of a page, entry, vma or mapping that led out (return, goto, continue, or a flag set) guards what
 stood behind it: also the answer of a function that only tests and answers, and also where a helper does the test. Two
 more ways to lose one are seen: a new condition that goes around it (`level == PMD &&`), and a predicate in its place
-that holds for other states of the entry (`is_writable_migration_entry` for `!is_readable_migration_entry`).
+that holds for other states of the entry (`is_writable_migration_entry` for `!is_readable_migration_entry`). What was
+done for one state (uffd-wp, dirty, mapped) and goes together with the test is reported as well.
 
 ## Why it matters
 The code after such a patch looks like any other code: nothing in it says that a check is missing. A page that is pinned
@@ -47,11 +48,29 @@ kernel/steps.toml names the source of every step.
 
 from __future__ import annotations
 
-from mmlint.finding import Confidence, Severity
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.disarmed import disarmed
+from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S1
 
 from mmlint_rules.pat.lost import reporter
+
+_by_the_tables = reporter("PAT106")
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report the checks that are gone, else what was done for one state and is not any more."""
+    found = list(_by_the_tables(change))
+    yield from found
+    for each in disarmed(change) if not found else ():
+        assert change.after is not None
+        assert each.node.expr is not None
+        message = f"`{each.act.word}` is not done any more where `{each.test.word}` says so"
+        yield change.after.hit(each.node.expr, message, anchor=f"disarmed {each.act.key}")
+
 
 RULE = Rule(
     code="PAT106",
@@ -61,7 +80,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
-    compare=reporter("PAT106"),
+    compare=compare,
     scenario=S1,
     partial=True,
 )

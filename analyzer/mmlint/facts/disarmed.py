@@ -1,0 +1,51 @@
+"""What was done for pages, entries or mappings in one state, and that a patch takes away together with the test."""
+
+from __future__ import annotations
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.reach import reach
+from mmlint.facts.steps import Act
+from mmlint.facts.undone import undoes
+from mmlint.frozen import dataclass
+
+_STATES = frozenset(
+    {"uffd_wp", "soft_dirty", "mapcount", "pinned", "swapcache", "hwpoison", "dirty", "writeback", "zone_device", "ksm"}
+)
+"""States that somebody else relies on somebody to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disarmed:
+    """`act` was done where `test` held (both before the patch); `node` stands there now."""
+
+    act: Act
+    test: Act
+    node: Node
+
+
+def disarmed(change: FunctionChange) -> list[Disarmed]:
+    """The first such call of a change that adds no call and no test, and that makes the call nowhere else."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial or compared.scoped:
+        return []
+    if any(a.expr.kind == "call" or a.use == "test" for a in compared.added):
+        return []
+    found = []
+    for act in (a for a in compared.removed if undoes(change, a)):
+        test, place = _state(compared, act), compared.behind(act.node)
+        if test is not None and place is not None:
+            found.append(Disarmed(act, test, place))
+    return found[:1] if len(found) == 1 else []
+
+
+def _state(compared: Comparison, act: Act) -> Act | None:
+    """The test of a state, gone as well, that alone decides about a call on the same thing."""
+    guards, order = compared.before.tables.guards, reach(compared.before)
+    nearest, _ = order.innermost(act.node)
+    for test in compared.removed:
+        known = guards.get(test.word)
+        if known is not None and known.class_ in _STATES and nearest in test.tests and test.names & act.names:
+            return test
+    return None
