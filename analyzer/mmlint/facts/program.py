@@ -260,13 +260,18 @@ class Program:
         """What initialisers (`.release = drop_node,`) in a folder's C files give to each field: file and name."""
         if folder not in self._initialisers:
             found: dict[str, list[tuple[str, str]]] = {}
-            for name in self.tree.names(folder):
-                path = f"{folder}/{name}" if folder else name
-                text = (self._text(path) or b"") if name.endswith(".c") else b""
-                for field, value in dict.fromkeys(_INITIALISER.findall(text)):
+            for path, text in self.texts(folder):
+                for field, value in dict.fromkeys(_INITIALISER.findall(text)) if path.endswith(".c") else ():
                     found.setdefault(field.decode(), []).append((path, value.decode()))
             self._initialisers[folder] = found
         return self._initialisers[folder]
+
+    def texts(self, folder: str) -> Iterator[tuple[str, bytes]]:
+        """The C files and headers of a folder, with their texts."""
+        for name in self.tree.names(folder):
+            if name.endswith((".c", ".h")):
+                path = f"{folder}/{name}" if folder else name
+                yield path, self._text(path) or b""
 
     def _text(self, path: str) -> bytes | None:
         file = self._files.get(path)

@@ -103,9 +103,11 @@ def _about(compared: Comparison, act: Act) -> bool:
 def _partner(compared: Comparison, act: Act) -> Iterator[Undone]:
     """The call of which the act is the other half by its name, with the same first argument."""
     order = reach(compared.before)
+    if any(a.expr.kind == "call" and a.names & act.names for a in compared.added):
+        return  # which may do it as well
     for other in compared.old:
         now = compared.pairs.get(id(other))
-        if now is None or other.expr.kind != "call" or not order.before(other.node, act.node):
+        if now is None or now.word != other.word or not order.before(other.node, act.node):
             continue
         same = [a.key for a in other.expr.args[:1]] == [a.key for a in act.expr.args[:1]]
         if same and _halves(other.word, act.word):

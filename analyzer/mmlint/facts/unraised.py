@@ -14,6 +14,7 @@ from mmlint.facts.ir import Expr
 from mmlint.frozen import dataclass
 
 _NOTHING = frozenset({"NULL", "0", "false"})
+_STORES = re.compile(r"WRITE_ONCE$|(smp_store|rcu_assign)_\w+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def unraised(change: FunctionChange) -> list[Unraised]:
     for node in compared.before.cfg.order:
         place = compared.behind(node) if node.line not in compared.lines else None
         for member in _raised(node) if place is not None else ():
-            if _set_elsewhere(change, member.value) or _handed_over(compared, member):
+            if _set_elsewhere(change, member) or _handed_over(compared, member):
                 continue
             asked = next(_asked(compared.after, member.value), None)
             if asked is not None and place is not None:
@@ -46,26 +47,47 @@ def unraised(change: FunctionChange) -> list[Unraised]:
 def _raised(node: Node) -> Iterator[Expr]:
     """The members that a statement sets to something."""
     for op, expr in node.events:
-        if op == "assign" and expr.args[0].kind == "field" and expr.args[1].key not in _NOTHING:
-            yield expr.args[0]
+        if op == "update" or (op == "call" and _STORES.match(expr.value) and len(expr.args) > 1):
+            target, given = expr.args[0], expr.args[-1].key if op == "call" else ""
+        elif op == "assign":
+            target, given = expr.args[0], expr.args[1].key
+        else:
+            continue
+        if target.kind == "field" and given not in _NOTHING:
+            yield target
 
 
-def _set_elsewhere(change: FunctionChange, member: str) -> bool:
+def _set_elsewhere(change: FunctionChange, expr: Expr) -> bool:
     """Whether the file, or a function that the patch changes, still sets the member, by name or by address; or whether
     the patch takes away the member itself.
     """
     assert change.after is not None
-    text = change.file.after
+    text, member = change.file.after, expr.value
     name = re.escape(member.encode())
     declared = re.compile(rb"[\w*]\s+\**" + name + rb"\s*[;:\[]")
     if any(declared.search(f.before) and not declared.search(f.after) for f in change.patch.files):
         return True
     if re.search(rb"(?<!->)(?<!\w)\." + name + rb"\s*=[^=]|&[\w>.-]+(->|\.)" + name + rb"\b", text):
         return True
+    stored = _stored(expr)
+    if any(stored.search(other) for path, other in _around(change.after) if path != change.after.path):
+        return True
     others = (*change.after.program.functions(change.after.path), *(c.after for c in change.patch.changes))
     return any(
         e.value == member for f in others if f is not None and f.has(member) for n in f.cfg.order for e in _raised(n)
     )
+
+
+def _stored(expr: Expr) -> re.Pattern[bytes]:
+    """Where a text stores to a member, or counts it up: one of several words by any name, else by the same."""
+    base = expr.args[0].value if "_" not in expr.value else ""
+    name = rf"\b{base}(->|\.){expr.value}\b" if base else rf"(->|\.){expr.value}\b"
+    return re.compile(rf"{name}\s*(=[^=]|\|=|\+\+)|WRITE_ONCE\([^,]*{name}".encode())
+
+
+def _around(function: Function) -> Iterator[tuple[str, bytes]]:
+    """The other files of the folder: who knows the structure may set its members there."""
+    return function.program.texts(function.path.rpartition("/")[0])
 
 
 def _handed_over(compared: Comparison, member: Expr) -> bool:
