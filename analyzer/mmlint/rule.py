@@ -61,7 +61,8 @@ class Rule:
     files without it; `partial` rules also run on hunks without a tree, where only parts of functions are seen.
     `places` counts what the check looks at, for the policy report of an audit; without it the calls of `tokens` and
     `tables` are counted. `instead_of` are the codes of `compare` rules that say the same of a patch: silent in a
-    function in which this rule finds something new.
+    function in which this rule finds something new. `by_steps` rules ask of what a function did before whether it still
+    does it: in a patch that changes a lot (`PatchView.large`) they are told at info.
     """
 
     code: str
@@ -81,6 +82,7 @@ class Rule:
     places: Looked | None = None
     partial: bool = False
     instead_of: tuple[str, ...] = ()
+    by_steps: bool = False
     status: Literal["stable", "preview"] = "stable"
     module: str = field(default="", compare=False)
 
@@ -198,7 +200,20 @@ def find(word: str) -> Rule | None:
 # ----------------------------------------------------------------- late rules
 
 _CHECKS = ("check", "compare", "check_patch")
-_PLAIN = ("code", "name", "summary", "since", "tokens", "tables", "shape", "partial", "instead_of", "status", "module")
+_PLAIN = (
+    "code",
+    "name",
+    "summary",
+    "since",
+    "tokens",
+    "tables",
+    "shape",
+    "partial",
+    "instead_of",
+    "by_steps",
+    "status",
+    "module",
+)
 _Row = dict[str, Any]
 
 

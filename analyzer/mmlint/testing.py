@@ -8,6 +8,7 @@ known miss and `todo-ok` a known false alarm: each fails as soon as it is no lon
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from mmlint.engine import check_file, check_patch
@@ -56,14 +57,14 @@ def findings_in(text: str, rule: Rule, path: str = "mm/fixture.c") -> list[Findi
 
 
 def findings_between(before: str, after: str, rule: Rule, path: str = "mm/fixture.c", body: str = "") -> list[Finding]:
-    """What one rule finds new in a change from `before` to `after`."""
+    """What one rule finds new in a change from `before` to `after`, which stands for many small patches."""
     old = Program(OverlayTree(EmptyTree(), {path: before.encode()}))
     new = Program(OverlayTree(EmptyTree(), {path: after.encode()}), old, frozenset((path,)))
     added, removed = changed_lines(before.encode(), after.encode())
     file = FileText(path, path, path, before.encode(), after.encode(), added, removed)
     view = PatchView("fixture", body, old, new, (file,))
     view.changes.extend(pair_functions(file, view))
-    return check_patch(view, [rule])[0]
+    return check_patch(view, [replace(rule, by_steps=False)])[0]
 
 
 def mismatches(text: str, findings: list[Finding], code: str) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.gup import gup_calls
 from mmlint.facts.ir import Expr
+from mmlint.facts.reach import reach
 from mmlint.frozen import dataclass
 
 PIN, GET, OTHER = "pin", "get", "other"
@@ -216,7 +217,25 @@ def _has_gup(first: Function) -> bool:
 def _wrong(function: Function) -> list[Door]:
     """The releases of which everything known of the pages says that they came in by the other door."""
     other = {PIN: frozenset((GET,)), GET: frozenset((PIN,))}
-    return [door for door in releases(function) if came_by(function, door) == other[door.kind]]
+    found = [door for door in releases(function) if came_by(function, door) == other[door.kind]]
+    return [door for door in found if not _by_choice(function, door)]
+
+
+def _by_choice(function: Function, door: Door) -> bool:
+    """Whether a test that does not look at the pages chooses between this release and the other door for them: then
+    the function knows how they came in.
+    """
+    others = [d for d in releases(function) if d.kind != door.kind and d.tokens & door.tokens] if door.tokens else []
+    if not others:
+        return False
+    order, nodes = reach(function), {id(call): node for calls in function.calls.values() for node, call in calls}
+    mine = nodes[id(door.call)]
+    return any(
+        order.chosen(test, mine) is (not order.chosen(test, node))
+        for node in (nodes[id(each.call)] for each in others)
+        for test in order.order
+        if test.kind == "branch" and order.chosen(test, node) is not None
+    )
 
 
 @fact

@@ -15,7 +15,9 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.function import Function
 from mmlint.facts.held import Held, family, local_names, result_class, root_of, visible_to_callers
+from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
+from mmlint.facts.reach import reach
 from mmlint.frozen import dataclass
 
 _Name = tuple[str, str]
@@ -71,9 +73,31 @@ def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iter
             continue
         was_gone = states.pop()
         other = [node for node, gone in new.get(value, ()) if gone is not was_gone]
-        if other:
+        if other and not (was_gone and _guarded_as_elsewhere(after, names)):
             yield ChangedExit(held, other[0], not was_gone)
             return
+
+
+def _guarded_as_elsewhere(after: Function, names: frozenset[str]) -> bool:
+    """Whether every release of the thing hangs on a question about it that another function of the file asks before
+    such a release, too: who answers no gives the lock up himself.
+    """
+    mine = [pair for call, pair in _questions(after) if not names.isdisjoint(arg.key for arg in call.args)]
+    others = (f for f in after.program.functions(after.path) if f.name != after.name and mine)
+    theirs = {pair for other in others if other.mentions({drop for _, drop in mine}) for _, pair in _questions(other)}
+    return bool(mine) and theirs.issuperset(mine)
+
+
+def _questions(function: Function) -> Iterator[tuple[Expr, tuple[str, str]]]:
+    """The calls that give a lock up, each with the question that it hangs on last ("" for none) and its own name."""
+    order = reach(function)
+    for name in sorted(function.words & function.tables.drops.keys()):
+        for node, call in function.calls.get(name, ()):
+            test = order.innermost(node)[0] if node.id in order.rank else None
+            asked = test.expr.value if test is not None and test.expr is not None and test.expr.kind == "call" else ""
+            about = {arg.key for arg in call.args}
+            same = asked and test is not None and test.expr is not None and about & {a.key for a in test.expr.args}
+            yield call, (asked if same else f"{function.name} {node.id}", name)
 
 
 def _spoken(function: Function) -> frozenset[str]:

@@ -15,10 +15,13 @@ from mmlint.facts.lifetimes import HELD, TWICE, Life, early_calls, life
 from mmlint.facts.loops import in_loop
 from mmlint.facts.mapped import spared
 from mmlint.facts.reach import reach
+from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import bare
 from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, plain, things
 from mmlint.facts.wayout import Way
 from mmlint.frozen import dataclass
+
+_FLAG = re.compile(r"[A-Z][A-Z0-9_]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,34 @@ def _turns(change: FunctionChange, before: Function, after: Function) -> Iterato
             continue
         old = life(before, thing, keepers)
         if old is not None and not _by_new_member(change, after, new):
-            yield from _worse(old, new, _told(before), lines)
+            held = {fresh.key for fresh in _more(after).keys() - _more(before).keys()}
+            elsewhere = _instead(before, after, thing) or _comes_otherwise(before, after, thing)
+            worse = _worse(old, new, _told(before), held, lines)
+            yield from (turn for turn in worse if turn.how != "kept" or not elsewhere)
+
+
+def _instead(before: Function, after: Function, thing: Thing) -> bool:
+    """Whether the patch gives up another thing of the kind where this one is not: there is one or the other."""
+    order = reach(after)
+    mine = [node for node, _ in things(after)[thing]]
+    old = _released(before)
+    others = [
+        node
+        for other, calls in _released(after).items()
+        if other.kind == thing.kind and other.key != thing.key and other not in old
+        for node, _ in calls
+    ]
+    return bool(mine) and any(not any(order.together(node, own) for own in mine) for node in others)
+
+
+def _comes_otherwise(before: Function, after: Function, thing: Thing) -> bool:
+    """Whether a call that the function did not make before, and that takes nothing by the tables, gives the lvalue
+    something else than what is taken.
+    """
+    takers = after.tables.takes_resource
+    sources = {value.value for value in assigned_values(after).get(thing.key, ()) if value.kind == "call"}
+    known = {name for name in sources if any(kind_of(row.resource) == thing.kind for row in takers.get(name, ()))}
+    return bool(known) and any(name not in before.words and name not in takers for name in sources - known)
 
 
 def _by_new_member(change: FunctionChange, after: Function, life_: Life) -> bool:
@@ -116,11 +146,13 @@ def _by_new_member(change: FunctionChange, after: Function, life_: Life) -> bool
     return bool(members) and all(found & fresh for found in members) and any(fresh & side.words for side in others)
 
 
-def _worse(old: Life, new: Life, told: Set[str], lines: Mapping[int, int]) -> Iterator[Turn]:
-    """`told`: what the function said before, by text; what is new only counts where nothing came too late before."""
+def _worse(old: Life, new: Life, told: Set[str], held: Set[str], lines: Mapping[int, int]) -> Iterator[Turn]:
+    """`told`: what the function said before, by text; what is new only counts where nothing came too late before.
+    `held`: what the function has a reference of its own of.
+    """
     release = new.releases[-1][1] if new.releases else None
     for text, node in new.late.items():
-        if text not in old.late and (text in told or not old.late):
+        if text not in old.late and text not in held and (text in told or not old.late):
             yield Turn("late", new.thing, node, _behind(new, node), text)
             break
     if new.thing.kind == WALK:
@@ -218,8 +250,17 @@ def _untaken(change: FunctionChange, before: Function, after: Function) -> Itera
             and (thing not in _released(after) or _of_another(after, thing))
             and not any(fresh.kind == thing.kind for fresh in new.keys() - old.keys())
             and not _less_released(change, thing.kind)
+            and not _receiver_told(before, after, thing, speaking)
         ):
             yield Turn("untaken", thing, after.cfg.order[0], old[thing])
+
+
+def _receiver_told(before: Function, after: Function, thing: Thing, speaking: list[Expr]) -> bool:
+    """Whether who is handed the thing is told something else by a flag now, as that it has no reference of its own."""
+    receivers = {arg.key for call in speaking for arg in call.args if arg.kind in ("name", "field")} - {thing.key}
+    known = _told(before)
+    fresh = (c for calls in after.calls.values() for _, c in calls if c.key not in known and len(c.args) > 1)
+    return any(c.args[0].key in receivers and any(_FLAG.match(arg.key) for arg in c.args[1:]) for c in fresh)
 
 
 def _of_another(function: Function, thing: Thing) -> bool:

@@ -22,13 +22,14 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.loops import loop_ends
 from mmlint.facts.outcome import told_by
 from mmlint.facts.resources import asks_for_one, loop_gives
-from mmlint.facts.things import WALK, Thing, counts, holder_of, kind_of, perishes, things
+from mmlint.facts.things import WALK, Thing, counts, holder_of, kind_of, perishes, plain, things
 from mmlint.facts.values import Facts, is_error, is_zero
 from mmlint.facts.wayout import Way, way_of
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
 
 _SPARES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)|^ARRAY_SIZE$|for_each\w*_safe(_|$)|^IS_ERR|^PTR_ERR")
+_LVALUE = ("name", "field")
 _PART = re.compile(r"\[| \+ ")
 """An element of an array, or what begins with one: each release is about another part of it."""
 _LOOK_UP = re.compile(r"^lookup_|_lookup$|_(next|prev|first|last)$")
@@ -200,6 +201,8 @@ class _Tracker:
         self.names = found_in(function, thing.key) if thing.kind == WALK else same_thing(function, thing.key)
         self.mapped = mapped_as(function, self.names) if thing.kind == "page" else frozenset()
         self.early = self._before_release()
+        given_up = (arg for calls in function.calls.values() for _, c in calls if id(c) in releases for arg in c.args)
+        self.numbers = frozenset(arg.key for arg in given_up if plain(arg) != thing.key and arg.kind in _LVALUE)
 
     def _before_release(self) -> set[int]:
         """The nodes from which a release is reached while the thing is still the same."""
@@ -365,6 +368,8 @@ class _Tracker:
             return prop._replace(level=NOTHING)
         if outcome and node.expr is not None and self._uncounted(node.expr):
             return prop._replace(level=NOTHING)
+        if prop.level == HELD and any(is_zero(facts.get(n)) for n in self.numbers & _mentioned(node)):
+            return prop._replace(level=NOTHING)
         if node.kind == "iter" and node.expr is not None and prop.level in (GIVEN, PASSED):
             named = self.root in {arg.key for arg in node.expr.args}
             return prop._replace(level=NOTHING) if named and outcome else prop
@@ -379,6 +384,10 @@ class _Tracker:
 
     def cleanup(self, node: Node, prop: State, facts: Facts) -> State:
         return prop._replace(level=PASSED) if node.expr is not None and node.expr.key == self.thing.key else prop
+
+
+def _mentioned(node: Node) -> frozenset[str]:
+    return frozenset(e.key for e in node.expr.walk() if e.kind in _LVALUE) if node.expr is not None else frozenset()
 
 
 def _less(level: int) -> int:

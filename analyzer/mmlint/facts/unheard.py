@@ -51,10 +51,13 @@ def unheard(change: FunctionChange) -> list[Unheard]:
     if compared is None:
         return []
     found = []
+    void = compared.after.source.returns.split()[-1:] == ["void"] != compared.before.source.returns.split()[-1:]
     for act in compared.old:
         now = compared.pairs.get(id(act))
         if now is None or act.expr.kind != "call" or now.expr.kind != "call" or act.word != act.expr.value:
             continue
+        if void and _handed_out(compared, act):
+            continue  # nobody is to learn of it any more
         if (
             act.use != "bare"
             and now.use == "bare"
@@ -64,7 +67,11 @@ def unheard(change: FunctionChange) -> list[Unheard]:
             found.append(Unheard(now.expr, ""))
             continue
         for variable in _filled(act.expr) & _filled(now.expr):
-            if _deciding(compared, act, variable) and not _reads(compared.after, variable):
+            if (
+                _deciding(compared, act, variable)
+                and not _reads(compared.after, variable)
+                and not _asked_by_other(compared, variable)
+            ):
                 found.append(Unheard(now.expr, variable))
     return found
 
@@ -88,6 +95,18 @@ def decided(change: FunctionChange) -> list[tuple[Act, Expr, str]]:
         if len(pairs) == 1 and pairs[0][1].key in ("true", "false") and pairs[0][0].value in _QUESTIONS:
             found.append((now, *pairs[0]))
     return [(now, was, told.key) for now, was, told in found] if len(found) == 1 else []
+
+
+def _handed_out(compared: Comparison, act: Act) -> bool:
+    """Whether the result was what the function returned, at once or by a variable."""
+    keeper = target(act)
+    results = (a.expr.names() for a in compared.old if a.word == "return")
+    return act.use == "return" or any(keeper & names for names in results)
+
+
+def _asked_by_other(compared: Comparison, variable: str) -> bool:
+    """Whether a call that the patch adds gets the variable's address: it may be the one that looks at it."""
+    return any(act.expr.kind == "call" and variable in _filled(act.expr) for act in compared.added)
 
 
 def _decided(compared: Comparison, act: Act) -> bool:

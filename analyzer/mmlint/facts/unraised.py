@@ -80,7 +80,8 @@ def _set_elsewhere(change: FunctionChange, expr: Expr) -> bool:
 
 def _stored(expr: Expr) -> re.Pattern[bytes]:
     """Where a text stores to a member, or counts it up: one of several words by any name, else by the same."""
-    base = expr.args[0].value if "_" not in expr.value else ""
+    owner = expr.args[0]
+    base = owner.value if "_" not in expr.value and owner.kind in ("name", "field") else ""
     name = rf"\b{base}(->|\.){expr.value}\b" if base else rf"(->|\.){expr.value}\b"
     return re.compile(rf"{name}\s*(=[^=]|\|=|\+\+)|WRITE_ONCE\([^,]*{name}".encode())
 

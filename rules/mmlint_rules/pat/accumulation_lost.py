@@ -72,6 +72,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     compare=compare,
+    by_steps=True,
     scenario=PIN1,
     partial=True,
 )

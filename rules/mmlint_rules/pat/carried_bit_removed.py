@@ -71,6 +71,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     compare=compare,
+    by_steps=True,
     scenario=UFFD1,
     partial=True,
 )

@@ -67,5 +67,6 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     compare=compare,
+    by_steps=True,
     scenario=UFFD1,
 )

@@ -50,6 +50,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     compare=reporter("PAT108"),
+    by_steps=True,
     scenario=HM6,
     partial=True,
 )

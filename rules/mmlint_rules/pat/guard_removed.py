@@ -81,6 +81,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     compare=compare,
+    by_steps=True,
     scenario=S1,
     partial=True,
 )

@@ -52,6 +52,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     compare=reporter("PAT112"),
+    by_steps=True,
     scenario=DIRTY1,
     partial=True,
 )

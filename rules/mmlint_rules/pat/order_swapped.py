@@ -49,6 +49,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     compare=reporter("PAT113"),
+    by_steps=True,
     scenario=HM6,
     partial=True,
 )

@@ -95,6 +95,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     compare=compare,
+    by_steps=True,
     scenario=RT1,
     partial=True,
 )

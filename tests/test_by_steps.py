@@ -1,0 +1,57 @@
+"""What a comparison by steps says of a patch that changes a lot is told at info; what stands in the code is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmlint.engine import check_patch
+from mmlint.facts.change import FileText, PatchView, pair_functions
+from mmlint.facts.program import Program
+from mmlint.finding import Severity
+from mmlint.inputs.tree import EmptyTree, OverlayTree
+from mmlint.patches import changed_lines
+from mmlint.rule import load
+
+BEFORE = """
+int drop_it(struct folio *folio)
+{
+	if (!folio_isolate_lru(folio)) {
+		folio_unlock(folio);
+		folio_put(folio);
+		return -EBUSY;
+	}
+	return 0;
+}
+"""
+MORE = "".join(f"#define DEMO_{i} {i}\n" for i in range(60))
+CODES = ("PAT110", "PAT115")
+
+
+def severities(before: str, after: str) -> list[Severity]:
+    path = "mm/demo.c"
+    old = Program(OverlayTree(EmptyTree(), {path: before.encode()}))
+    new = Program(OverlayTree(EmptyTree(), {path: after.encode()}), old, frozenset((path,)))
+    added, removed = changed_lines(before.encode(), after.encode())
+    file = FileText(path, path, path, before.encode(), after.encode(), added, removed)
+    view = PatchView("demo", "", old, new, (file,))
+    view.changes.extend(pair_functions(file, view))
+    return [f.severity for f in check_patch(view, [rule for rule in load() if rule.code in CODES])[0]]
+
+
+@pytest.mark.parametrize(("lines", "severity"), [(30, Severity.WARNING), (45, Severity.INFO)])
+def test_a_lost_step_counts_less_in_a_large_patch(lines: int, severity: Severity) -> None:
+    more = "".join(MORE.splitlines(True)[:lines])
+    found = severities(BEFORE, more + BEFORE.replace("\t\tfolio_put(folio);\n", ""))
+    assert found
+    assert set(found) == {severity}
+
+
+def test_only_rules_that_compare_go_by_steps() -> None:
+    assert [rule.code for rule in load() if rule.by_steps and rule.compare is None] == []
+
+
+def test_the_page_of_such_a_rule_says_so() -> None:
+    pages = Path(__file__).parent.parent / "docs" / "rules"
+    told = {rule.code: "changes a lot" in (pages / f"{rule.name}.md").read_text("utf-8") for rule in load()}
+    assert told == {rule.code: rule.by_steps for rule in load()}
