@@ -51,3 +51,23 @@ def asked_by_kin(sides: Sides, act: Act, there: Act) -> bool:
         if gone or (other.word == act.word and source is not None and source.word != act.word):
             return True
     return False
+
+
+def asked_under_lock(sides: Sides, act: Act) -> bool:
+    """Whether the same question is asked again, as before, under a lock that is taken behind it: a look without the
+    lock only spares the way there.
+    """
+    if not act.tests:
+        return False
+    compared, order, takes = sides.compared, sides.old, sides.tables.takes
+    later = [
+        a
+        for a in compared.old
+        if a is not act
+        and a.expr.key == act.expr.key
+        and a.tests
+        and id(a) in compared.pairs
+        and order.before(act.node, a.node)
+    ]
+    locks = [a for a in compared.old if a.word in takes and id(a) in compared.pairs]
+    return any(order.before(act.node, lock.node) and order.before(lock.node, a.node) for a in later for lock in locks)

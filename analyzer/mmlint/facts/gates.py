@@ -12,6 +12,7 @@ from functools import cached_property
 
 from mmlint.facts.about import settled_by, target
 from mmlint.facts.aliases import results
+from mmlint.facts.askedby import asked_under_lock
 from mmlint.facts.asking import asks
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
@@ -35,6 +36,11 @@ _MANY = 3
 """A test that goes from this many functions of a patch is a conversion, not a slip."""
 
 
+def _spared(sides: Sides, act: Act) -> bool:
+    """Whether there is nothing to ask any more, or it is asked again where it counts."""
+    return abolished(sides, act) or asked_under_lock(sides, act)
+
+
 class Gates:
     """Judges the gates of one function."""
 
@@ -53,7 +59,7 @@ class Gates:
             gone = [test for test in act.tests if not self._stays(test)]
             answered = act.use == "return" and id(act) not in self.sides.compared.pairs
             row, asked = self._row(act) if gone or answered else (None, frozenset[str]())
-            if row is None or self._converted(act.word) or self._arm_gone(act) or abolished(self.sides, act):
+            if row is None or self._converted(act.word) or self._arm_gone(act) or _spared(self.sides, act):
                 continue
             loss = self._opened(act, gone, row, asked) or self._answer(act, row)
             if loss is not None:

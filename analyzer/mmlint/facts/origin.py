@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmlint.facts.about import operands
 from mmlint.facts.cfg import Node
 from mmlint.facts.covers import Sides
+from mmlint.facts.holders import canon
 from mmlint.facts.outcome import failing
 from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act
@@ -56,3 +57,12 @@ def looked_up(sides: Sides, act: Act) -> bool:
         and before.program.resolve(v.value, before.path) is None
         for v in values
     )
+
+
+def comes_otherwise(sides: Sides, act: Act) -> bool:
+    """Whether no call that gave the released variable its value is made any more; the variable is still there."""
+    values = assigned_values(sides.compared.before)
+    roots = {arg.root for arg in act.expr.args if arg.root}
+    found = [v for root in roots | {canon(v) for r in roots for v in values.get(r, ())} for v in values.get(root, ())]
+    names = {v.value for v in found if v.kind == "call" and canon(v) == v.key}
+    return bool(names) and names.isdisjoint(sides.compared.after.words)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache, cached_property
 
 from mmlint.facts.about import mentions, operands, settled_by, target
+from mmlint.facts.askedby import asked_under_lock
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import comparison
@@ -21,7 +22,7 @@ from mmlint.facts.giveback import given_by
 from mmlint.facts.kept import Kept
 from mmlint.facts.locks import locks
 from mmlint.facts.loss import Loss
-from mmlint.facts.origin import abolished, looked_up, of_failed_call
+from mmlint.facts.origin import abolished, comes_otherwise, looked_up, of_failed_call
 from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, callee_here, performed, spelled
 from mmlint.facts.things import given
@@ -89,7 +90,7 @@ class _Judge:
         return self.kept.losses(act, now, [row for row in self._rows(act) if row is not STATE_TEST])
 
     def _removed(self, act: Act) -> Iterator[Loss]:
-        if act.node.id not in self.sides.old.rank or abolished(self.sides, act):
+        if act.node.id not in self.sides.old.rank or abolished(self.sides, act) or asked_under_lock(self.sides, act):
             return
         if act.word.startswith("set:") and spelled(act.word) in self._names_left:
             return
@@ -162,7 +163,7 @@ class _Judge:
                 continue
             if row is GIVEN_BACK and (self._about_gone(act) or converted(self.sides.change, act.word)):
                 continue
-            if row.role == "release" and not self._still_there(act):
+            if row.role == "release" and (not self._still_there(act) or comes_otherwise(self.sides, act)):
                 continue
             if row.role == "mark" and self._marked_anew(act):
                 continue

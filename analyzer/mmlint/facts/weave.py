@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _ASSERTS = frozenset(
     {"BUG_ON", "VM_BUG_ON", "VM_BUG_ON_PAGE", "VM_BUG_ON_FOLIO", "VM_BUG_ON_VMA", "VM_BUG_ON_MM", "VM_BUG_ON_PGFLAGS"}
 )
+_OWN_ASSERT = "_bug_on"
+"""How the macros end by which file systems say what cannot be: the condition comes behind the object."""
 _MAX_NODES = 6000
 
 
@@ -93,8 +95,8 @@ class Weaver:
             for arg in expr.args:
                 self.evaluate(arg)
             return
-        if expr.kind == "call" and expr.value in _ASSERTS and expr.args:
-            _, fails = self.condition(expr.args[0])
+        if expr.kind == "call" and expr.args and (expr.value in _ASSERTS or expr.value.endswith(_OWN_ASSERT)):
+            _, fails = self.condition(expr.args[-1 if expr.value.endswith(_OWN_ASSERT) else 0])
             self.tails = fails
             return
         if expr.kind == "call" and expr.value.startswith("guard:"):
