@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mmlint.kernel.tables import Tables
 
 _FIXES = re.compile(r"^Fixes:\s*[0-9a-f]{8,40}\b", re.M | re.I)
+_DECLARED = re.compile(rb"\s+(?!return\b|goto\b)[\w \t]+[\s*]\**(\w+)\s*(?:\[[^;]*\])?(?::\s*\d+)?;")
+"""A line that declares a member, or a variable of a function."""
 _SIMILAR = 0.6
 _MOST_PAIRS = 2_000
 _NEAREST = 8
@@ -83,6 +85,19 @@ class PatchView:
             {each.name for path in headers for each in side.functions(path)} for side in (self.before, self.after)
         )
         return frozenset(before - after)
+
+    @cached_property
+    def dropped_members(self) -> frozenset[str]:
+        """The members of structures that the patch takes away: declared in a removed line, and in no file any more."""
+        found = set()
+        for file in self.files:
+            lines = file.before.split(b"\n") if file.removed else []
+            found |= {m[1] for n in file.removed if n <= len(lines) and (m := _DECLARED.match(lines[n - 1]))}
+        still = (rb"[\w*]\s+\**" + re.escape(name) + rb"\s*[;:\[]" for name in sorted(found))
+        gone = (
+            n for n, p in zip(sorted(found), still, strict=True) if not any(re.search(p, f.after) for f in self.files)
+        )
+        return frozenset(name.decode() for name in gone)
 
     @cached_property
     def named(self) -> frozenset[str]:

@@ -12,9 +12,14 @@ from mmlint.facts.steps import Act
 
 
 def abolished(sides: Sides, act: Act) -> bool:
-    """Whether the patch takes the step's own definition out of a header, or that of a test which decided about it."""
+    """Whether the patch takes the step's own definition out of a header, or that of a test which decided about it; or
+    the member away that the step is about.
+    """
     if act.expr.kind != "call":
         return False
+    dropped = sides.change.patch.dropped_members
+    if dropped and any(e.kind == "field" and e.value in dropped for a in act.expr.args for e in a.walk()):
+        return True
     gone, old = sides.change.patch.abolished, sides.old
     tests = (n for n in old.order if gone and n.kind == "branch" and n.expr is not None)
     return act.word in gone or any(

@@ -64,8 +64,7 @@ def _set_elsewhere(change: FunctionChange, expr: Expr) -> bool:
     assert change.after is not None
     text, member = change.file.after, expr.value
     name = re.escape(member.encode())
-    declared = re.compile(rb"[\w*]\s+\**" + name + rb"\s*[;:\[]")
-    if any(declared.search(f.before) and not declared.search(f.after) for f in change.patch.files):
+    if member in change.patch.dropped_members:
         return True
     if re.search(rb"(?<!->)(?<!\w)\." + name + rb"\s*=[^=]|&[\w>.-]+(->|\.)" + name + rb"\b", text):
         return True
