@@ -111,8 +111,16 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
     for other in beside(node):
         place = next((n for n in compared.after.cfg.order if n.kind == "branch" and plain(n) == plain(other)), None)
         if place is not None and not _asks_for_null(node.expr, other.expr):
-            yield Fewer(place, plain(node))
+            if not _asked_around(compared, node, place):
+                yield Fewer(place, plain(node))
             return
+
+
+def _asked_around(compared: Comparison, term: Node, place: Node) -> bool:
+    """Whether another test of the term decides, after the patch, whether control gets to the place at all."""
+    order = reach(compared.after)
+    same = (n for n in order.order if n.kind == "branch" and n is not place and plain(n) == plain(term))
+    return any(order.chosen(n, place) is not None for n in same)
 
 
 def _open(compared: Comparison, node: Node) -> bool:

@@ -138,8 +138,14 @@ def _branches(compared: Comparison) -> Iterator[Inverted]:
             and not _twice(compared, act)
         ]
         turned = [there for before, after, there in sides if before is not after]
-        if turned and len(turned) == len(sides):
+        if turned and len(turned) == len(sides) and not _else_new(compared, new, now, turned[0]):
             yield Inverted(now, turned[0])
+
+
+def _else_new(compared: Comparison, order: Reach, now: Node, turned: Act) -> bool:
+    """Whether the patch adds a call that is made on the other side of the test alone: that case has its own way now."""
+    other = order.chosen(now, turned.node) is False
+    return any(a.expr.kind == "call" and order.chosen(now, a.node) is other for a in compared.added)
 
 
 def _sides(compared: Comparison) -> list[tuple[Reach, frozenset[int]]]:

@@ -34,7 +34,7 @@ Conditions that the patch changes alone of their text; silent where a function t
 flags that the patch brings. A test turned round by a patch that says what it mends (`Fixes:`) is told at info: one of
 the two ways is wrong, and its author names it. A term that is not asked any more is reported only if no other rule
 speaks of the function, the patch adds no call to it, and what the term names is still in use elsewhere; that another
-term implies it is for the reader to see.
+term implies it is for the reader to see. It is told at info where the changelog names it.
 
 ## Sources
 include/linux/mm.h, mm/internal.h (predicates); review rules RR-63.
@@ -94,8 +94,9 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         assert less.node.expr is not None
         what = "nothing reads" if less.whole else "this does not ask for"
+        severity = Severity.INFO if change.patch.speaks_of(less.term) else None
         term = less.term if len(less.term) <= _LONG else f"{less.term[: _LONG - 3]}..."
-        yield after.hit(less.node.expr, f"{what} `{term}` any more", anchor=f"fewer {less.term}")
+        yield after.hit(less.node.expr, f"{what} `{term}` any more", severity=severity, anchor=f"fewer {less.term}")
     for moved in moved_labels(change):
         assert after is not None
         yield after.hit(moved.now or moved.switch, _leads(moved), anchor=f"case {moved.label}")
