@@ -9,7 +9,7 @@ from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 
-_ENTRY = re.compile(r"\b(pte|pmd|pud)_t\b")
+_ENTRY = re.compile(r"\b(pte|pmd|pud|pgprot)(val)?_t\b")
 _BIT = re.compile(r"_?(PAGE|PTE|PMD|PUD|SEGMENT_ENTRY|REGION3_ENTRY)_[A-Z0-9_]+$")
 
 
@@ -35,6 +35,8 @@ def _makes_entry(function: Function) -> bool:
 
 
 def _bits(function: Function) -> frozenset[str]:
-    said = (node for node in function.cfg.order if node.expr is not None and node.kind != "branch")
-    names = (node.expr.names() for node in said if node.expr is not None)
-    return frozenset(name for each in names for name in each if _BIT.match(name))
+    """The bits that the function names, other than in tests and where it brings them down (`v >> BIT`) to be seen."""
+    said = [node.expr for node in function.cfg.order if node.expr is not None and node.kind != "branch"]
+    read = {id(e.args[1]) for expr in said for e in expr.walk() if e.kind == "binary" and e.value == ">>"}
+    names = (e for expr in said for e in expr.walk() if e.kind == "name" and id(e) not in read)
+    return frozenset(e.value for e in names if _BIT.match(e.value))

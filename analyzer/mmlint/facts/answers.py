@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
-from mmlint.facts.formula import Answers, Formula, answer, deep_answer, questions, states, value
+from mmlint.facts.formula import Answers, Choice, Formula, answer, deep_answer, questions, states, value
 from mmlint.facts.function import Function
 from mmlint.frozen import dataclass
 
 _MOST_SHOWN = 2
+_LEVEL = re.compile(r"(?<![a-z])(pte|pmd|pud)(?![a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,37 @@ def answers_otherwise(change: FunctionChange) -> Otherwise | None:
             return None
     every = states(old, new)
     apart = [state for state in every if value(old, state) is not value(new, state)]
-    node = _place(after, change) if apart and len(apart) < len(every) else None
+    differs = apart and len(apart) < len(every) and not _like_twin(before, after)
+    node = _place(after, change) if differs else None
     return None if node is None else Otherwise(node, *_told(apart, every, new))
+
+
+def _like_twin(before: Function, after: Function) -> bool:
+    """Whether the function answers now what its namesake for another level of the page tables does, and did not."""
+    names = {_LEVEL.sub(level, after.name) for level in ("pte", "pmd", "pud")} - {after.name}
+    twins = (twin for name in sorted(names) for twin in after.program.named(after.path, name))
+    old, new = (answer(side) for side in (before, after))
+    formulas = (answer(twin) for twin in twins)
+    return any(
+        twin is not None
+        and old is not None
+        and new is not None
+        and _same(*(_leveled(f) for f in (new, twin)))
+        and not _same(*(_leveled(f) for f in (old, twin)))
+        for twin in formulas
+    )
 
 
 def _same(old: Formula, new: Formula) -> bool:
     every = states(old, new)
     return bool(every) and all(value(old, state) is value(new, state) for state in every)
+
+
+def _leveled(formula: Formula) -> Formula:
+    """A formula without the level of the page tables in what it asks."""
+    if isinstance(formula, bool):
+        return formula
+    return Choice(_LEVEL.sub("", formula.question), _leveled(formula.yes), _leveled(formula.no))
 
 
 def _told(apart: list[Answers], every: list[Answers], new: Formula) -> tuple[tuple[str, ...], bool | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache, cached_property
 
 from mmlint.facts.about import alike_about, target
+from mmlint.facts.askedabove import asked_above
 from mmlint.facts.askedby import asked_by_kin, asked_where_it_was
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
@@ -112,7 +113,7 @@ class Covers:
             or any(self._still_does(other, act, row, sink) for other in self.sides.compared.old)
             or self.sides.gains.elsewhere(act, row)
             or self._dispatched(there)
-            or (row.role == "check" and self._asked_inside(act, there))
+            or (row.role == "check" and (self._asked_inside(act, there) or asked_above(self.sides.compared, act, sink)))
             or self._predicated(act, there)
             or self._asked_for_errors(act, there)
             or asked_where_it_was(self.sides, act, there)

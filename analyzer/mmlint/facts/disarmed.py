@@ -5,8 +5,10 @@ from __future__ import annotations
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.lifetimes import life
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
+from mmlint.facts.things import things
 from mmlint.facts.undone import undoes
 from mmlint.frozen import dataclass
 
@@ -37,7 +39,13 @@ def disarmed(change: FunctionChange) -> list[Disarmed]:
         test, place = _state(compared, act), compared.behind(act.node)
         if test is not None and place is not None:
             found.append(Disarmed(act, test, place))
-    return found[:1] if len(found) == 1 else []
+    return found[:1] if len(found) == 1 and not _leaked(compared) else []
+
+
+def _leaked(compared: Comparison) -> bool:
+    """Whether some way out kept what all ways out give up now: the arm went because it left with it."""
+    lives = ((life(compared.before, thing), life(compared.after, thing)) for thing in things(compared.after))
+    return any(old is not None and new is not None and old.held and not new.held for old, new in lives)
 
 
 def _state(compared: Comparison, act: Act) -> Act | None:

@@ -17,10 +17,11 @@ from mmlint.frozen import dataclass
 PIN, GET, OTHER = "pin", "get", "other"
 _SAME = frozenset({"page_folio", "compound_head", "folio_page", "nth_page", "page_pool_page", "virt_to_head_page"})
 _SG_READ = frozenset({"sg_page", "sg_page_iter_page"})
-_SG_STORE = frozenset(
+SG_STORE = frozenset(
     {"sg_set_page", "sg_set_folio", "sg_alloc_table_from_pages", "sg_alloc_table_from_pages_segment"}
     | {"sg_alloc_append_table_from_pages"}
 )
+"""Calls that put pages into a scatterlist."""
 _REFERENCE, _GOT, _PIN_RESOURCE = "folio reference", "GUP page reference", "page pin"
 
 Tokens = frozenset[str]
@@ -56,7 +57,7 @@ def _env(function: Function) -> dict[str, Tokens]:
                 env[source.root] = env.get(source.root, NONE) | frozenset(
                     t for t in _tokens(function, target, env) if t.startswith("field:")
                 )
-        for name in _SG_STORE:
+        for name in SG_STORE:
             for _, call in function.calls.get(name, ()):
                 if len(call.args) > 1 and call.args[1].root:
                     root = call.args[1].root
@@ -236,6 +237,11 @@ def _by_choice(function: Function, door: Door) -> bool:
         for test in order.order
         if test.kind == "branch" and order.chosen(test, node) is not None
     )
+
+
+def by_wrong_door(function: Function, call: Expr) -> bool:
+    """Whether a call gives pages back by the door that none of them came in by."""
+    return any(door.call is call for door in _wrong(function))
 
 
 @fact

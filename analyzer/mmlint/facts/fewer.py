@@ -211,7 +211,7 @@ def _shortened(was: Node, now: Node) -> Iterator[Expr]:
         for kept, gone in ((left, right), (right, left)):
             text = was.expr.key if was.expr is not None else ""
             texts = {text.replace(f"({condition.key})", kept.key), text.replace(condition.key, kept.key)}
-            if now.expr is not None and now.expr.key in texts:
+            if now.expr is not None and now.expr.key in texts and not _asks_for_null(gone, kept):
                 yield gone
 
 

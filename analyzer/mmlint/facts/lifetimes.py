@@ -15,6 +15,7 @@ from mmlint.facts.acquired import REFUSED, TAKEN
 from mmlint.facts.aliases import fills_array, found_in, mapped_as, other_names, results, same_thing
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import harmless, keeps
+from mmlint.facts.doors import SG_STORE
 from mmlint.facts.flow import Flow, Outcome, solve
 from mmlint.facts.function import Function, keep
 from mmlint.facts.holders import canon
@@ -262,6 +263,8 @@ class _Tracker:
         for row in self.function.tables.takes_resource.get(call.value, ()):
             if self._takes(call, row):
                 return self._take(call, row, prop)
+        if prop.level == TWICE and call.value in SG_STORE and self.thing.key in {canon(arg) for arg in call.args}:
+            return [Outcome(prop._replace(level=HELD))]
         if prop.level in (HELD, TWICE) and node.id not in self.early and self._gives_whole(call):
             return [Outcome(prop._replace(level=GIVEN))]
         if prop.level in (HELD, TWICE) and self.thing.kind == "page" and self._given_inside(call):

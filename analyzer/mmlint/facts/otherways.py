@@ -17,6 +17,7 @@ from mmlint.facts.function import Function
 from mmlint.facts.reach import Reach, once, reach
 from mmlint.facts.steps import Act, plain
 from mmlint.facts.things import given
+from mmlint.facts.whose import asks_whose
 from mmlint.frozen import dataclass
 
 _ERROR = re.compile(r"^(r|ret|rc|err|error|retval)$|^IS_ERR|^[\w>.-]+ (<|<=) 0$|^unlikely")
@@ -41,7 +42,7 @@ def other_ways(change: FunctionChange) -> list[OtherWays]:
     compared = comparison(change)
     if compared is None or change.patch.partial or compared.scoped:
         return []
-    found = next(([found] for each in (_fewer, _more) for found in each(compared)), [])
+    found = next(([found] for each in (_fewer, _more, _out_of_arm) for found in each(compared)), [])
     return [each for each in found if not each.more or not _retired(change, each.test)]
 
 
@@ -76,11 +77,59 @@ def _more(compared: Comparison) -> Iterator[OtherWays]:
         ):
             continue
         asks = {name for name in test.expr.names() if not name.isupper()}
-        if operands(act) & asks or not asks <= spoken or (test.expr.names() and not asks) or _taken_anew(compared, act):
+        whose = asks_whose(test.expr) and not _asked_inside(compared.after, now, test)
+        of_itself = operands(act) & asks and not whose
+        if of_itself or not asks <= spoken or (test.expr.names() and not asks) or _taken_anew(compared, act):
             continue
         if _block(old, test) != _block(new, now.node) or switches[0] != switches[1]:
             continue
         yield OtherWays(now, test, more=True)
+
+
+def _out_of_arm(compared: Comparison) -> Iterator[OtherWays]:
+    """A release of what the function did not take that stood in one of two arms, and is made behind both now."""
+    old, new = reach(compared.before), reach(compared.after)
+    tests, tests_now = (once(order, ("branch",), plain) for order in (old, new))
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if now is None or now.word != act.word or not given(compared.before, act.word, act.expr):
+            continue
+        if _taken_anew(compared, act) or _taken(compared.before, act):
+            continue
+        for key, test in tests.items():
+            side, there = old.chosen(test, act.node), tests_now.get(key)
+            if side is None or there is None or key in operands(act) or new.chosen(there, now.node) is not None:
+                continue
+            if new.before(there, now.node) and _joins(old, test, side, act) and _busy(compared, test, not side, act):
+                yield OtherWays(now, test, more=True)
+
+
+def _taken(function: Function, act: Act) -> bool:
+    """Whether the function itself takes what an act gives up, or gives it a name."""
+    takes, keys = function.tables.takes_resource, operands(act)
+    calls = (call for name in takes.keys() & function.calls.keys() for _, call in function.calls[name])
+    if any(keys & {arg.key for arg in call.args} for call in calls):
+        return True
+    values = (e for n in function.cfg.order for op, e in n.events if op == "assign" and e.args[0].key in keys)
+    return any(value.args[1].key not in ("NULL", "0") for value in values)
+
+
+def _busy(compared: Comparison, test: Node, side: bool, act: Act) -> bool:
+    """Whether one side of a test does something of its own, still does after the patch, and gives nothing up."""
+    order = reach(compared.before)
+    alone = order.side(test, side) & ~order.side(test, not side)
+    acts = [a for a in compared.old if alone >> order.rank[a.node.id] & 1]
+    kept = any(alone >> order.rank[n.id] & 1 and n.line in compared.lines and n.events for n in order.order)
+    return kept and not any(_made_up(compared.before, act, a) for a in acts)
+
+
+def _asked_inside(function: Function, act: Act, test: Node) -> bool:
+    """Whether what is called asks for the flag or member itself."""
+    callee = function.program.resolve(act.word, function.path)
+    asked = (
+        [e.value for e in test.expr.walk() if e.kind == "field" or e.value.isupper()] if test.expr is not None else []
+    )
+    return callee is not None and any(callee.has(word) for word in asked)
 
 
 def _block(order: Reach, node: Node) -> tuple[str, bool | None]:

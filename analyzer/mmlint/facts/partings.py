@@ -197,12 +197,20 @@ def _anew(function: Function, thing: Thing) -> set[int]:
     return {n.id for n in function.cfg.order if any(_sets(op, expr, thing.key) for op, expr in n.events)}
 
 
+def _got_again(function: Function, branch: Node, thing: Thing) -> set[int]:
+    """Where the name is given, behind a branch, the member that it was given before it: the list is walked again."""
+    order = reach(function)
+    gets = [(n, e.args[1]) for n in order.order for op, e in n.events if _sets(op, e, thing.key)]
+    known = {value.key for node, value in gets if value.kind == "field" and order.before(node, branch)}
+    return {node.id for node, value in gets if value.key in known and order.before(branch, node)}
+
+
 def _reached(function: Function, branch: Node, start: Node, thing: Thing, releases: _Release) -> bool:
     """Whether some way from `start` comes to a release, or to `branch` from one: the rest may be a matter of values.
 
-    A way ends where another thing gets the name.
+    A way ends where another thing gets the name; what is got once more from where it was got, further on, is the same.
     """
-    anew = _anew(function, thing)
+    anew = _anew(function, thing) - _got_again(function, branch, thing)
     around = graph.after([start], lambda n: n.id in anew) | graph.before([branch], lambda n: n.id in anew)
     return not around.isdisjoint(node.id for node, _ in releases)
 

@@ -151,7 +151,7 @@ class _Judge:
     def _alone(self, act: Act, rows: list[Step]) -> Iterator[Loss]:
         """A mark or release of something that the function neither took nor maps: gone for whoever comes after."""
         for row in rows:
-            if row.role not in ("mark", "release") and not self._flushes(act) and not self._waits(row):
+            if row.role not in ("mark", "release") and not self._flushes(act) and not self._waits(act, row):
                 continue
             if row.role == "release" and any(
                 s.word in row.sinks and self.sides.old.before(s.node, act.node) and self.sides.same_thing(act, s, row)
@@ -185,9 +185,11 @@ class _Judge:
         known = (self.sides.tables.flushes.get(word) for word in (act.word, *(callee.calls if callee else ())))
         return any(flush is not None and flush.sync and not flush.clears for flush in known)
 
-    def _waits(self, row: Step) -> bool:
+    def _waits(self, act: Act, row: Step) -> bool:
         """Whether a step is for those who come after the function, and the patch calls nothing in its place."""
-        return row.only == "alone" and not any(a.expr.kind == "call" for a in self.sides.compared.added)
+        if row.only != "alone" or converted(self.sides.change, act.word):
+            return False
+        return not any(a.expr.kind == "call" for a in self.sides.compared.added)
 
     def _beside(self, act: Act) -> Act | None:
         """The nearest act on the same path that is still there."""

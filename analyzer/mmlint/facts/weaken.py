@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.doors import by_wrong_door
 from mmlint.facts.flags import FlagSet, flags_at
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
@@ -152,8 +153,9 @@ def _elsewhere(compared: Comparison, act: Act, row: Stronger) -> bool:
 
 
 def _gives_pins(compared: Comparison, act: Act) -> bool:
+    """Whether an act gives up what was pinned: pages that were only got are given up by another call, and rightly."""
     rows = compared.before.tables.gives_resource.get(act.word, ())
-    return any(row.resource == "page pin" for row in rows)
+    return any(row.resource == "page pin" for row in rows) and not by_wrong_door(compared.before, act.expr)
 
 
 def _alike(compared: Comparison, act: Act, other: Act) -> bool:

@@ -4,7 +4,8 @@
 Compares each function before and after the patch. A reference was put, a page marked or counted whatever the outcome of
 a test that stands beside it; after the patch call and test are both still there, and the call is made on one outcome
 only. Or a reference was put on one outcome only of a test that the patch takes away, or something was done only where
-a flag permitted it (`HMM_PFN_WRITE`).
+a flag permitted it (`HMM_PFN_WRITE`). Or what the function did not take itself was put in one of two arms, and is put
+behind both now.
 
 ## Why it matters
 Two steps that stand one after the other look as if they belonged together. `put_page()` under the test that asks

@@ -35,7 +35,9 @@ takes the page once more: reviewers find these in new patches more often than an
 ## Limits
 Only for a variable that both sides know by the same name. What is stored, returned or handed to a call that may keep it
 counts as given up. Silent where before, too, some path with the same result kept it, and where the put stood behind the
-mapping of the page, which holds the reference.
+mapping of the page, which holds the reference. Silent, too, where a condition that the patch brings says whether there
+is something to give up: a flag (`is_pinned`), the result of a call that may have given it up, a comment that names the
+function which does.
 
 ## Sources
 review rules RR-33, RR-39; Documentation/core-api/pin_user_pages.rst; kernel/resources.toml.
@@ -50,6 +52,7 @@ from mmlint.facts.lifediff import turns
 from mmlint.facts.mapped import spared
 from mmlint.facts.partings import partings
 from mmlint.facts.shortcut import shortcuts
+from mmlint.facts.whose import others_own
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1
@@ -63,7 +66,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         if after is None or turn.how not in ("kept", "lost") or turn.thing.key in told:
             continue
         told.add(turn.thing.key)
-        if turn.thing.key in spared(change):
+        if turn.thing.key in spared(change) or (turn.how == "kept" and others_own(change, turn.thing)):
             continue
         name = turn.thing.key
         steps = (

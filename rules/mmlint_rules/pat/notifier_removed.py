@@ -2,7 +2,8 @@
 
 ## What it does
 Compares each function before and after the patch. A start, end or invalidate call of the MMU notifiers belonged to a
-change of entries, or to the other call of its pair, that is still there.
+change of entries, or to the other call of its pair, that is still there. A flush that told secondary TLBs and tells
+none any more is reported as well.
 
 ## Why it matters
 A secondary MMU (KVM, an IOMMU, a GPU) keeps its own translations. Without the start call it may map the old page again

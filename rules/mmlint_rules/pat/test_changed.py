@@ -8,7 +8,8 @@ that it asks for, which becomes another of the same kind (`VM_MAYWRITE`, `VM_WRI
 term of a condition is gone and nothing comes in its place; or nothing reads a parameter any more that decided a test;
 or a case label has moved to the arm of other cases, which gives up or takes something else.
 A function that only asks is read as a truth table, with the functions of that sort that it calls: what gives the same
-answers in other words is no finding, and what gives others to the questions of before is one.
+answers in other words is no finding, and what gives others to the questions of before is one. A predicate for some
+states of an entry that comes to hold where one for other states does is reported, too.
 
 ## Why it matters
 One word. `return vma->vm_flags & VM_SOFTDIRTY` where the flag means that tracking is off makes every writable
@@ -47,8 +48,10 @@ from collections.abc import Iterator
 from mmlint.facts.answers import Otherwise, answers_otherwise, same_answers
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.fewer import dropped_terms, unread
+from mmlint.facts.kin import overlapping, parted
 from mmlint.facts.labels import Moved, moved_labels
 from mmlint.facts.otherwise import fewer_flags, inverted, other_flags
+from mmlint.facts.stricter import refuses_more
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import SOFT1
@@ -63,7 +66,14 @@ _LONG = 80
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report each test that is turned round, or asks for something else."""
     after = change.after
-    if same_answers(change):
+    if same_answers(change) or parted(change):
+        return
+    alike = overlapping(change)
+    if alike is not None:
+        assert after is not None
+        assert alike.result.expr is not None
+        message = f"`{after.name}` holds now where `{alike.other}` does, which is for other states"
+        yield after.hit(alike.result.expr, message, anchor=f"overlap {alike.other}")
         return
     other = answers_otherwise(change)
     if other is not None:
@@ -85,6 +95,8 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     for node, was, now in other_flags(change):
         assert after is not None
         assert node.expr is not None
+        if refuses_more(after, node, was, now):
+            continue
         yield after.hit(node.expr, f"this asks for `{now}`, no longer for `{was}`", anchor=f"flag {was} {now}")
     for node, flag in fewer_flags(change):
         assert after is not None
