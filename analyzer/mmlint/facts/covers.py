@@ -21,7 +21,8 @@ from mmlint.kernel.tables import Tables
 
 _KINDS = frozenset({"swap_kind", "present", "zone_device", "vma_kind", "mapping_kind", "page_kind", "revalidate"})
 """Classes of guards whose members ask for different kinds of one thing."""
-_COUNTS = frozenset({"count", "mapcount"})
+_LOOSE = frozenset({"count", "mapcount", "contiguous"})
+"""Classes that are seldom the right question."""
 
 
 class Sides:
@@ -224,9 +225,9 @@ class Covers:
         return not any(isinstance(label, bool) and self.sides.new.side(now, label) >> bit & 1 for now, label in ways)
 
     def _another_question(self, act: Act) -> bool:
-        """Whether a count is exchanged for another test in its place: a count is seldom the right question."""
+        """Whether a count, or how an entry lies in its table, is exchanged for another test in its place."""
         guard = self.sides.tables.guards.get(act.word)
-        if guard is None or guard.class_ not in _COUNTS:
+        if guard is None or guard.class_ not in _LOOSE:
             return False
         hunks = self.sides.compared.hunks
         return any(hunks[id(o)] == hunks[id(act)] and o.use == "test" for o in self.sides.compared.added)

@@ -11,6 +11,7 @@ from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
 from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
+from mmlint.facts.needless import needless
 from mmlint.facts.otherwise import FLAG, mask
 from mmlint.facts.reach import reach
 from mmlint.facts.spared import beside, spares_work
@@ -55,7 +56,7 @@ def dropped_terms(change: FunctionChange) -> list[Fewer]:
     found = [*_of_branches(compared), *_of_answers(compared), *_of_values(compared)] or list(_of_predicates(compared))
     if len(found) != 1 or _goes_elsewhere(change, found[0].term) or _filled_no_more(compared, found[0].term):
         return []
-    return found
+    return [] if needless(compared, found[0].term) else found
 
 
 def _filled_no_more(compared: Comparison, term: str) -> bool:

@@ -15,7 +15,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function
 from mmlint.facts.reach import Reach, once, reach
-from mmlint.facts.steps import Act, plain
+from mmlint.facts.steps import Act, plain, plain_null
 from mmlint.facts.things import given
 from mmlint.facts.whose import asks_whose
 from mmlint.frozen import dataclass
@@ -42,7 +42,8 @@ def other_ways(change: FunctionChange) -> list[OtherWays]:
     compared = comparison(change)
     if compared is None or change.patch.partial or compared.scoped:
         return []
-    found = next(([found] for each in (_fewer, _more, _out_of_arm) for found in each(compared)), [])
+    kinds = (_fewer, _more) if change.patch.mends else (_fewer, _more, _out_of_arm)
+    found = next(([found] for each in kinds for found in each(compared)), [])
     return [each for each in found if not each.more or not _retired(change, each.test)]
 
 
@@ -77,8 +78,9 @@ def _more(compared: Comparison) -> Iterator[OtherWays]:
         ):
             continue
         asks = {name for name in test.expr.names() if not name.isupper()}
-        whose = asks_whose(test.expr) and not _asked_inside(compared.after, now, test)
-        of_itself = operands(act) & asks and not whose
+        whose = asks_whose(test.expr) and not asked_inside(compared.after, now, test)
+        there = plain_null(test.expr)
+        of_itself = (operands(act) & asks and not whose) or (there is not None and there.key in operands(act))
         if of_itself or not asks <= spoken or (test.expr.names() and not asks) or _taken_anew(compared, act):
             continue
         if _block(old, test) != _block(new, now.node) or switches[0] != switches[1]:
@@ -123,7 +125,7 @@ def _busy(compared: Comparison, test: Node, side: bool, act: Act) -> bool:
     return kept and not any(_made_up(compared.before, act, a) for a in acts)
 
 
-def _asked_inside(function: Function, act: Act, test: Node) -> bool:
+def asked_inside(function: Function, act: Act, test: Node) -> bool:
     """Whether what is called asks for the flag or member itself."""
     callee = function.program.resolve(act.word, function.path)
     asked = (

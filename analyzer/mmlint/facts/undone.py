@@ -13,9 +13,10 @@ from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, bare, negated
 from mmlint.frozen import dataclass
 
-_TELLS = re.compile(
+TELLS = re.compile(
     r"(^|_)(WARN|BUG|print\w*|pr|dev|dbg|err|warn|info|log|trace|count|stat|stats|event|events|debug|schedule|resched)(_|$)"
 )
+"""Calls that only say something, or count it."""
 _FREES = re.compile(r"(^|_)k?v?free(_|d?$)|^free")
 _STATUS = re.compile(r"^(\w*_)?(err|error|ret|rc|retval|result|status|res|r)$")
 _MAY_FAIL = re.compile(r"(^|_)(killable|interruptible)(_|$)")
@@ -60,7 +61,7 @@ def undoes(change: FunctionChange, act: Act) -> bool:
     """Whether an act is a call for its effect, which the patch makes nowhere else."""
     plain = act.expr.kind == "call" and act.use == "bare" and act.word == act.expr.value
     return plain and not (
-        _TELLS.search(act.word) or _FREES.search(act.word) or act.word.isupper() or act.word in change.patch.spoken
+        TELLS.search(act.word) or _FREES.search(act.word) or act.word.isupper() or act.word in change.patch.spoken
     )
 
 

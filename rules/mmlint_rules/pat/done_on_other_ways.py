@@ -5,7 +5,7 @@ Compares each function before and after the patch. A reference was put, a page m
 a test that stands beside it; after the patch call and test are both still there, and the call is made on one outcome
 only. Or a reference was put on one outcome only of a test that the patch takes away, or something was done only where
 a flag permitted it (`HMM_PFN_WRITE`). Or what the function did not take itself was put in one of two arms, and is put
-behind both now.
+behind both now. Or all that a patch does is to take the test for one value of a member away from around a call.
 
 ## Why it matters
 Two steps that stand one after the other look as if they belonged together. `put_page()` under the test that asks
@@ -36,7 +36,7 @@ keeps its reference, it is put twice.
 
 ## Limits
 Silent where something else is done to the same thing, where the test is about the thing itself, and for marks behind a
-test for errors. Needs the tree.
+test for errors. The last two kinds are not told of a patch that names the commit it mends. Needs the tree.
 
 ## Sources
 fs/ceph/file.c put_bvecs; mm/khugepaged.c __collapse_huge_page_copy_succeeded.
@@ -48,6 +48,7 @@ from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.otherways import other_ways
+from mmlint.facts.regardless import regardless
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1
@@ -56,7 +57,8 @@ from mmlint.sim.scenarios import LEAK1
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report the act that some ways leave out now, or have now."""
     after = change.after
-    for found in other_ways(change):
+    only = regardless(change)
+    for found in other_ways(change) or ([] if only is None else [only]):
         assert after is not None
         assert found.test.expr is not None
         word, test = found.act.word, found.test.expr.key
