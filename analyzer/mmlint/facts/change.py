@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mmlint.kernel.tables import Tables
 
 _FIXES = re.compile(r"^Fixes:\s*[0-9a-f]{8,40}\b", re.M | re.I)
-_REVERT = re.compile(r"(\[[^\]]*\]\s*)*Revert\b", re.I)
 _WORD = re.compile(r"\w+")
 _DECLARED = re.compile(rb"\s+(?!return\b|goto\b)[\w \t]+[\s*]\**(\w+)\s*(?:\[[^;]*\])?(?::\s*\d+)?;")
 """A line that declares a member, or a variable of a function."""
@@ -73,11 +72,6 @@ class PatchView:
         """
         code = (file for file in self.files if file.path.endswith((".c", ".h")))
         return sum(len(file.added) + len(file.removed) for file in code) > _LARGE
-
-    @property
-    def reverts(self) -> bool:
-        """Whether the subject says that the patch takes another one back: what goes goes on purpose."""
-        return _REVERT.match(self.subject) is not None
 
     def speaks_of(self, text: str) -> bool:
         """Whether the changelog has a word of more than one part (`folio_clear_dirty_for_io`) of a piece of code."""
