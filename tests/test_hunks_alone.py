@@ -193,3 +193,73 @@ def test_other_levels_of_the_fork_copy_may_have_the_check(tmp_path: Path) -> Non
 )
 def test_what_has_a_counterpart_changes_with_it(diff: str, found: Found, tmp_path: Path) -> None:
     assert reported(diff, "PAT103 GUP117", tmp_path) == found
+
+
+LOOK_UP = """\
+diff --git a/PATH b/PATH
+--- a/PATH
++++ b/PATH
+@@ -10,0 +10,20 @@
++int demo_begin(struct address_space *mapping, pgoff_t index, gfp_t gfp)
++{
++\tstruct folio *folio;
++\tint status;
++
++\tfolio = __filemap_get_folio(mapping, index, FGP_LOCK, gfp);
++\tif (FAILED) {
++\t\tstatus = -ENOMEM;
++\t\tgoto out;
++\t}
++\tstatus = demo_read(folio);
++\tif (status)
++\t\tgoto out_unlock;
++\treturn 0;
++out_unlock:
++\tfolio_unlock(folio);
++\tfolio_put(folio);
++out:
++\treturn status;
++}
+"""
+FREEZE = """\
+diff --git a/PATH b/PATH
+--- a/PATH
++++ b/PATH
+@@ -10,0 +10,5 @@
++static void demo_init(struct folio *folio)
++{
++\tfolio_ref_freeze(folio, 1);
++\tdemo_use(folio);
++}
+"""
+BIAS = """\
+diff --git a/PATH b/PATH
+--- a/PATH
++++ b/PATH
+@@ -10,0 +10,4 @@
++void demo_add_pin(struct folio *folio)
++{
++\tfolio_ref_add(folio, GUP_PIN_COUNTING_BIAS);
++}
+"""
+
+
+@pytest.mark.parametrize(
+    ("diff", "path", "codes", "found"),
+    [
+        (LOOK_UP.replace("FAILED", "!folio"), "fs/demo/io.c", "REF114", 0),
+        (FREEZE, "mm/demo.c", "REF104", 1),
+        (FREEZE, "mm/tests/demo_kunit.c", "REF104", 0),
+        (BIAS, "drivers/demo/pin.c", "REF102", 1),
+        (BIAS, "mm/gup.c", "REF102", 0),
+    ],
+    ids=[
+        "how it fails is the release's matter",
+        "freeze",
+        "freeze in a unit test",
+        "bias",
+        "bias where pins are counted",
+    ],
+)
+def test_what_the_release_or_the_file_must_tell(diff: str, path: str, codes: str, found: int, tmp_path: Path) -> None:
+    assert len(reported(counted(diff.replace("PATH", path)), codes, tmp_path)) == found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 SOURCES = (".c", ".h")
 _USERSPACE = ("tools/", "scripts/")
 """Folders of programs: their locks and pages are not the kernel's."""
+_UNIT_TEST = re.compile(r"_kunit\.c$|(^|/)tests/")
+"""Tests that run in the kernel have made their pages themselves, and do wrong on purpose."""
 
 
 @dataclass(frozen=True)
@@ -306,7 +309,10 @@ def _readable(changes: Sequence[FileChange]) -> Iterator[FileChange]:
     return (
         c
         for c in changes
-        if c.kind not in ("binary", "mode") and c.path.endswith(SOURCES) and not c.path.startswith(_USERSPACE)
+        if c.kind not in ("binary", "mode")
+        and c.path.endswith(SOURCES)
+        and not c.path.startswith(_USERSPACE)
+        and not _UNIT_TEST.search(c.path)
     )
 
 

@@ -252,6 +252,15 @@ def _from_helpers(function: Function) -> set[str]:
     return {canon(target) for call in calls if (target := targets.get(id(call))) is not None}
 
 
+def _by_release(function: Function) -> frozenset[str]:
+    """The variables that hold the result of a call which fails with NULL or an error pointer, as the release has it:
+    hunks alone do not tell the release.
+    """
+    targets = call_targets(function)
+    calls = (call for each in function.calls_of(function.tables.turned_senses).values() for _, call in each)
+    return frozenset(canon(targets[id(call)]) for call in calls if id(call) in targets)
+
+
 @fact
 def bad_puts(function: Function) -> tuple[tuple[Expr, str, str], ...]:
     """Puts of a page that some path reaches with an error pointer or NULL: the call, the variable, what it holds."""
@@ -259,11 +268,12 @@ def bad_puts(function: Function) -> tuple[tuple[Expr, str, str], ...]:
         return ()
     owned = ownership(function)
     helped = _from_helpers(function)
+    unsettled = _by_release(function) if function.program.partial else frozenset()
     found: dict[int, tuple[Expr, str, str]] = {}
     for calls in function.calls_of(function.tables.page_puts).values():
         for node, call in calls:
             key = canon(call.args[0]) if call.args else ""
-            if key in helped:
+            if key in helped or key in unsettled:
                 continue
             for facts in owned.flow.states(node).values() if _tested(function, key) else ():
                 known = facts.get(key)

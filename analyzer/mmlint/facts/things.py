@@ -107,11 +107,26 @@ def given(function: Function, name: str, call: Expr) -> set[Thing]:
     verb = _GIVES.search(name)
     if verb is None or _NOT_GIVES.search(name) or _gives_a_part(function, name, verb.start()):
         return set()
+    if verb[2] == "put" and len(call.args) > 1 and _puts_into(function, name):
+        return set()
     noun = name[verb.end() :].strip("_")
     nouns = f"{noun}|{noun.rpartition('_')[2]}"
     named = (plain(arg) for arg in call.args[1:] if noun and re.search(rf"(^|_|>)({nouns})$", arg.key))
     key = next(named, "") or _pinned_by(function, name, call) or plain(call.args[0])
     return {Thing(key, name)} if key else set()
+
+
+def _puts_into(function: Function, name: str) -> bool:
+    """Whether a put is one into something: the body links what it is given into the first, and gives nothing up."""
+    callee = function.program.resolve(name, function.path)
+    return callee is not None and not any(_FREES.search(each) for each in callee.calls) and _links(callee)
+
+
+@fact
+def _links(function: Function) -> bool:
+    first, others = function.params[:1], function.params[1:]
+    stores = (e.args for n in function.cfg.order for op, e in n.events if op == "assign")
+    return any(to.kind == "field" and to.root in first and value.root in others for to, value in stores)
 
 
 def _pinned_by(function: Function, name: str, call: Expr) -> str:

@@ -115,6 +115,11 @@ class Tables:
         return _pointer_senses(self)
 
     @property
+    def turned_senses(self) -> frozenset[str]:
+        """The calls that fail in another way in some release than in others."""
+        return _turned_senses(self)
+
+    @property
     def device_pages(self) -> frozenset[str]:
         """The calls that turn an entry into its page, which may be device memory."""
         return _device_pages(self)
@@ -259,6 +264,14 @@ _FAILURES = {"err-fails": "IS_ERR", "null-fails": "NULL"}
 @cache
 def _pointer_senses(known: Tables) -> Mapping[str, str]:
     return {name: _FAILURES[row.ok] for name, row in known.senses.items() if row.ok in _FAILURES}
+
+
+@cache
+def _turned_senses(known: Tables) -> frozenset[str]:
+    found: dict[str, set[str]] = {}
+    for row in cast("tuple[e.Sense, ...]", known.sections.get("sense", ())):
+        found.setdefault(row.name, set()).add(row.ok)
+    return frozenset(name for name, ways in found.items() if len(ways) > 1)
 
 
 @cache
