@@ -64,30 +64,32 @@ class PatchRun:
         self.report.errors += placed.errors
         self.report.notes += [_note(patch, note) for note in placed.notes]
         misfits = {error.path for error in placed.errors}
+        left = tuple(change for change in patch.changes if change.path in misfits)
+        fits = _without(patch, misfits)
         if placed.how != "failed":
-            self.states(replace(patch, changes=_without(patch, misfits)), placed.before, placed.after)
+            self.states(replace(patch, changes=fits), placed.before, placed.after, elsewhere=_changed_lines(left))
         if not misfits:
             self.report.placed.append(patch.ref)
         else:
-            left = tuple(change for change in patch.changes if change.path in misfits)
             names = ", ".join(dict.fromkeys(change.path for change in left))
-            self.fragments(replace(patch, changes=left), f"it does not apply to the tree in {names}", placed.before)
+            why = f"it does not apply to the tree in {names}"
+            self.fragments(replace(patch, changes=left), why, placed.before, elsewhere=_changed_lines(fits))
 
-    def states(self, patch: Patch, before: Tree, after: Tree) -> None:
-        """Check what a patch makes of a tree, given both states."""
-        self._view(self._between(patch, before, after), patch)
+    def states(self, patch: Patch, before: Tree, after: Tree, *, elsewhere: int = 0) -> None:
+        """Check what a patch makes of a tree, given both states. `elsewhere`: see `PatchView`."""
+        self._view(self._between(patch, before, after, elsewhere), patch)
 
-    def _between(self, patch: Patch, before: Tree, after: Tree) -> PatchView:
+    def _between(self, patch: Patch, before: Tree, after: Tree, elsewhere: int = 0) -> PatchView:
         files = tuple(_file_texts(patch.changes, before, after))
         old = Program(before, table=self.table)
         changed = frozenset(path for f in files for path in (f.old_path, f.new_path) if path)
         new = Program(after, old, changed, table=self.table)
-        view = PatchView(patch.subject, patch.body, old, new, files)
+        view = PatchView(patch.subject, patch.body, old, new, files, elsewhere=elsewhere)
         for file in files:
             view.changes.extend(pair_functions(file, view))
         return view
 
-    def fragments(self, patch: Patch, why: str, behind: Tree | None = None) -> None:
+    def fragments(self, patch: Patch, why: str, behind: Tree | None = None, *, elsewhere: int = 0) -> None:
         """Check what the hunks of a patch show; `why` says why they are not taken with a tree.
 
         `behind` is a tree that they do not fit: whether callees sleep that the hunks do not show is read there.
@@ -110,7 +112,7 @@ class PatchRun:
         left = Program(OverlayTree(EmptyTree(), old), table=self.table, partial=True, behind=shelf)
         right = Program(OverlayTree(EmptyTree(), new), table=self.table, partial=True, behind=shelf)
         self.report.notes.append(_note(patch, f"{why}, so only the lines that its hunks show were analysed"))
-        view = PatchView(patch.subject, patch.body, left, right, tuple(files), partial=True)
+        view = PatchView(patch.subject, patch.body, left, right, tuple(files), partial=True, elsewhere=elsewhere)
         for file in files:
             view.changes.extend(pair_functions(file, view))
         self._view(view, patch)
@@ -314,6 +316,10 @@ def _readable(changes: Sequence[FileChange]) -> Iterator[FileChange]:
         and not c.path.startswith(_USERSPACE)
         and not _UNIT_TEST.search(c.path)
     )
+
+
+def _changed_lines(changes: Sequence[FileChange]) -> int:
+    return sum(len(c.added_lines()) + len(c.removed_lines()) for c in _readable(changes))
 
 
 def _without(patch: Patch, paths: set[str]) -> tuple[FileChange, ...]:

@@ -48,7 +48,9 @@ class FileText:
 
 @dataclass(frozen=True)
 class PatchView:
-    """A patch as rules see it. `partial`: there is no tree, the programs hold what the hunks show."""
+    """A patch as rules see it. `partial`: there is no tree, the programs hold what the hunks show. `elsewhere`: changed
+    lines of the same mail in files that are not seen here, as where only some fit with the tree.
+    """
 
     subject: str
     body: str
@@ -56,6 +58,7 @@ class PatchView:
     after: Program
     files: tuple[FileText, ...]
     partial: bool = False
+    elsewhere: int = 0
     changes: list[FunctionChange] = field(default_factory=list)
 
     @property
@@ -71,7 +74,7 @@ class PatchView:
         of the patch.
         """
         code = (file for file in self.files if file.path.endswith((".c", ".h")))
-        return sum(len(file.added) + len(file.removed) for file in code) > _LARGE
+        return self.elsewhere + sum(len(file.added) + len(file.removed) for file in code) > _LARGE
 
     def speaks_of(self, text: str) -> bool:
         """Whether the changelog has a word of more than one part (`folio_clear_dirty_for_io`) of a piece of code."""

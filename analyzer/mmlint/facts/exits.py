@@ -6,6 +6,7 @@ so is a lock that came with a result and now does not. Where the patch also chan
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from mmlint.facts.aliases import same_thing
 from mmlint.facts.brought import owed_by
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.consumed import consumed, harmless, keeps
 from mmlint.facts.function import Function
 from mmlint.facts.held import Held, family, local_names, result_class, root_of, visible_to_callers
 from mmlint.facts.ir import Expr
@@ -43,15 +45,37 @@ def changed_exits(change: FunctionChange) -> list[ChangedExit]:
     owed = owed_by(before)
     if not owed or locks(before).flow.overflow or locks(after).flow.overflow or change.named_elsewhere:
         return []
-    known = ((name, held) for name, (held, _) in sorted(owed.items()) if not _left_to_method(before, after, held))
+    known = ((name, held) for name, (held, _) in sorted(owed.items()) if not _left_to_other(before, after, held))
     return [found for name, held in known for found in _changed(before, after, name, held)][:2]
 
 
-def _left_to_method(before: Function, after: Function, held: Held) -> bool:
-    """Whether the patch hands what is locked to a method, which may give the lock up: who does is not to be seen."""
-    old = {call.key for _, call in before.calls.get("", ())}
-    fresh = (call for _, call in after.calls.get("", ()) if call.key not in old)
-    return any(arg.key in (held.key, held.key.split("->")[0].lstrip("&")) for call in fresh for arg in call.args)
+def _left_to_other(before: Function, after: Function, held: Held) -> bool:
+    """Whether the patch hands what is locked to a method, or to a function of which not all is seen: it may give the
+    lock up.
+    """
+    root = held.key.split("->")[0].lstrip("&")
+    keys = {held.key, root, *same_thing(after, root)}
+    for name, calls in after.calls.items():
+        old = {call.key for _, call in before.calls.get(name, ())}
+        for _, call in calls if not harmless(after, name) else ():
+            places = [i for i, arg in enumerate(call.args) if arg.key in keys and call.key not in old]
+            if any(not name or not _kept_by_all(after, call, i) for i in places):
+                return True
+    return False
+
+
+def _kept_by_all(after: Function, call: Expr, index: int) -> bool:
+    """Whether the callee leaves the argument to its caller; also that of another configuration, whose body may be seen
+    or not.
+    """
+    callee = after.program.resolve(call.value, after.path)
+    if callee is None or not keeps(after, call, index):
+        return False
+    file = after.program.file(callee.path)
+    declared = re.compile(rb"\b" + call.value.encode() + rb"\([^;{]*\);")
+    if callee.path.endswith(".h") and file is not None and declared.search(file.text):
+        return False  # what is seen stands in for it
+    return not any(index in consumed(twin) for twin in after.program.named(callee.path, call.value))
 
 
 def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iterator[ChangedExit]:

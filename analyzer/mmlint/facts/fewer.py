@@ -56,7 +56,8 @@ def dropped_terms(change: FunctionChange) -> list[Fewer]:
     found = [*_of_branches(compared), *_of_answers(compared), *_of_values(compared)] or list(_of_predicates(compared))
     if len(found) != 1 or _goes_elsewhere(change, found[0].term) or _filled_no_more(compared, found[0].term):
         return []
-    return [] if needless(compared, found[0].term) else found
+    term = found[0].term
+    return [] if needless(compared, term) or _fills_it(compared, term) else found
 
 
 def _filled_no_more(compared: Comparison, term: str) -> bool:
@@ -88,7 +89,15 @@ def _alone(change: FunctionChange) -> Comparison | None:
     compared = comparison(change)
     if compared is None or change.patch.partial or change.named_elsewhere or compared.before.name != change.name:
         return None
-    return None if any(act.expr.kind == "call" for act in compared.added) else compared
+    if any(act.expr.kind == "call" for act in compared.added) or _set(compared.after) - _set(compared.before):
+        return None
+    return compared
+
+
+def _set(function: Function) -> frozenset[str]:
+    """The members and elements that the function stores to."""
+    stores = (e.args[0] for n in function.cfg.order for op, e in n.events if op == "assign")
+    return frozenset(target.key for target in stores if target.kind in ("field", "index"))
 
 
 def _of_branches(compared: Comparison) -> Iterator[Fewer]:
@@ -115,6 +124,18 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
             if not _asked_around(compared, node, place):
                 yield Fewer(place, plain(node))
             return
+
+
+def _fills_it(compared: Comparison, term: str) -> bool:
+    """Whether the arm of the test sets what it asks for: it was to be done once, and may be done each time."""
+    order = reach(compared.before)
+    tests = [n for n in order.order if n.kind == "branch" and plain(n) == term]
+    return any(
+        op == "assign" and e.args[0].key == term.lstrip("!") and order.chosen(test, n) is not None
+        for test in tests
+        for n in order.order
+        for op, e in n.events
+    )
 
 
 def _asked_around(compared: Comparison, term: Node, place: Node) -> bool:

@@ -359,7 +359,7 @@ class _Tracker:
     def _assigned_level(self, value: Expr | None, prop: State, facts: Facts) -> int:
         if value is None:
             return prop.level
-        if value.value in _NO_THING:
+        if value.value in _NO_THING or value.kind == "num":
             return NOTHING
         known = facts.get(f"#{id(value)}")
         lent = value.kind == "name" or (value.kind == "call" and canon(value) != value.key)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from mmlint.facts.about import operands
+from mmlint.facts.aliases import results
 from mmlint.facts.cfg import Node
 from mmlint.facts.covers import Sides
 from mmlint.facts.holders import canon
 from mmlint.facts.outcome import failing
 from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act
+
+_FAILURE = re.compile(r"-E[A-Z0-9]+$|NULL$|ERR_PTR\(")
 
 
 def abolished(sides: Sides, act: Act) -> bool:
@@ -71,3 +76,12 @@ def comes_otherwise(sides: Sides, act: Act) -> bool:
     found = [v for root in roots | {canon(v) for r in roots for v in values.get(r, ())} for v in values.get(root, ())]
     names = {v.value for v in found if v.kind == "call" and canon(v) == v.key}
     return bool(names) and names.isdisjoint(sides.compared.after.words)
+
+
+def failure_gone(sides: Sides, test: Node, act: Act) -> bool:
+    """Whether the act stood in an arm that made a failure the function's result, and nothing of the arm is left."""
+    outcome = sides.old.chosen(test, act.node)
+    arm = [n for n in sides.old.order if outcome is not None and sides.old.chosen(test, n) is outcome]
+    given = (e.args for n in arm for op, e in n.events if op == "assign")
+    fails = any(to.key in results(sides.compared.before) and _FAILURE.match(value.key) for to, value in given)
+    return fails and not any(n.line in sides.compared.lines for n in arm)

@@ -22,7 +22,7 @@ from mmlint.facts.giveback import given_by
 from mmlint.facts.kept import Kept
 from mmlint.facts.locks import locks
 from mmlint.facts.loss import Loss
-from mmlint.facts.origin import abolished, comes_otherwise, looked_up, of_failed_call
+from mmlint.facts.origin import abolished, comes_otherwise, failure_gone, looked_up, of_failed_call
 from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, callee_here, performed, spelled
 from mmlint.facts.things import given
@@ -278,12 +278,11 @@ class _Judge:
 
     def _region_gone(self, act: Act) -> bool:
         """Whether the early exit that the act stands on is gone too: then so is the path that needed it."""
+        gone = (n for n in self.sides.old.order if n.kind == "branch" and n.expr is not None)
         return any(
-            node.kind == "branch"
-            and node.expr is not None
-            and not self.sides.counterparts(node)
-            and self.sides.old.leaves(node, act.node)
-            for node in self.sides.old.order
+            not self.sides.counterparts(node)
+            and (self.sides.old.leaves(node, act.node) or failure_gone(self.sides, node, act))
+            for node in gone
         )
 
     def _named_sinks(self, act: Act, row: Step) -> Iterator[Act]:

@@ -98,7 +98,7 @@ def _eval_call(expr: Expr, facts: Facts) -> str | None:
     if known is not None:
         return known
     name, args = expr.value, expr.args
-    if name == "ERR_PTR":
+    if name in ("ERR_PTR", "ERR_CAST"):
         return "err"
     if args and name in ("IS_ERR", "IS_ERR_VALUE", "IS_ERR_OR_NULL", "PTR_ERR", "PTR_ERR_OR_ZERO"):
         value = evaluate(args[0], facts)
@@ -163,6 +163,10 @@ def _eval_binary(expr: Expr, facts: Facts) -> str | None:
     if op == ">" and right == "0" and left is not None and (left == ">0" or left.isdigit()):
         return "1"
     if op == "<=" and right == "0" and (is_zero(left) or is_negative(left)):
+        return "1"
+    if op == "<<" and left is not None and (left == ">0" or (left.isdigit() and left != "0")):
+        return ">0"  # as many pages as an order has
+    if op == "<" and left == "0" and right == ">0":
         return "1"
     if op == "|" and (is_zero(left) is False or is_zero(right) is False):
         return "!0"

@@ -69,6 +69,8 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
                 continue
             if _elsewhere(compared, act, row) or _in_parts(compared, act, other) or _fits(compared.after, act, other):
                 continue
+            if _same_door(compared, act, other):
+                continue
             if row.only == "atomic" and not _in_atomic(compared.after, other.expr):
                 continue
             if row.only == "nested" and not _inside_another(compared.after, other.expr):
@@ -150,6 +152,12 @@ def _elsewhere(compared: Comparison, act: Act, row: Stronger) -> bool:
     place = row.calls.index(act.word)
     as_strong = frozenset(row.calls[: place + 1]) | compared.before.tables.steps.equals(act.word)
     return any(a.word in as_strong and (a.names & act.names or not act.names) for a in compared.added)
+
+
+def _same_door(compared: Comparison, act: Act, other: Act) -> bool:
+    """Whether both get pages, or both pin them: what is held afterwards is the same."""
+    was, now = (compared.before.tables.gup.get(each.word) for each in (act, other))
+    return was is not None and now is not None and was.kind == now.kind
 
 
 def _gives_pins(compared: Comparison, act: Act) -> bool:

@@ -52,7 +52,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         return
     old, new = ((*releases(side), *helped_releases(side)) for side in (before, after))
     lost = Counter(d.call.key for d in old if d.kind == PIN) - Counter(d.call.key for d in new if d.kind == PIN)
-    if not lost or _takes_differ(change):
+    if not lost or _takes_differ(change) or (change.patch.partial and not _taking_shown(change)):
         return
     for door in new:
         if door.kind == PIN or came_by(after, door) == {GET}:
@@ -77,6 +77,11 @@ def _takes_differ(change: FunctionChange) -> bool:
     old = view.before.functions(file.old_path) if file.old_path else ()
     new = view.after.functions(file.new_path) if file.new_path else ()
     return _takes(old) != _takes(new)
+
+
+def _taking_shown(change: FunctionChange) -> bool:
+    """Whether the hunks show where pages are got or pinned at all: that it did not change is not known otherwise."""
+    return bool(_takes(change.patch.after.functions(change.file.new_path) if change.file.new_path else ()))
 
 
 def _takes(functions: tuple[Function, ...]) -> Counter[str]:
