@@ -164,15 +164,18 @@ def _eval_binary(expr: Expr, facts: Facts) -> str | None:
         return "1"
     if op == "<=" and right == "0" and (is_zero(left) or is_negative(left)):
         return "1"
-    if op == "<<" and left is not None and (left == ">0" or (left.isdigit() and left != "0")):
-        return ">0"  # as many pages as an order has
-    if op == "<" and left == "0" and right == ">0":
-        return "1"
     if op == "|" and (is_zero(left) is False or is_zero(right) is False):
         return "!0"
     if op == "&" and (is_zero(left) or is_zero(right)):
         return "0"
-    return None
+    return _eval_shift(op, left, right)
+
+
+def _eval_shift(op: str, left: str | None, right: str | None) -> str | None:
+    """As many pages as an order has are more than none."""
+    if op == "<<" and left is not None and (left == ">0" or (left.isdigit() and left != "0")):
+        return ">0"
+    return "1" if op == "<" and left == "0" and right == ">0" else None
 
 
 def _same(left: str | None, right: str | None) -> bool | None:
