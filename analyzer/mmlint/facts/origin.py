@@ -6,14 +6,20 @@ import re
 
 from mmlint.facts.about import operands
 from mmlint.facts.aliases import results
+from mmlint.facts.askedby import asked_under_lock
 from mmlint.facts.cfg import Node
 from mmlint.facts.covers import Sides
 from mmlint.facts.holders import canon
 from mmlint.facts.outcome import failing
 from mmlint.facts.reuse import assigned_values
-from mmlint.facts.steps import Act
+from mmlint.facts.steps import Act, opposite, plain
 
 _FAILURE = re.compile(r"-E[A-Z0-9]+$|NULL$|ERR_PTR\(")
+
+
+def nothing_lost(sides: Sides, act: Act) -> bool:
+    """Whether a step that is gone is none any more, is asked again where it counts, or is made by its twin."""
+    return abolished(sides, act) or asked_under_lock(sides, act) or _done_by_twin(sides, act)
 
 
 def abolished(sides: Sides, act: Act) -> bool:
@@ -85,3 +91,40 @@ def failure_gone(sides: Sides, test: Node, act: Act) -> bool:
     given = (e.args for n in arm for op, e in n.events if op == "assign")
     fails = any(to.key in results(sides.compared.before) and _FAILURE.match(value.key) for to, value in given)
     return fails and not any(n.line in sides.compared.lines for n in arm)
+
+
+def turned_away(sides: Sides, act: Act, there: Act) -> bool:
+    """Whether the ways on which the act was made end early now: the test that led to it is an exit of its own before
+    what stands there.
+    """
+    leading = {}
+    for node in sides.old.order:
+        side = sides.old.chosen(node, act.node) if node.kind == "branch" and node.expr is not None else None
+        if side is not None:
+            leading[plain(node)] = side is not opposite(node)
+    return any(
+        node.kind == "branch"
+        and node.line not in sides.compared.standing
+        and (was := leading.get(plain(node))) is not None
+        and (side := sides.new.chosen(node, there.node)) is not None
+        and (side is not opposite(node)) is not was
+        for node in sides.new.order
+    )
+
+
+def _done_by_twin(sides: Sides, act: Act) -> bool:
+    """Whether the same was done on two ways apart, and what is left is reached by both."""
+    test, side = sides.old.innermost(act.node)
+    twins = [a for a in sides.compared.old if a is not act and a.expr.key == act.expr.key and a.word == act.word]
+    for twin in twins if test is not None else ():
+        now = sides.compared.pairs.get(id(twin))
+        if now is None or test is None or sides.old.together(twin.node, act.node):
+            continue
+        was = side is not opposite(test)
+        for node in sides.new.order:
+            if node.kind != "branch" or node.line in sides.compared.standing or plain(node) != plain(test):
+                continue
+            reached = sides.new.chosen(node, now.node)
+            if sides.new.before(node, now.node) and (reached is None or (reached is not opposite(node)) is was):
+                return True
+    return False

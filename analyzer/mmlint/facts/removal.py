@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from functools import cache, cached_property
 
 from mmlint.facts.about import mentions, operands, settled_by, target
-from mmlint.facts.askedby import asked_under_lock
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import comparison
@@ -22,7 +21,7 @@ from mmlint.facts.giveback import given_by
 from mmlint.facts.kept import Kept
 from mmlint.facts.locks import locks
 from mmlint.facts.loss import Loss
-from mmlint.facts.origin import abolished, comes_otherwise, failure_gone, looked_up, of_failed_call
+from mmlint.facts.origin import comes_otherwise, failure_gone, looked_up, nothing_lost, of_failed_call, turned_away
 from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, callee_here, performed, spelled
 from mmlint.facts.things import given
@@ -90,7 +89,7 @@ class _Judge:
         return self.kept.losses(act, now, [row for row in self._rows(act) if row is not STATE_TEST])
 
     def _removed(self, act: Act) -> Iterator[Loss]:
-        if act.node.id not in self.sides.old.rank or abolished(self.sides, act) or asked_under_lock(self.sides, act):
+        if act.node.id not in self.sides.old.rank or nothing_lost(self.sides, act):
             return
         if act.word.startswith("set:") and spelled(act.word) in self._names_left:
             return
@@ -168,7 +167,7 @@ class _Judge:
             if row.role == "mark" and self._marked_anew(act):
                 continue
             there = self.sides.compared.pairs[id(beside)]
-            if not self.covers.covered(act, row, beside, there):
+            if not self.covers.covered(act, row, beside, there) and not turned_away(self.sides, act, there):
                 yield Loss(row, act, there, "gone")
             return
 

@@ -6,6 +6,7 @@ must hold of the callee's parameters for control to get there.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from mmlint.facts.cfg import Node
@@ -54,6 +55,9 @@ _ANNOTATED = frozenset({"might_sleep", "might_sleep_if"})
 """Who writes these says that the call may sleep whatever its reference."""
 _MAX_GUARDS = 2
 """A sleep behind so many conditions is one that the caller may well rule out."""
+
+_WAITS = re.compile(r"((can|may|do|should|is)_)?(sync|synchronous|wait|block|sleep)(able|ing)?$")
+"""Names of parameters that say whether to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,18 @@ def _ways(function: Function, node: Node, call: Expr, facts: Facts, level: int) 
     callee = function.program.known(name, function.path)
     if callee is None or callee is function:
         return []
-    return [s for inner in sleepers(callee, level) for s in _through(function, node, call, facts, inner)]
+    inside = sleepers(callee, level)
+    if inside and _told_not_to(call, callee, facts):
+        inside = tuple(s for s in inside if not s.guards and UNKNOWN not in s.requires)
+    return [s for inner in inside for s in _through(function, node, call, facts, inner)]
+
+
+def _told_not_to(call: Expr, callee: Function, facts: Facts) -> bool:
+    """Whether a parameter that by its name says whether to wait is given false: then no way that hangs on something
+    else counts, as that may well have been set by it.
+    """
+    told = zip(callee.params, call.args, strict=False)
+    return any(_WAITS.match(name) and is_zero(evaluate(arg, facts)) for name, arg in told)
 
 
 def _called_back(function: Function, call: Expr, index: int, level: int) -> list[Sleeper]:

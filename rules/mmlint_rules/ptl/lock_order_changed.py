@@ -28,7 +28,8 @@ orders run; of two locks of one class it sees nothing.
 
 ## Limits
 Locks are told apart by their text. Trylocks have no order. An order that the patch changes in all places of the file is
-taken as meant.
+taken as meant. It is told at info where the patch says what it mends (`Fixes:`): one of the two orders is wrong, and
+its author names it.
 
 ## Sources
 Documentation/locking/lockdep-design.rst; comment on top of mm/rmap.c.
@@ -63,6 +64,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             turned.call,
             f"`{turned.inner}` is now taken inside `{turned.outer}`; before the patch it was the other way round",
             steps=(after.step(turned.outer_line, f"takes `{turned.outer}`"),),
+            severity=Severity.INFO if change.patch.mends else None,
             anchor=f"reversed {turned.outer} {turned.inner}",
         )
 
