@@ -7,14 +7,15 @@ import re
 from mmlint.facts.cfg import Node
 from mmlint.facts.compare import Comparison
 from mmlint.facts.function import Function, fact
-from mmlint.facts.held import translate
+from mmlint.facts.held import local_names, translate
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
 from mmlint.facts.states import let_through
-from mmlint.facts.steps import Act, acts, negated
+from mmlint.facts.steps import Act, acts, negated, plain
 
 _MOST = 8
 """A function of more callers than this has none of them in mind."""
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _Call = tuple[Function, Node, Expr]
 _Way = tuple[Node, bool]
 """A test and an outcome of it."""
@@ -28,6 +29,31 @@ def asked_above(compared: Comparison, act: Act, sink: Act) -> bool:
     if len(ways) != 1 or not above or not _subject(act) or act.expr.args[0].root not in compared.before.params:
         return False
     return all(_asked(compared.before, act, ways[0], call) for call in above)
+
+
+def told_above(compared: Comparison, question: str) -> bool:
+    """Whether all callers have put a question, by its text, and have an answer to it where they call."""
+    words, above = set(_WORD.findall(question)), callers_known(compared.after)
+    if not above or words & local_names(compared.before) or words.isdisjoint(compared.before.params):
+        return False
+    return all(_answered(compared.before, question, call) for call in above)
+
+
+def _answered(callee: Function, question: str, call: _Call) -> bool:
+    caller, node, expr = call
+    order, wanted = reach(caller), _sides(translate(question, callee, expr))
+    return any(
+        branch.kind == "branch"
+        and _sides(plain(branch)) == wanted
+        and order.chosen(branch, node) is not None
+        and not _relocked(caller, branch, node)
+        for branch in order.order
+    )
+
+
+def _sides(text: str) -> list[str]:
+    """A question as text, the two sides of a comparison in a fixed order."""
+    return sorted(text.split(" == "))
 
 
 @fact

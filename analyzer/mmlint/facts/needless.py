@@ -1,9 +1,10 @@
-"""Tests that tell nothing new: a call before them has answered, or what they guard answers by itself."""
+"""Tests that tell nothing new: a call before them has answered, all callers know, or what they guard tells as much."""
 
 from __future__ import annotations
 
 import re
 
+from mmlint.facts.askedabove import told_above
 from mmlint.facts.cfg import Node
 from mmlint.facts.compare import Comparison
 from mmlint.facts.function import Function
@@ -19,7 +20,8 @@ _SIZE = re.compile(r"folio_(nr_pages|order|size)$|compound_(nr|order)$|thp_nr_pa
 def needless(compared: Comparison, term: str) -> bool:
     """Whether a term, by its text, that a patch drops told nothing new."""
     asked = [n for n in reach(compared.before).order if n.kind == "branch" and plain(n) == term]
-    return len(asked) == 1 and (_validated(compared, asked[0]) or _only_size(compared, asked[0]))
+    by_itself = len(asked) == 1 and (_validated(compared, asked[0]) or _only_size(compared, asked[0]))
+    return by_itself or told_above(compared, term.lstrip("!"))
 
 
 def _validated(compared: Comparison, test: Node) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mmlint.facts.askedabove import told_above
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
@@ -21,7 +22,11 @@ def regardless(change: FunctionChange) -> OtherWays | None:
     if compared is None or change.patch.partial or change.patch.mends or change.named_elsewhere:
         return None
     test = _dropped(compared)
-    if test is None or any(act.expr.kind == "call" for act in (*compared.added, *compared.removed)):
+    if (
+        test is None
+        or told_above(compared, plain(test))
+        or any(act.expr.kind == "call" for act in (*compared.added, *compared.removed))
+    ):
         return None
     order = reach(compared.before)
     for act in compared.old:
