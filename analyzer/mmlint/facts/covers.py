@@ -21,6 +21,7 @@ from mmlint.kernel.tables import Tables
 
 _KINDS = frozenset({"swap_kind", "present", "zone_device", "vma_kind", "mapping_kind", "page_kind", "revalidate"})
 """Classes of guards whose members ask for different kinds of one thing."""
+_HEADS = frozenset({"compound_head", "page_folio"})
 _LOOSE = frozenset({"count", "mapcount", "contiguous"})
 """Classes that are seldom the right question."""
 
@@ -123,6 +124,7 @@ class Covers:
             or self._frozen_later(act, there)
             or self._nothing_mapped(act)
             or self._read_again(act, sink)
+            or self._to_head(act)
             or (row.role == "release" and self._always_released(act, sink, there))
         )
 
@@ -190,6 +192,11 @@ class Covers:
             for other in self.sides.compared.old
             if other is not act
         )
+
+    def _to_head(self, act: Act) -> bool:
+        """Whether the test was for going to the head page, and the patch takes that, or the folio, of every page."""
+        heads = [a for a in self.sides.compared.removed if a.word in _HEADS and act.guards(a, self.sides.old)]
+        return bool(heads) and any(a.word in _HEADS for a in self.sides.compared.added)
 
     def _nothing_mapped(self, act: Act) -> bool:
         """Whether a test for a mapped page sent back, before anything was done, whom there was nothing to do for."""
