@@ -55,13 +55,13 @@ void refile_all(struct block_list *list, struct block *a, struct block *b)
 """
 
 
-def findings_of(old: str, new: str, tmp_path: Path) -> list[tuple[str, int, list[str]]]:
+def findings_of(old: str, new: str, tmp_path: Path, code: str = "PTL101") -> list[tuple[str, int, list[str]]]:
     """Code, line and last steps of what a patch from one text to another brings."""
     tree = tmp_path / "mm"
     tree.mkdir()
     (tree / "x.c").write_text(old, encoding="utf-8")
     diff = "".join(unified_diff(old.splitlines(True), new.splitlines(True), "a/mm/x.c", "b/mm/x.c"))
-    words = ["patch", "-", "--tree", str(tmp_path), "--isolated", "--select", "PTL101", "--output", "json"]
+    words = ["patch", "-", "--tree", str(tmp_path), "--isolated", "--select", code, "--output", "json"]
     result = CliRunner().invoke(app, words, input=f"diff --git a/mm/x.c b/mm/x.c\n{diff}")
     found = [f for f in json.loads(result.stdout)["findings"] if f["origin"] == "new"]
     return [(f["severity"], f["line"], [s["message"] for s in f["steps"]]) for f in found]
@@ -90,3 +90,18 @@ def test_rules_stand_in_for_comparing_rules_only() -> None:
     for rule in rules.values():
         assert rule.code not in rule.instead_of
         assert [code for code in rule.instead_of if rules[code].compare is None] == [], rule.code
+
+
+PINNED = """
+int grab(unsigned long addr, unsigned long nr, struct page **pages)
+{
+	return %s(addr, nr, %s, pages);
+}
+"""
+
+
+@pytest.mark.parametrize(("flags", "count"), [("FOLL_TOUCH | FOLL_WRITE", 0), ("FOLL_WRITE", 1)])
+def test_a_flag_that_goes_over_to_another_entry_point_is_no_new_one(flags: str, count: int, tmp_path: Path) -> None:
+    old = PINNED % ("get_user_pages_fast", flags)
+    new = PINNED % ("pin_user_pages_fast", "FOLL_TOUCH | FOLL_WRITE")
+    assert len(findings_of(old, new, tmp_path, "GUP104")) == count

@@ -22,6 +22,8 @@ _SECTIONS = frozenset({"rcu", "pte_map", "irq", "preempt"})
 """Contexts that a lock held as well says more about."""
 _ALONE = frozenset({"irq", "preempt"})
 """Contexts that keep others from this CPU: at boot there are none."""
+_OOPS = frozenset({"oops_enter", "oops_exit", "bust_spinlocks", "make_task_dead", "panic_on_oops"})
+"""Words of a function that tells of a crash: what it reads for that is as bad as the state that it tells of."""
 _AT_BOOT = re.compile(rb"\b__init\b")
 _LARGE_FOLIOS = re.compile(rb"\bmapping_set_(large_folios|folio_\w+)")
 _CONDITION_INSIDE = re.compile(r"wait_event")
@@ -86,7 +88,7 @@ def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts:
     if not held:
         return None
     for sleeper in sleeps_at(function, node, call, facts):
-        if sleeper.name in USER_COPIES and no_fault(prop):
+        if sleeper.name in USER_COPIES and (no_fault(prop) or not _OOPS.isdisjoint(function.words)):
             continue
         still = [h for h in held if sleeper.forbidden_by(h)]
         if still and sleeper.gfp_param is None and GUESS not in sleeper.requires:

@@ -49,9 +49,9 @@ def check(function: Function) -> Iterator[Hit]:
         if site.kind == "pin":
             internal |= given & {"FOLL_GET"}
         if internal:
-            yield function.hit(
-                site.call, f"`{site.call.value}` is given {', '.join(sorted(internal))}, which only mm may set"
-            )
+            flags = ", ".join(sorted(internal))
+            message = f"`{site.call.value}` is given {flags}, which only mm may set"
+            yield function.hit(site.call, message, anchor=f"internal {flags}")
 
 
 RULE = Rule(
