@@ -39,7 +39,7 @@ def severities(before: str, after: str) -> list[Severity]:
     return [f.severity for f in check_patch(view, [rule for rule in load() if rule.code in CODES])[0]]
 
 
-@pytest.mark.parametrize(("lines", "severity"), [(30, Severity.WARNING), (45, Severity.INFO)])
+@pytest.mark.parametrize(("lines", "severity"), [(20, Severity.WARNING), (45, Severity.INFO)])
 def test_a_lost_step_counts_less_in_a_large_patch(lines: int, severity: Severity) -> None:
     more = "".join(MORE.splitlines(True)[:lines])
     found = severities(BEFORE, more + BEFORE.replace("\t\tfolio_put(folio);\n", ""))
