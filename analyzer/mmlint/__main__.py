@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 
+from mmlint.interrupt import listen
+
 UNUSABLE, INTERRUPTED = 2, 130
 
 # What a run builds lives until it ends and has next to no cycles: looking for some costs a quarter of the time.
@@ -19,6 +21,7 @@ def main() -> None:
 
         print(f"mmlint {__version__}")
         return
+    listen()
     gc.set_threshold(_YOUNG_OBJECTS, 50, 100)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from mmlint.engine import check_file
 from mmlint.facts.program import MAX_FILE, SHARED_FOLDERS, Program
 from mmlint.finding import Finding, InputError, Origin, Report, Stats
+from mmlint.interrupt import heed
 from mmlint.patches import PatchRun, check_git, check_inputs, open_tree
 from mmlint.places import Shown, base_of, collect, display
 from mmlint.policy import inline
@@ -213,6 +214,7 @@ def run_chunks(
         futures = _submit(pool, root, chunks, settings, tally)
         for future, chunk in zip(futures, chunks, strict=True):
             yield future.result()
+            heed()
             if progress is not None:
                 progress.advance(len(chunk))
     except (KeyboardInterrupt, GeneratorExit):
@@ -262,6 +264,7 @@ def _check_names(
     for name in names:
         program.forget_facts((name.rpartition("/")[0], "mm", "include/linux"))
         yield _check_one(program, name, rules, tally)
+        heed()
         if progress is not None:
             progress.advance()
 

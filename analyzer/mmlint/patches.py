@@ -14,6 +14,7 @@ from mmlint.facts.change import FileText, PatchView, pair_functions
 from mmlint.facts.program import Program
 from mmlint.finding import Finding, InputError, Mail, Origin, PatchRef, Report, Severity
 from mmlint.frozen import dataclass
+from mmlint.interrupt import heed
 from mmlint.linediff import opcodes
 from mmlint.rule import Rule
 
@@ -237,6 +238,7 @@ def check_inputs(run: PatchRun, names: Sequence[str], tree: Tree | None) -> Iter
     yield len(series)
     for left, one in zip(range(len(series) - 1, -1, -1), series, strict=True):
         run.series(one, _base(one, tree, report))
+        heed()
         yield left
 
 
@@ -278,6 +280,7 @@ def check_git(run: PatchRun, repo: str, revisions: str | None, staged: bool) -> 
         first = len(run.report.findings)
         for patch, before, after in changes:
             run.states(patch, before, after)
+            heed()
         run.mended_later(first, changes)
     except TreeError as error:
         remedy = "--tree names the repository" + ("" if staged else ", --git a commit or A..B of it")

@@ -63,6 +63,33 @@ def test_ctrl_c_while_reading_ends_at_once_without_a_traceback(tree: Path) -> No
     assert stderr == b"mmlint: interrupted\n"
 
 
+DROPS = """
+import signal, sys
+from mmlint import __main__, api
+
+class Dying:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+check_file = api.check_file
+def dropping(*args):
+    Dying()
+    return check_file(*args)
+
+api.check_file = dropping
+sys.argv[1:] = ["check", "mm/bad.c", "mm/good.c"]
+__main__.main()
+"""
+
+
+def test_ctrl_c_in_a_finaliser_ends_the_run(tree: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", DROPS], capture_output=True, cwd=tree, check=False, text=True)
+    assert "Exception ignored" in done.stderr
+    assert done.returncode == 130
+    assert "bad.c" in done.stdout
+    assert "interrupted" in done.stderr
+
+
 def test_text_that_the_locale_cannot_show(tree: Path) -> None:
     (tree / "mm/ü.c").write_text(BAD, encoding="utf-8")
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
