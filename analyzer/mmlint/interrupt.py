@@ -1,4 +1,4 @@
-"""Ctrl-C that does not get lost: Python drops what a signal handler raises inside a finaliser or a weakref's callback."""
+"""Ctrl-C that does not get lost: Python drops what a signal handler raises inside a finaliser or a callback of gc."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from mmlint.facts.exchanged import told_and_asked
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
-from mmlint.facts.unheard import TELLS
+from mmlint.facts.telling import tells
 from mmlint.frozen import dataclass
 
 _HOLDS = {">=": "gt eq", ">": "gt", "==": "eq", "<=": "lt eq", "<": "lt", "!=": "lt gt"}
@@ -81,7 +81,7 @@ def _leads_out(order: Reach, node: Node) -> bool | None:
 
 def _tells(node: Node) -> bool:
     """Whether a statement is a message alone."""
-    return node.expr is not None and node.expr.kind == "call" and TELLS.search(node.expr.value) is not None
+    return node.expr is not None and node.expr.kind == "call" and tells(node.expr.value)
 
 
 def _last_term(term: Node, taken: Node) -> Node | None:

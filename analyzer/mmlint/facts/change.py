@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -152,6 +152,19 @@ class FunctionChange:
         """Whether another function that names this one changes in the same patch."""
         return self.name in self.patch.named
 
+    @property
+    def others(self) -> Iterator[FunctionChange]:
+        """The other functions that the patch changes."""
+        return (change for change in self.patch.changes if change is not self)
+
+    def lost_elsewhere(self, word: str) -> bool:
+        """Whether another function of the patch has no such word any more, or is gone with it."""
+        return any(_speaks(other.before, word) and not _speaks(other.after, word) for other in self.others)
+
+    def gained_elsewhere(self, word: str) -> bool:
+        """Whether another function of the patch has such a word now, and had not before."""
+        return any(_speaks(other.after, word) and not _speaks(other.before, word) for other in self.others)
+
     @cached_property
     def touched(self) -> frozenset[int]:
         """Added lines of the new file inside the function, and lines that follow a removed one."""
@@ -172,6 +185,10 @@ class FunctionChange:
         spans = [(f.source.start_line, f.source.end_line, lines) for f, lines in sides if f is not None]
         changed = sum(low <= n <= high for low, high, lines in spans for n in lines)
         return changed * max((high - low for low, high, _ in spans), default=0) > _WIDE
+
+
+def _speaks(function: Function | None, word: str) -> bool:
+    return function is not None and word in function.words
 
 
 def pair_functions(file: FileText, view: PatchView) -> list[FunctionChange]:

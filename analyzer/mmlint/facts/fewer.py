@@ -75,8 +75,7 @@ def _goes_elsewhere(change: FunctionChange, term: str) -> bool:
         asks = rf"(&|->|\.){word}\b" + ("" if " == " in term else rf"|\b{word}\(")
         if not word.isupper() and not re.search(asks, term):
             continue
-        sides = [(c.before, c.after) for c in change.patch.changes if c is not change]
-        if any(a is not None and a.has(word) and (b is None or not b.has(word)) for a, b in sides):
+        if change.lost_elsewhere(word):
             return True
         kept = FLAG.match(word) or re.search(rf"(->|\.){word}\b", term)  # others may ask for it elsewhere
         if not kept and re.search(rb"\b" + word.encode() + rb"\b", change.file.after) is None:

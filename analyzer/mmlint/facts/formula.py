@@ -9,6 +9,7 @@ from itertools import product
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
+from mmlint.facts.telling import tells
 from mmlint.frozen import dataclass
 
 MOST_QUESTIONS = 8
@@ -16,7 +17,6 @@ _MOST_CHOICES = 400
 _MOST_NODES = 60
 _INLINED = 2
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_TELLS = re.compile(r"WARN|BUG|ASSERT|assert|lockdep|might_sleep|^trace_|^pr_")
 _NOTHING = frozenset({"0", "NULL", "false"})
 
 
@@ -89,6 +89,10 @@ def _answer(function: Function, depth: int) -> Formula | None:
         return None
 
 
+def _asked(question: str) -> Choice:
+    return Choice(question, True, False)
+
+
 class _Reader:
     def __init__(self, function: Function, depth: int) -> None:
         self.function = function
@@ -118,7 +122,7 @@ class _Reader:
             if op == "assign":
                 known = {**known, expr.args[0].value: self.truth(expr.args[1], known)}
         bare_call = node.expr.value if node.expr is not None and node.expr.kind == "call" else None
-        if bare_call is not None and not _TELLS.search(bare_call):
+        if bare_call is not None and not tells(bare_call):
             raise _TooMuchError
         return known
 
@@ -141,7 +145,7 @@ class _Reader:
             return self._compared(expr, known)
         if kind == "binary" and expr.value == "&":
             return self._masked(expr)
-        return self._called(expr) if kind == "call" else self.ask(expr.key)
+        return self._called(expr) if kind == "call" else _asked(expr.key)
 
     def _compared(self, expr: Expr, known: Mapping[str, Formula]) -> Formula:
         left, right = expr.args
@@ -153,7 +157,7 @@ class _Reader:
             key = " == ".join(sorted((left.key, right.key)))
         else:
             key = f"{right.key} < {left.key}" if expr.value in (">", "<=") else f"{left.key} < {right.key}"
-        return self.choose(self.ask(key), not turned, turned)
+        return self.choose(_asked(key), not turned, turned)
 
     def _masked(self, expr: Expr) -> Formula:
         """A mask of several flags asks for each of them."""
@@ -162,17 +166,17 @@ class _Reader:
             if len(flags) > 1:
                 result: Formula = False
                 for flag in flags:
-                    result = self.choose(self.ask(" & ".join(sorted((flag, other.key)))), True, result)
+                    result = self.choose(_asked(" & ".join(sorted((flag, other.key)))), True, result)
                 return result
-        return self.ask(" & ".join(sorted(arg.key for arg in expr.args)))
+        return _asked(" & ".join(sorted(arg.key for arg in expr.args)))
 
     def _called(self, call: Expr) -> Formula:
         callee = self.function.program.resolve(call.value, self.function.path) if self.depth and call.value else None
         if callee is None or callee is self.function or len(callee.params) != len(call.args):
-            return self.ask(call.key)
+            return _asked(call.key)
         inner = _answer(callee, self.depth - 1)
         if inner is None:
-            return self.ask(call.key)
+            return _asked(call.key)
         return self._named(inner, dict(zip(callee.params, (arg.key for arg in call.args), strict=True)))
 
     def _named(self, formula: Formula, names: Mapping[str, str]) -> Formula:
@@ -180,10 +184,7 @@ class _Reader:
         if isinstance(formula, bool):
             return formula
         question = _WORD.sub(lambda word: names.get(word[0], word[0]), formula.question)
-        return self.choose(self.ask(question), self._named(formula.yes, names), self._named(formula.no, names))
-
-    def ask(self, question: str) -> Formula:
-        return Choice(question, True, False)
+        return self.choose(_asked(question), self._named(formula.yes, names), self._named(formula.no, names))
 
     def choose(self, test: Formula, yes: Formula, no: Formula) -> Formula:
         """`yes` where `test` holds, else `no`."""

@@ -8,12 +8,12 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import comparison
 from mmlint.facts.function import Function, fact
 from mmlint.facts.steps import Act
+from mmlint.facts.telling import keeps_count, tells
 from mmlint.frozen import dataclass
 
 _LEVELS = ("pte", "pmd", "pud", "p4d")
 _ALIKE = 0.75
 """How much of what either of two twins calls, both do."""
-_TELLS = re.compile(r"[A-Z0-9_]+$|trace_|pr_|count_|lockdep_")
 _LEVEL = re.compile(rf"(?:(?<=_)|^)({'|'.join(_LEVELS)})(?=p?(?:_|s?$))")
 
 
@@ -34,9 +34,9 @@ def left_out(change: FunctionChange) -> list[LeftOut]:
         return []
     if _LEVEL.search(change.name) is None or any(act.expr.kind == "call" for act in compared.added):
         return []
-    gone = [act for act in compared.removed if act.expr.kind == "call" and not _TELLS.match(act.word)]
+    gone = [act for act in compared.removed if act.expr.kind == "call" and not _says(act.word)]
     left = _shape(compared.after)
-    lost = [act for act in gone if _anyone(act.word) not in left and not _goes_elsewhere(change, act.word)]
+    lost = [act for act in gone if _anyone(act.word) not in left and not change.lost_elsewhere(act.word)]
     beside = next((act for act in compared.new if act.word == "return"), None)
     twins = [twin for twin in _twins(compared.after) if _alike(twin, compared.before)] if lost else []
     twins = [twin for twin in twins if _anyone(lost[0].word) in _shape(twin)]
@@ -46,10 +46,9 @@ def left_out(change: FunctionChange) -> list[LeftOut]:
     return [LeftOut(lost[0], still, twins[0], beside)]
 
 
-def _goes_elsewhere(change: FunctionChange, word: str) -> bool:
-    """Whether another function of the patch loses the call, too: it is on its way out."""
-    others = (c for c in change.patch.changes if c is not change and c.before is not None and c.before.has(word))
-    return any(c.after is None or not c.after.has(word) for c in others)
+def _says(name: str) -> bool:
+    """Whether a call of this name does nothing that a twin would have to do."""
+    return tells(name) or keeps_count(name) or name.isupper()
 
 
 def _alike(one: Function, other: Function) -> bool:

@@ -59,7 +59,7 @@ def settled(change: FunctionChange, release: Expr) -> bool:
     if before is None or after is None:
         return False
     for thing in given(before, release.value, release):
-        new, old = life(after, thing), life(before, thing)
+        old, new = _lives(before, after, thing)
         followed = new is not None and (new.releases or _handed_anew(change, thing))
         if new is not None and ((followed and not new.held) or any(turn.thing == thing for turn in turns(change))):
             return True
@@ -89,11 +89,9 @@ def _turns(change: FunctionChange, before: Function, after: Function) -> Iterato
     for thing in things(after):
         if thing not in things(before):
             continue
-        keepers = early_calls(before, thing)
-        new = life(after, thing, keepers)
+        old, new = _lives(before, after, thing)
         if new is None or not (new.held or new.late or new.idle or new.again or new.lost):
             continue
-        old = life(before, thing, keepers)
         if old is not None and not _by_new_member(change, after, new):
             held = {fresh.key for fresh in _more(after).keys() - _more(before).keys()}
             elsewhere = _instead(before, after, thing) or _comes_otherwise(before, after, thing)
@@ -125,6 +123,12 @@ def _comes_otherwise(before: Function, after: Function, thing: Thing) -> bool:
     return bool(known) and any(name not in before.words and name not in takers for name in sources - known)
 
 
+def _lives(before: Function, after: Function, thing: Thing) -> tuple[Life | None, Life | None]:
+    """The life of a thing on both sides. What came before a release of it is known to leave it alone."""
+    keepers = early_calls(before, thing)
+    return life(before, thing, keepers), life(after, thing, keepers)
+
+
 def _by_new_member(change: FunctionChange, after: Function, life_: Life) -> bool:
     """Whether all releases hang on a member that the patch brings and another of its functions sets: it says whether
     there is something to give up.
@@ -142,7 +146,7 @@ def _by_new_member(change: FunctionChange, after: Function, life_: Life) -> bool
         for node, _ in life_.releases
     ]
     fresh = {m for m in set().union(*members) if re.search(rb"\b" + m.encode() + rb"\b", change.file.before) is None}
-    others = [c.after for c in change.patch.changes if c is not change and c.after is not None]
+    others = [other.after for other in change.others if other.after is not None]
     return bool(members) and all(found & fresh for found in members) and any(fresh & side.words for side in others)
 
 

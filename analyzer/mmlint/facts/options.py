@@ -106,8 +106,6 @@ def _address_of(arg: Expr, variable: str) -> bool:
 def _retired(change: FunctionChange, member: str) -> bool:
     """Whether other functions of the patch, or its headers, speak of the member less than before."""
     word = re.compile(rb"\b" + member.encode() + rb"\b")
-    sides = [
-        (c.before.text, c.after.text if c.after else b"") for c in change.patch.changes if c.before and c is not change
-    ]
+    sides = [(other.before.text, other.after.text if other.after else b"") for other in change.others if other.before]
     sides += [(f.before, f.after) for f in change.patch.files if f is not change.file]
     return any(len(word.findall(new)) < len(word.findall(old)) for old, new in sides)

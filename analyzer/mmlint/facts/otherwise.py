@@ -67,9 +67,7 @@ def fewer_flags(change: FunctionChange) -> list[tuple[Node, str]]:
         if len(gone) == len(fresh) == 1 and set() < mask(fresh[0]) < mask(gone[0])
         else ()
     )
-    still = lost and {
-        word for other in change.patch.changes if other.before for word in other.before.words if other is not change
-    }
+    still = lost and {word for other in change.others if other.before is not None for word in other.before.words}
     return [(fresh[0], flag) for flag in sorted(lost) if FLAG.match(flag) and flag not in still]
 
 
@@ -99,7 +97,7 @@ def _brought(change: FunctionChange, flag: str) -> bool:
     """Whether the patch defines a flag, or names it in other functions that it changes."""
     define = re.compile(rf"\bdefine\s+{flag}\b|^\s*{flag}\s*[=,]".encode(), re.M)
     return any(define.search(f.after) and not define.search(f.before) for f in change.patch.files) or any(
-        other is not change and other.after is not None and flag in other.after.words for other in change.patch.changes
+        other.after is not None and flag in other.after.words for other in change.others
     )
 
 

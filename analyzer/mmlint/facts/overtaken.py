@@ -14,10 +14,10 @@ from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, once, reach
 from mmlint.facts.steps import Act
+from mmlint.facts.telling import tells
 from mmlint.frozen import dataclass
 
 _SETTER = re.compile(r"(^|_)(set|clear)_(\w+_)?(bit|flag)s?$")
-_TELLS = re.compile(r"(^|_)(pr|dev|trace|print\w*|debug|dbg|WARN\w*|BUG\w*|ASSERT)(_|$)")
 _FLAG = re.compile(r"[A-Z]\w*_[A-Z0-9_]+$")
 _CLEARED = frozenset({"NULL", "0", "false"})
 """What is given to a variable when it is done with: that a reading comes first is right."""
@@ -147,7 +147,7 @@ def _reads(function: Function, node: Node, what: str) -> bool:
     if what.startswith("flag:"):
         flag = what.removeprefix("flag:")
         return any(_asks(function, call, flag) for op, call in node.events if op == "call")
-    if any(_TELLS.search(call.value) for call in node.expr.calls()):
+    if any(tells(call.value) for call in node.expr.calls()):
         return False
     return _uses(node.expr, what)
 

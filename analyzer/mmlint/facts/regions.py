@@ -266,11 +266,8 @@ def _made_up(change: FunctionChange, compared: Comparison, taken: frozenset[str]
     if any(_enters(after.tables, a.word) or _callee_enters(after, a, taken) for a in compared.added):
         return True
     return any(
-        other is not change
-        and other.after is not None
-        and other.after.calls.keys() & taken
-        and not _same_words(other, taken)
-        for other in change.patch.changes
+        other.after is not None and other.after.calls.keys() & taken and not _same_words(other, taken)
+        for other in change.others
     )
 
 

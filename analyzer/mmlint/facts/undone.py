@@ -11,12 +11,10 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, bare, negated
+from mmlint.facts.telling import keeps_count, tells
 from mmlint.frozen import dataclass
 
-TELLS = re.compile(
-    r"(^|_)(WARN|BUG|print\w*|pr|dev|dbg|err|warn|info|log|trace|count|stat|stats|event|events|debug|schedule|resched)(_|$)"
-)
-"""Calls that only say something, or count it."""
+_YIELDS = re.compile(r"(^|_)(schedule|resched)(_|$)")
 _FREES = re.compile(r"(^|_)k?v?free(_|d?$)|^free")
 _STATUS = re.compile(r"^(\w*_)?(err|error|ret|rc|retval|result|status|res|r)$")
 _MAY_FAIL = re.compile(r"(^|_)(killable|interruptible)(_|$)")
@@ -60,8 +58,9 @@ def undone(change: FunctionChange) -> list[Undone]:
 def undoes(change: FunctionChange, act: Act) -> bool:
     """Whether an act is a call for its effect, which the patch makes nowhere else."""
     plain = act.expr.kind == "call" and act.use == "bare" and act.word == act.expr.value
+    said = tells(act.word) or keeps_count(act.word) or act.word.isupper()
     return plain and not (
-        TELLS.search(act.word) or _FREES.search(act.word) or act.word.isupper() or act.word in change.patch.spoken
+        said or _YIELDS.search(act.word) or _FREES.search(act.word) or act.word in change.patch.spoken
     )
 
 

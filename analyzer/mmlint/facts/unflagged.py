@@ -121,5 +121,4 @@ def _flags(mask: Expr) -> frozenset[str] | None:
 
 def _taken_away(change: FunctionChange, flag: str) -> bool:
     """Whether the flag goes from, or to, other functions of the patch as well."""
-    sides = ((c.before, c.after) for c in change.patch.changes if c is not change)
-    return any((a is not None and a.has(flag)) is not (b is not None and b.has(flag)) for a, b in sides)
+    return change.lost_elsewhere(flag) or change.gained_elsewhere(flag)

@@ -19,10 +19,9 @@ from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act
+from mmlint.facts.telling import tells
 from mmlint.frozen import dataclass
 
-TELLS = re.compile(r"(^|_)(pr|dev|netdev|trace|print\w*|log|debug|dbg|warn|warning|err|info)(_|$)", re.I)
-"""Names of calls that only tell people something."""
 _QUESTIONS = frozenset({"==", "!=", "<", ">", "<=", ">=", "!", "&", "&&", "||"})
 _CONSTANT = re.compile(r"-?\d+$|true$|false$|NULL$")
 
@@ -123,7 +122,7 @@ def _handed_on(compared: Comparison, act: Act) -> bool:
     return any(
         keeper & arg.names() and not keeper & new.names()
         for other in compared.old
-        if other.expr.kind == "call" and other.use == "bare" and not TELLS.search(other.word)
+        if other.expr.kind == "call" and other.use == "bare" and not tells(other.word)
         if (now := compared.pairs.get(id(other))) is not None and now.word == other.word
         for arg, new in zip(other.expr.args, now.expr.args, strict=False)
     )
@@ -133,7 +132,7 @@ def _matter(acts: tuple[Act, ...], order: Reach, test: Node) -> bool:
     if order.ends(test, True) or order.ends(test, False):
         return False
     return any(
-        order.chosen(test, act.node) is not None and not TELLS.search(act.word)
+        order.chosen(test, act.node) is not None and not tells(act.word)
         for act in acts
         if act.expr.kind == "call" or act.word == "return"
     )

@@ -96,7 +96,7 @@ def _only_asked(change: FunctionChange, compared: Comparison) -> Iterator[Weaker
     for act in compared.removed:
         if not act.tests or not any(row.when != "always" and row.holder != "result" for row in takes.get(act.word, ())):
             continue
-        if _moved(change, act.word):
+        if change.gained_elsewhere(act.word):
             continue
         for other in compared.added:
             near = compared.hunks[id(other)] == compared.hunks[id(act)] and other.names & act.names
@@ -120,17 +120,6 @@ def _for_sure(compared: Comparison) -> Iterator[Weaker]:
         alike = [a for a in (now, *compared.added) if a is not None and a.word == name and a.key != act.key]
         known = compared.before.tables.steps.weakened(act.word, name) is not None
         yield from (Weaker(_TRIED, act, other) for other in alike[:1] if not known and other.names & act.names)
-
-
-def _moved(change: FunctionChange, word: str) -> bool:
-    """Whether another function of the patch makes the call now, and did not before."""
-    return any(
-        other is not change
-        and other.after is not None
-        and other.after.has(word)
-        and (other.before is None or not other.before.has(word))
-        for other in change.patch.changes
-    )
 
 
 def _takes_nothing(function: Function, act: Act) -> bool:
