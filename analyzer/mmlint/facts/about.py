@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmlint.facts.compare import Comparison
 from mmlint.facts.reach import Reach
 from mmlint.facts.steps import Act
 
@@ -31,6 +32,19 @@ def target(act: Act) -> frozenset[str]:
     if expr is not None and expr.kind == "assign" and expr is not act.expr:
         return expr.args[0].names()
     return frozenset()
+
+
+def from_new_call(compared: Comparison, names: frozenset[str]) -> bool:
+    """Whether one of the variables gets its value, where it got it from a call before, from a function that the tree
+    before the patch does not know: what had to be asked about the value need not be any more.
+    """
+    before = compared.before
+    got = frozenset().union(*(target(act) for act in compared.old if act.expr.kind == "call")) & names
+    return any(
+        target(act) & got and act.word not in before.words and before.program.resolve(act.word, before.path) is None
+        for act in compared.new
+        if got and act.expr.kind == "call"
+    )
 
 
 def mentions(sink: Act, test: Act) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from mmlint.facts.about import from_new_call
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
@@ -57,7 +58,9 @@ def dropped_terms(change: FunctionChange) -> list[Fewer]:
     if len(found) != 1 or _goes_elsewhere(change, found[0].term) or _filled_no_more(compared, found[0].term):
         return []
     term = found[0].term
-    return [] if needless(compared, term) or _fills_it(compared, term) else found
+    if needless(compared, term) or _fills_it(compared, term):
+        return []
+    return [] if from_new_call(compared, frozenset(_WORD.findall(term))) else found
 
 
 def _filled_no_more(compared: Comparison, term: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from mmlint.facts.about import settled_by, target
+from mmlint.facts.about import from_new_call, operands, settled_by, target
 from mmlint.facts.aliases import results
 from mmlint.facts.askedby import asked_under_lock
 from mmlint.facts.asking import asks
@@ -60,6 +60,8 @@ class Gates:
             answered = act.use == "return" and id(act) not in self.sides.compared.pairs
             row, asked = self._row(act) if gone or answered else (None, frozenset[str]())
             if row is None or self._converted(act.word) or self._arm_gone(act) or _spared(self.sides, act):
+                continue
+            if from_new_call(self.sides.compared, operands(act)):
                 continue
             loss = self._opened(act, gone, row, asked) or self._answer(act, row)
             if loss is not None:

@@ -91,7 +91,7 @@ class _Judge:
     def _removed(self, act: Act) -> Iterator[Loss]:
         if act.node.id not in self.sides.old.rank or nothing_lost(self.sides, act):
             return
-        if act.word.startswith("set:") and spelled(act.word) in self._names_left:
+        if act.word.startswith(("set:", "clear:")) and self._set_otherwise(act):
             return
         rows = [row for row in self._rows(act) if row.role != "order" and self._counts(act, row)]
         if self._renamed(act):
@@ -118,6 +118,13 @@ class _Judge:
                     break
         if not judged and not gone and not self.sides.change.patch.partial:
             yield from self._alone(act, rows)
+
+    def _set_otherwise(self, act: Act) -> bool:
+        """Whether a member is still spoken of, or a flag that was set or cleared is handed to a call of the patch."""
+        if act.word.startswith("set:") and spelled(act.word) in self._names_left:
+            return True
+        calls = (other for other in self.sides.compared.added if other.expr.kind == "call")
+        return any(spelled(act.word) in arg.names() for call in calls for arg in call.expr.args)
 
     def _renamed(self, act: Act) -> bool:
         """Whether a call of the same name and more, of which no table says otherwise, is made of the same thing now."""
