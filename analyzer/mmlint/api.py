@@ -364,13 +364,13 @@ def patch_steps(patch: str, root: str) -> str:
 
     Raises LookupError, in one line, where nothing could be compared.
     """
-    from mmlint.facts.removal import render
+    from mmlint.facts.explain import lost_steps
     from mmlint.inputs.tree import FolderTree
 
     views: list[PatchView] = []
     report = Report()
     tuple(check_inputs(PatchRun((), report, look=views.append), [patch], FolderTree(root)))
-    told = [render(change) for view in views for change in view.changes]
+    told = [lost_steps(change) for view in views for change in view.changes]
     if not told:
         raise LookupError(next((f"{e.path}: {e.message}" for e in report.errors), f"{patch}: changes no function"))
     return "\n".join(told)

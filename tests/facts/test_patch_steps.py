@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from mmlint.facts.change import FileText, FunctionChange, PatchView, pair_functions
 from mmlint.facts.compare import comparison
+from mmlint.facts.explain import lost_steps
 from mmlint.facts.function import Function
 from mmlint.facts.program import Program
 from mmlint.facts.reach import reach
 from mmlint.facts.removal import losses
-from mmlint.facts.removal import render as render_change
 from mmlint.facts.steps import acts, render
 from mmlint.facts.weaken import weakened
 from mmlint.inputs.tree import EmptyTree, OverlayTree
@@ -189,7 +189,7 @@ def test_hunks_alone_judge_only_sinks_that_the_tables_name() -> None:
 
 def test_both_sides_can_be_looked_at() -> None:
     (change,) = changes(GUARDED, OPEN)
-    shown = render_change(change)
+    shown = lost_steps(change)
     assert "folio_maybe_dma_pinned" in shown
     assert "lost: pinned-before-write-protect" in shown
     assert comparison(change) is comparison(change)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import TYPE_CHECKING
 
+from mmlint.facts.cfg import Node
 from mmlint.facts.ir import Expr
 from mmlint.facts.reuse import assigned_values
-from mmlint.facts.steps import Act, plain_null
+from mmlint.facts.spared import beside
+from mmlint.facts.steps import Act, bare, negated, plain_null
 
 if TYPE_CHECKING:
     from mmlint.facts.covers import Sides
+    from mmlint.kernel.tables import Tables
 
 
 def asked_where_it_was(sides: Sides, act: Act, there: Act) -> bool:
@@ -28,6 +32,47 @@ def asked_where_it_was(sides: Sides, act: Act, there: Act) -> bool:
         if renamed or (mine is not None and asked.key == mine.key and (node.line in places or _not_given(sides, mine))):
             return True
     return False
+
+
+def asked_of_implied(sides: Sides, act: Act, there: Act) -> bool:
+    """Whether a call, by whose answer the guarded step is made, asks for what rules a flag out.
+
+    The predicate itself in the place of the test is another question: who is turned away by it is not who was.
+    """
+    says = ruling_out(sides.tables, {act.word.removeprefix("flag:")}) if act.word.startswith("flag:") else ()
+    after = sides.compared.after
+    for other in sides.compared.new if says else ():
+        if other.expr.kind != "call" or not other.names & act.names or not other.guards(there, sides.new):
+            continue
+        callee = after.program.resolve(other.word, after.path)
+        if callee is not None and not callee.calls.keys().isdisjoint(says):
+            return True
+    return False
+
+
+def left_to_beside(sides: Sides, act: Act) -> bool:
+    """Whether the term of the condition next to the test, which is still there, says all that the test did."""
+    return any(
+        ruled_out(sides.tables, test, other) and bool(sides.counterparts(other))
+        for test in act.tests
+        for other in beside(test)
+    )
+
+
+def ruled_out(tables: Tables, node: Node, other: Node) -> bool:
+    """Whether the term `other` says no wherever the predicate `node` says yes, and both answers lead to one place."""
+    asked, left = (bare(n.expr) if n.expr is not None else None for n in (node, other))
+    if asked is None or left is None or asked.kind != "call" or left.kind != "call":
+        return False
+    row = tables.implied.get(asked.value)
+    yes = {target.id for target, label in node.succ if label is not negated(node.expr)}
+    no = {target.id for target, label in other.succ if label is negated(other.expr)}
+    return row is not None and f"!{left.value}" in row.implies and yes == no
+
+
+def ruling_out(tables: Tables, flags: Set[str]) -> frozenset[str]:
+    """The predicates that never say yes where one of the flags is set."""
+    return frozenset(n for n, row in tables.implied.items() if any(f"!{flag}" in row.implies for flag in flags))
 
 
 def _not_given(sides: Sides, variable: Expr) -> bool:

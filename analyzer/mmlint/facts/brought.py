@@ -53,7 +53,24 @@ def brought_under(change: FunctionChange) -> tuple[Brought, ...]:
     if compared is None or locks(compared.before).flow.overflow or locks(compared.after).flow.overflow:
         return ()
     owed = {**lent(compared.before), **lent(compared.after)}
-    return tuple(_brought(compared, owed))
+    return (*_brought(compared, owed), *_faults(compared))
+
+
+def _faults(compared: Comparison) -> Iterator[Brought]:
+    """Copies from and to user space, for which the kernel may have to fault a page in, now under the mmap lock."""
+    old_at, new_at = locks(compared.before).at_call, locks(compared.after).at_call
+    for act in compared.new:
+        old = compared.sources.get(id(act))
+        if act.word not in USER_COPIES or (old is not None and _mmap_lock(old_at.get(id(old.expr), {})) is not None):
+            continue
+        held = _mmap_lock(new_at.get(id(act.expr), {}))
+        if held is not None:
+            yield Brought(act.expr, held, None, callers=False, moved=old is not None)
+
+
+def _mmap_lock(states: dict[Prop, Facts]) -> Held | None:
+    held = (h for prop in sorted(states, key=sorted) if not no_fault(prop) for h in prop)
+    return next((h for h in held if h.kind == "mmap_lock" and not h.gone), None)
 
 
 def _brought(compared: Comparison, owed: Owed) -> Iterator[Brought]:

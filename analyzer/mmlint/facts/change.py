@@ -25,6 +25,8 @@ _MOST_PAIRS = 2_000
 _NEAREST = 8
 _WIDE = 600_000
 _MOST_CHANGES = 1_000
+_MANY = 3
+"""A word that goes from this many functions of a patch is a conversion, not a slip."""
 _LARGE = 30
 """Changed lines. Of 169 patches of lists on which a comparison by steps was wrong, 69 change more; of 217 slips that
 such a comparison found, none.
@@ -164,6 +166,17 @@ class FunctionChange:
     def gained_elsewhere(self, word: str) -> bool:
         """Whether another function of the patch has such a word now, and had not before."""
         return any(_speaks(other.after, word) and not _speaks(other.before, word) for other in self.others)
+
+    def converts(self, word: str) -> bool:
+        """Whether the patch takes a call out of many functions, or takes the called function itself away."""
+        lost = 0
+        for change in self.patch.changes:
+            if not _speaks(change.before, word):
+                continue
+            if change.before is not None and change.before.name == word and change.after is None:
+                return True
+            lost += not _speaks(change.after, word)
+        return lost >= _MANY
 
     @cached_property
     def touched(self) -> frozenset[int]:

@@ -6,14 +6,14 @@ from functools import cache, cached_property
 
 from mmlint.facts.about import alike_about, target
 from mmlint.facts.askedabove import asked_above
-from mmlint.facts.askedby import asked_by_kin, asked_where_it_was
+from mmlint.facts.askedby import asked_by_kin, asked_of_implied, asked_where_it_was, left_to_beside
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison
 from mmlint.facts.function import Function
 from mmlint.facts.gains import Gains
 from mmlint.facts.reach import Reach, reach
-from mmlint.facts.spared import spares_work
+from mmlint.facts.spared import beside, spares_work
 from mmlint.facts.states import let_through, one_subject
 from mmlint.facts.steps import NO_CALL, Act, callee_here, performed
 from mmlint.kernel.entries import Step
@@ -120,11 +120,14 @@ class Covers:
             or self._asked_for_errors(act, there)
             or asked_where_it_was(self.sides, act, there)
             or asked_by_kin(self.sides, act, there)
+            or asked_of_implied(self.sides, act, there)
+            or left_to_beside(self.sides, act)
             or self._no_more_states(act, sink, there)
             or self._frozen_later(act, there)
             or self._nothing_mapped(act)
             or self._read_again(act, sink)
             or self._to_head(act)
+            or self._on_either_arm(act, sink)
             or (row.role == "release" and self._always_released(act, sink, there))
         )
 
@@ -198,6 +201,20 @@ class Covers:
         heads = [a for a in self.sides.compared.removed if a.word in _HEADS and act.guards(a, self.sides.old)]
         return bool(heads) and any(a.word in _HEADS for a in self.sides.compared.added)
 
+    def _on_either_arm(self, act: Act, sink: Act) -> bool:
+        """Whether the test only told by which call something of one thing was taken: the other arm took it, too."""
+        takes, old = self.sides.tables.takes_resource, self.sides.old
+        taken = {row.resource for row in takes.get(sink.word, ())}
+        sides = [(test, old.chosen(test, sink.node)) for test in act.tests]
+        return bool(taken) and any(
+            outcome is not None
+            and old.chosen(test, other.node) is (not outcome)
+            and not taken.isdisjoint(row.resource for row in takes.get(other.word, ()))
+            and other.names & sink.names
+            for test, outcome in sides
+            for other in self.sides.compared.old
+        )
+
     def _nothing_mapped(self, act: Act) -> bool:
         """Whether a test for a mapped page sent back, before anything was done, whom there was nothing to do for."""
         guard = self.sides.tables.guards.get(act.word)
@@ -221,8 +238,7 @@ class Covers:
         ways = [
             (now, label)
             for test in tests
-            for before in self.sides.old.order
-            if before.kind == "branch"
+            for before in beside(test)
             for target, label in before.succ
             if target is test
             for now in self.sides.counterparts(before)

@@ -34,6 +34,8 @@ def disarmed(change: FunctionChange) -> list[Disarmed]:
         return []
     if any(a.expr.kind == "call" or a.use == "test" for a in compared.added):
         return []
+    if any(n.kind == "branch" and n.line not in compared.standing for n in reach(compared.after).order):
+        return []
     found = []
     for act in (a for a in compared.removed if undoes(change, a)):
         test, place = _state(compared, act), compared.behind(act.node)

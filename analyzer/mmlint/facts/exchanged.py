@@ -14,10 +14,11 @@ from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
-from mmlint.facts.function import Function, call_targets
+from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.giveback import RESOURCES, given_by
 from mmlint.facts.ir import Expr
 from mmlint.facts.steps import Act
+from mmlint.facts.things import argument, given
 from mmlint.frozen import dataclass
 
 _NAME = re.compile(r"[A-Za-z_][\w.>-]*$")
@@ -27,7 +28,7 @@ _MOST = 4
 @dataclass(frozen=True, slots=True)
 class Exchanged:
     """`expr` counted by `was` and counts by `now`. `taking` told the former and was asked for the latter, if that is
-    what they are.
+    what they are; it is `expr` itself if that takes pages.
     """
 
     expr: Expr
@@ -42,7 +43,21 @@ def exchanged(change: FunctionChange) -> list[Exchanged]:
     if compared is None:
         return []
     pairs = list(told_and_asked(compared.after))
-    return [*_asked_for(compared, pairs), *_other_count(compared, pairs), *_not_set(compared)][:_MOST]
+    found = [*_asked_for(compared, pairs), *_other_count(compared, pairs), *_not_set(compared), *_fixed(compared)]
+    return found[:_MOST]
+
+
+def _fixed(compared: Comparison) -> Iterator[Exchanged]:
+    """References taken by a number that is fixed now, and was worked out before."""
+    takes = compared.before.tables.takes_resource
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        row = next((row for row in takes.get(act.word, ()) if row.nr), None)
+        if row is None or now is None or now.word != act.word or act.expr.kind != "call":
+            continue
+        was, new = (argument(call, row.nr) for call in (act.expr, now.expr))
+        if was is not None and new is not None and was.kind != "num" and new.kind == "num":
+            yield Exchanged(now.expr, was.key, new.key, now.expr)
 
 
 def _not_set(compared: Comparison) -> Iterator[Exchanged]:
@@ -51,6 +66,8 @@ def _not_set(compared: Comparison) -> Iterator[Exchanged]:
     for node in gone:
         for store in (e for op, e in node.events if op in ("assign", "update") and _counts_by(e)):
             count = store.args[0].key
+            if count in _pointers(compared.before):
+                continue
             if len(node.succ) == 1 and not any(other.sets(count) for other in fresh):
                 releases = _counted_by(compared, count, node)
                 reached = _behind(compared, node)
@@ -59,6 +76,13 @@ def _not_set(compared: Comparison) -> Iterator[Exchanged]:
                     Exchanged(now.expr, store.args[-1].key if store.kind == "assign" else store.key, count, None)
                     for now in islice(still, 1)
                 )
+
+
+@fact
+def _pointers(function: Function) -> frozenset[str]:
+    """The parameters and local variables that count nothing."""
+    params = (param.name for param in function.source.params if "*" in param.type_text)
+    return frozenset([*params, *(node.name for node in function.cfg.nodes if node.kind == "decl" and "*" in node.type)])
 
 
 def _counts_by(store: Expr) -> bool:
@@ -84,7 +108,7 @@ def _counted_by(compared: Comparison, count: str, start: Node) -> list[Act]:
         and act.node.id in reached
         and count in {e.key for arg in act.expr.args[1:] for e in arg.walk()}
         if (now := compared.pairs.get(id(act))) is not None and now.key == act.key
-        if _gives_pages(compared.before, act.expr)
+        if _gives_pages(compared.before, act.expr) or given(compared.before, act.word, act.expr)
     ]
 
 

@@ -14,12 +14,14 @@ from mmlint.facts.aliases import same_thing
 from mmlint.facts.brought import owed_by
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.compare import comparison
 from mmlint.facts.consumed import consumed, harmless, keeps
 from mmlint.facts.function import Function
 from mmlint.facts.held import Held, family, local_names, result_class, root_of, visible_to_callers
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
 from mmlint.facts.reach import reach
+from mmlint.facts.reuse import assigned_values
 from mmlint.frozen import dataclass
 
 _Name = tuple[str, str]
@@ -47,6 +49,18 @@ def changed_exits(change: FunctionChange) -> list[ChangedExit]:
         return []
     known = ((name, held) for name, (held, _) in sorted(owed.items()) if not _left_to_other(before, after, held))
     return [found for name, held in known for found in _changed(before, after, name, held)][:2]
+
+
+def newly_owed(change: FunctionChange) -> list[Held]:
+    """The locks that the function took itself before a patch and now gives up without having taken them."""
+    compared = comparison(change)
+    if compared is None or change.named_elsewhere or compared.scoped or change.patch.partial:
+        return []
+    takes = compared.before.tables.takes
+    gone = {arg.key for act in compared.removed if act.word in takes for arg in act.expr.args}
+    old = owed_by(compared.before)
+    new = ((name, held) for name, (held, _) in sorted(owed_by(compared.after).items()))
+    return [held for name, held in new if name not in old and held.key in gone]
 
 
 def _left_to_other(before: Function, after: Function, held: Held) -> bool:
@@ -82,6 +96,8 @@ def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iter
     root = root_of(held.key)
     if root in _spoken(before) and root not in _spoken(after):
         return  # it is known by another name now
+    if root in assigned_values(before) or root in assigned_values(after):
+        return  # the name stands for another lock by and by
     if name not in owed_by(after) and not visible_to_callers(after, held):
         return
     names = same_thing(before, held.key) | same_thing(after, held.key)
@@ -92,7 +108,7 @@ def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iter
     if len({gone for ways in old.values() for _, gone in ways}) == 1:
         old, new = _merged(old), _merged(new)
     for value, ways in sorted(old.items(), key=lambda each: each[0] or ""):
-        states = {gone for _, gone in ways}
+        states = {gone for _, gone in (*ways, *old.get(None, ()))}
         if len(states) != 1:
             continue
         was_gone = states.pop()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from mmlint.facts.about import from_new_call
+from mmlint.facts.askedby import ruled_out, ruling_out
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
@@ -21,7 +22,9 @@ from mmlint.frozen import dataclass
 
 _MOST = 2
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_NO_QUESTION = re.compile(r"IS_ENABLED|WARN|BUG|DEBUG|IS_ERR|static_branch|likely|NULL|^[A-Z0-9_]+$")
+_NO_QUESTION = re.compile(
+    r"(^|_)(empty|EMPTY)(_|$|\()|IS_ENABLED|WARN|BUG|DEBUG|IS_ERR|static_branch|likely|NULL|^[A-Z0-9_]+$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,11 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
     node = dropped[0]
     if not _weighs(node.expr) or _kept_in_a_value(compared, node) or spares_work(compared, node):
         return
+    if _asked_by_callee(compared, node):
+        return
     for other in beside(node):
+        if ruled_out(compared.before.tables, node, other):
+            return
         place = next((n for n in compared.after.cfg.order if n.kind == "branch" and plain(n) == plain(other)), None)
         if place is not None and not _asks_for_null(node.expr, other.expr):
             if not _asked_around(compared, node, place):
@@ -148,19 +155,24 @@ def _asked_around(compared: Comparison, term: Node, place: Node) -> bool:
 
 
 def _open(compared: Comparison, node: Node) -> bool:
-    """Whether a test whose words are asked elsewhere, too, tells what none before it told and no callee asks again."""
-    order, before = reach(compared.before), compared.before
-    if any(
+    """Whether a test whose words are asked elsewhere, too, tells what none before it told."""
+    order = reach(compared.before)
+    return not any(
         other is not node and plain(other) == plain(node) and order.chosen(other, node) is not None
         for other in _tests(order.order)
         if other.kind == "branch"
-    ):
-        return False
+    )
+
+
+def _asked_by_callee(compared: Comparison, node: Node) -> bool:
+    """Whether a call that the test guarded asks the same itself, or for what rules the flag of the test out."""
+    order, before = reach(compared.before), compared.before
     asked = {call.value for call in node.expr.calls()} if node.expr is not None else set()
+    asked |= ruling_out(before.tables, mask(node))
     guarded = [a.word for a in compared.old if a.expr.kind == "call" and order.chosen(node, a.node) is not None]
     callees = (before.program.resolve(word, before.path) for word in guarded if asked)
     again = (act for callee in callees if callee is not None and asked & callee.words for act in acts(callee))
-    return not any(act.word in asked and act.tests for act in again)
+    return any(act.word in asked and act.tests for act in again)
 
 
 def _of_predicates(compared: Comparison) -> Iterator[Fewer]:

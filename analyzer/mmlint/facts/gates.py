@@ -15,7 +15,6 @@ from mmlint.facts.aliases import results
 from mmlint.facts.askedby import asked_under_lock
 from mmlint.facts.asking import asks
 from mmlint.facts.cfg import Node
-from mmlint.facts.change import FunctionChange
 from mmlint.facts.covers import Covers, Sides
 from mmlint.facts.gains import ACCESSORS
 from mmlint.facts.held import family
@@ -24,7 +23,7 @@ from mmlint.facts.joint import jointly_decided
 from mmlint.facts.loss import Loss
 from mmlint.facts.narrowed import Narrowed
 from mmlint.facts.origin import abolished
-from mmlint.facts.steps import Act, performed, plain
+from mmlint.facts.steps import Act, opposite, performed, plain
 from mmlint.kernel.entries import Step
 
 _FIRM = frozenset({"pinned", "exclusive", "unshare", "longterm_pinnable", "pte_same", "writable", "revalidate"})
@@ -32,8 +31,6 @@ _FIRM = frozenset({"pinned", "exclusive", "unshare", "longterm_pinnable", "pte_s
 _NO_STATE = frozenset({"devmap"})
 """Bits that go away with the last users of them."""
 _ANSWERS = frozenset({"bool", "int"})
-_MANY = 3
-"""A test that goes from this many functions of a patch is a conversion, not a slip."""
 
 
 def _spared(sides: Sides, act: Act) -> bool:
@@ -59,7 +56,7 @@ class Gates:
             gone = [test for test in act.tests if not self._stays(test)]
             answered = act.use == "return" and id(act) not in self.sides.compared.pairs
             row, asked = self._row(act) if gone or answered else (None, frozenset[str]())
-            if row is None or self._converted(act.word) or self._arm_gone(act) or _spared(self.sides, act):
+            if row is None or self.sides.change.converts(act.word) or self._arm_gone(act) or _spared(self.sides, act):
                 continue
             if from_new_call(self.sides.compared, operands(act)):
                 continue
@@ -80,7 +77,7 @@ class Gates:
         fresh = any(act.expr.kind == "call" and act.word not in compared.before.words for act in compared.added)
         for act in compared.removed if row is not None and not fresh else ():
             known = self.sides.tables.guards.get(act.word)
-            if self._converted(act.word) or (known is not None and known.class_ in _NO_STATE):
+            if self.sides.change.converts(act.word) or (known is not None and known.class_ in _NO_STATE):
                 continue
             if act.expr.kind == "call" and act.word not in compared.after.words and (act.tests or act.use == "return"):
                 assert row is not None
@@ -155,16 +152,12 @@ class Gates:
                 found.setdefault(plain(node), []).append(node.line)
         return found
 
-    def _converted(self, word: str) -> bool:
-        return converted(self.sides.change, word)
-
     def _opened(self, act: Act, gone: list[Node], row: Step, asked: frozenset[str]) -> Loss | None:
         """The first thing guarded that stands without the gate now."""
         now = self.sides.compared.pairs.get(id(act))
         if self._told_on(now) if now is not None else self._kept_in_a_variable(act):
             return None
-        if now is not None and now.tests and self.sides.compared.lines.get(act.line) == now.line:
-            return None  # a renamed variable on another line of the condition
+        kept = now is not None and now.tests and self.sides.compared.lines.get(act.line) == now.line
         for test in gone:
             if self.sides.old.ends(test, True) or self.sides.old.ends(test, False):
                 continue
@@ -174,7 +167,10 @@ class Gates:
                 continue
             for sink in self._guarded(act, test):
                 there = self.sides.compared.pairs.get(id(sink))
-                if there is None or self._asked_again(act, asked, there) or self._leads_out(test, sink):
+                if there is None or self._leads_out(test, sink):
+                    break
+                # A variable on another line of the condition may be a renamed one, but never with the other answer.
+                if not self._turned(test, sink, now, there) if kept else self._asked_again(act, asked, there):
                     break
                 if sink.word == "return" and self._replaced(test):
                     break
@@ -237,6 +233,13 @@ class Gates:
     @cached_property
     def _old_lines(self) -> frozenset[int]:
         return self.sides.compared.standing
+
+    def _turned(self, test: Node, sink: Act, now: Act | None, there: Act) -> bool:
+        """Whether what still decides about a sink, by the same answer, lets those through whom `test` did not."""
+        was = self.sides.old.chosen(test, sink.node) is not opposite(test)
+        tests = now.tests if now is not None else ()
+        sides = {c is not opposite(t) for t in tests if (c := self.sides.new.chosen(t, there.node)) is not None}
+        return sides == {not was}
 
     def _asked_again(self, act: Act, asked: frozenset[str], there: Act) -> bool:
         """Whether a test that decides about the sink after the patch asks the same of the same thing."""
@@ -362,19 +365,6 @@ class Gates:
         ):
             return None
         return None if self.covers.covered(act, row, before, there) else Loss(row, act, there, "removed")
-
-
-def converted(change: FunctionChange, word: str) -> bool:
-    """Whether a patch takes a call out of many functions, or takes the called function itself away."""
-    lost = 0
-    for other in change.patch.changes:
-        before = other.before
-        if before is None or word not in before.words:
-            continue
-        if before.name == word and other.after is None:
-            return True
-        lost += other.after is None or word not in other.after.words
-    return lost >= _MANY
 
 
 def _term(name: str, e: Expr) -> bool:

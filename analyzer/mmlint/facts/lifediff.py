@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Set
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import comparison
+from mmlint.facts.excused import by_new_member, comes_otherwise, done_by_callee, given_up, instead, released
 from mmlint.facts.function import Function
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
@@ -15,8 +16,6 @@ from mmlint.facts.lifetimes import HELD, TWICE, Life, early_calls, life
 from mmlint.facts.loops import in_loop
 from mmlint.facts.mapped import spared
 from mmlint.facts.reach import reach
-from mmlint.facts.reuse import assigned_values
-from mmlint.facts.steps import bare
 from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, plain, things
 from mmlint.facts.wayout import Way
 from mmlint.frozen import dataclass
@@ -92,62 +91,17 @@ def _turns(change: FunctionChange, before: Function, after: Function) -> Iterato
         old, new = _lives(before, after, thing)
         if new is None or not (new.held or new.late or new.idle or new.again or new.lost):
             continue
-        if old is not None and not _by_new_member(change, after, new):
+        if old is not None and not by_new_member(change, after, new) and not done_by_callee(change, thing):
             held = {fresh.key for fresh in _more(after).keys() - _more(before).keys()}
-            elsewhere = _instead(before, after, thing) or _comes_otherwise(before, after, thing)
+            elsewhere = instead(before, after, thing) or comes_otherwise(before, after, thing)
             worse = _worse(old, new, _told(before), held, lines)
             yield from (turn for turn in worse if turn.how != "kept" or not elsewhere)
-
-
-def _instead(before: Function, after: Function, thing: Thing) -> bool:
-    """Whether the patch gives up another thing of the kind where this one is not: there is one or the other."""
-    order = reach(after)
-    mine = [node for node, _ in things(after)[thing]]
-    old = _released(before)
-    others = [
-        node
-        for other, calls in _released(after).items()
-        if other.kind == thing.kind and other.key != thing.key and other not in old
-        for node, _ in calls
-    ]
-    return bool(mine) and any(not any(order.together(node, own) for own in mine) for node in others)
-
-
-def _comes_otherwise(before: Function, after: Function, thing: Thing) -> bool:
-    """Whether a call that the function did not make before, and that takes nothing by the tables, gives the lvalue
-    something else than what is taken.
-    """
-    takers = after.tables.takes_resource
-    sources = {value.value for value in assigned_values(after).get(thing.key, ()) if value.kind == "call"}
-    known = {name for name in sources if any(kind_of(row.resource) == thing.kind for row in takers.get(name, ()))}
-    return bool(known) and any(name not in before.words and name not in takers for name in sources - known)
 
 
 def _lives(before: Function, after: Function, thing: Thing) -> tuple[Life | None, Life | None]:
     """The life of a thing on both sides. What came before a release of it is known to leave it alone."""
     keepers = early_calls(before, thing)
     return life(before, thing, keepers), life(after, thing, keepers)
-
-
-def _by_new_member(change: FunctionChange, after: Function, life_: Life) -> bool:
-    """Whether all releases hang on a member that the patch brings and another of its functions sets: it says whether
-    there is something to give up.
-    """
-    order = reach(after)
-    members = [
-        {
-            bare(n.expr).value
-            for n in order.order
-            if n.kind == "branch"
-            and n.expr is not None
-            and bare(n.expr).kind == "field"
-            and order.chosen(n, node) is not None
-        }
-        for node, _ in life_.releases
-    ]
-    fresh = {m for m in set().union(*members) if re.search(rb"\b" + m.encode() + rb"\b", change.file.before) is None}
-    others = [other.after for other in change.others if other.after is not None]
-    return bool(members) and all(found & fresh for found in members) and any(fresh & side.words for side in others)
 
 
 def _worse(old: Life, new: Life, told: Set[str], held: Set[str], lines: Mapping[int, int]) -> Iterator[Turn]:
@@ -177,7 +131,7 @@ def _worse(old: Life, new: Life, told: Set[str], held: Set[str], lines: Mapping[
 def _doors(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:
     """A thing that is taken as before, here or nowhere in the patch, and given up by a call for something else."""
     known = after.tables.resources
-    old_things, new_things = _released(before), _released(after)
+    old_things, new_things = released(before), released(after)
     for old in old_things.keys() - new_things.keys():
         if old.kind not in known or _taken(before, old) != _taken(after, old):
             continue
@@ -190,8 +144,8 @@ def _doors(change: FunctionChange, before: Function, after: Function) -> Iterato
 
 def _fewer(before: Function, after: Function) -> Iterator[Turn]:
     """A thing that was given up by a count of references and now is by one."""
-    old_things = _released(before)
-    for thing, releases in _released(after).items():
+    old_things = released(before)
+    for thing, releases in released(after).items():
         old, new = ([counts(after, call) for _, call in calls] for calls in (old_things.get(thing, []), releases))
         if any(old) and not any(new) and len(old) == len(new) and not _taken_by_one(before, after, thing):
             yield Turn("fewer", thing, releases[-1][0], releases[-1][1])
@@ -228,11 +182,7 @@ def _swapped(change: FunctionChange, before: Function, after: Function) -> Itera
     old, new = _more(before), _more(after)
     for was in sorted(old.keys() - new.keys()):
         now = [thing for thing in new.keys() - old.keys() if thing.key == was.key]
-        if (
-            len(now) == 1
-            and not _less_released(change, was.kind)
-            and _released(before).keys() == _released(after).keys()
-        ):
+        if len(now) == 1 and not _less_released(change, was.kind) and released(before).keys() == released(after).keys():
             node = next(n for n, call in after.calls[new[now[0]].value] if call is new[now[0]])
             yield Turn("swapped", was, node, old[was], new[now[0]].value)
 
@@ -251,7 +201,7 @@ def _untaken(change: FunctionChange, before: Function, after: Function) -> Itera
         if (
             (speaking or _handed_out(before, after, thing))
             and all(c.key in told for c in speaking)
-            and (thing not in _released(after) or _of_another(after, thing))
+            and (thing not in released(after) or _of_another(after, thing))
             and not any(fresh.kind == thing.kind for fresh in new.keys() - old.keys())
             and not _less_released(change, thing.kind)
             and not _receiver_told(before, after, thing, speaking)
@@ -319,10 +269,7 @@ def _more(function: Function) -> dict[Thing, Expr]:
 def _less_released(change: FunctionChange, kind: str) -> bool:
     """Whether some function of the patch gives fewer things of the kind up than before."""
     for other in change.patch.changes:
-        old, new = (
-            sum(len(calls) for thing, calls in things(side).items() if thing.kind == kind) if side is not None else 0
-            for side in (other.before, other.after)
-        )
+        old, new = (given_up(side, kind) if side is not None else 0 for side in (other.before, other.after))
         if new < old:
             return True
     return False
@@ -336,10 +283,6 @@ def _less_taken(change: FunctionChange, kind: str) -> bool:
         len({sum(len(side.calls.get(n, ())) for n in names) if side else 0 for side in (other.before, other.after)}) > 1
         for other in change.patch.changes
     )
-
-
-def _released(function: Function) -> dict[Thing, list[tuple[Node, Expr]]]:
-    return {thing: calls for thing, calls in things(function).items() if calls}
 
 
 def _taken(function: Function, thing: Thing) -> list[str]:

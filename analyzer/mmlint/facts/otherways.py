@@ -55,8 +55,8 @@ def _retired(change: FunctionChange, test: Node) -> bool:
 
 
 def _more(compared: Comparison) -> Iterator[OtherWays]:
-    """A release that some test which is gone kept from being made, on a way that is still there; or any call that one
-    for a flag which permits it did.
+    """A release, or a change of a bit of an entry, that some test which is gone kept from being made, on a way that is
+    still there; or any call that one for a flag which permits it did.
     """
     old, new = reach(compared.before), reach(compared.after)
     asked = {plain(node) for node in new.order if node.kind == "branch"}
@@ -73,7 +73,7 @@ def _more(compared: Comparison) -> Iterator[OtherWays]:
             or side is None
             or test.expr is None
             or plain(test) in asked
-            or not (test.id in flagged or given(compared.before, act.word, act.expr))
+            or not (test.id in flagged or _changes_bit(compared, act) or given(compared.before, act.word, act.expr))
             or not _joins(old, test, side, act)
         ):
             continue
@@ -132,6 +132,11 @@ def asked_inside(function: Function, act: Act, test: Node) -> bool:
         [e.value for e in test.expr.walk() if e.kind == "field" or e.value.isupper()] if test.expr is not None else []
     )
     return callee is not None and any(callee.has(word) for word in asked)
+
+
+def _changes_bit(compared: Comparison, act: Act) -> bool:
+    row = compared.before.tables.carries.get(act.word)
+    return row is not None and row.op != "test" and not any(other.word == act.word for other in compared.added)
 
 
 def _block(order: Reach, node: Node) -> tuple[str, bool | None]:

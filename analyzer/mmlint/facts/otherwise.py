@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, once, reach
 from mmlint.facts.steps import Act, opposite, plain
 from mmlint.frozen import dataclass
 
-FLAG = re.compile(r"(VM|FOLL|FAULT_FLAG|MMF|PTE|TTU|RMAP|PG|ZAP_FLAG|MM_CP|MIGRATE|SWP|FGP|AS)_[A-Z0-9_]+$")
+FLAG = re.compile(
+    r"_?(VM|PAGE|SEGMENT_ENTRY|FOLL|FAULT_FLAG|MMF|PTE|TTU|RMAP|PG|ZAP_FLAG|MM_CP|MIGRATE|SWP|FGP|AS)_[A-Z0-9_]+$"
+)
+_TRUTHS = frozenset({"0", "1", "true", "false"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,57 @@ def other_flags(change: FunctionChange) -> list[tuple[Node, str, str]]:
         if node.expr is not None and node.expr.key in there:
             continue
         pairs = [pair for was in gone if (pair := _exchange(was, node)) is not None]
-        if len(pairs) == 1 and pairs[0][0] not in compared.after.words:
+        if len(pairs) == 1 and pairs[0][0].split(" | ")[0] not in compared.after.words:
             found.append((node, *pairs[0]))
     known = (flag for _, _, flag in found if not _brought(change, flag))
     return found if len(found) == 1 and list(known) else []
+
+
+def other_members(change: FunctionChange) -> list[tuple[Node, str, str]]:
+    """The test in which one member of an object became another, if nothing else is different: the node after the patch,
+    the member before and after. Both are known to the file, and the patch takes neither away nor brings it elsewhere.
+    """
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return []
+    gone, fresh = (_tests(order, lines) for order, lines in _sides(compared))
+    if len(gone) != 1 or len(fresh) != 1:
+        return []
+    was, now = gone[0].expr, fresh[0].expr
+    pair = _other_member(was, now) if was is not None and now is not None else None
+    if pair is None or any(change.lost_elsewhere(m) or change.gained_elsewhere(m) for m in pair):
+        return []
+    known = all(re.search(rf"\b{m}\b".encode(), side) for m in pair for side in (change.file.before, change.file.after))
+    return [(fresh[0], *pair)] if known else []
+
+
+def _other_member(was: Expr, now: Expr) -> tuple[str, str] | None:
+    """The two members of one object, if nothing else makes the difference between two expressions."""
+    if was.kind != now.kind or (was.value != now.value and was.kind != "field") or len(was.args) != len(now.args):
+        return None
+    if was.kind == "field" and was.value != now.value:
+        return (was.value, now.value) if was.args[0].key == now.args[0].key else None
+    other = [(a, b) for a, b in zip(was.args, now.args, strict=True) if a.key != b.key]
+    return _other_member(*other[0]) if len(other) == 1 else None
+
+
+def answered_for(change: FunctionChange) -> list[tuple[Act, str, str]]:
+    """The calls of which one argument told whether a flag is set, and is a constant now: the call after the patch, what
+    it told and what it tells.
+    """
+    compared = comparison(change)
+    if compared is None or change.patch.partial or change.named_elsewhere:
+        return []
+    found = []
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if now is None or act.expr.kind != "call" or now.word != act.word or len(act.expr.args) != len(now.expr.args):
+            continue
+        other = [(a, b) for a, b in zip(act.expr.args, now.expr.args, strict=True) if a.key != b.key]
+        flags = {name for e in other[0][0].walk() for name in e.names() if FLAG.match(name)} if len(other) == 1 else ()
+        if flags and other[0][1].key in _TRUTHS and any(e.value == "&" for e in other[0][0].walk()):
+            found.append((now, other[0][0].key, other[0][1].key))
+    return found
 
 
 def fewer_flags(change: FunctionChange) -> list[tuple[Node, str]]:
@@ -86,11 +137,13 @@ def _exchange(was: Node, now: Node) -> tuple[str, str] | None:
     assert was.expr is not None
     assert now.expr is not None
     gone, fresh = mask(was) - mask(now), mask(now) - mask(was)
-    if len(gone) != 1 or len(fresh) != 1:
+    kinds = {flag.split("_")[0] if FLAG.match(flag) else "" for flag in gone | fresh}
+    if not gone or not fresh or len(kinds) != 1 or "" in kinds:
         return None
-    a, b = next(iter(gone)), next(iter(fresh))
-    alike = FLAG.match(a) and FLAG.match(b) and a.split("_")[0] == b.split("_")[0]
-    return (a, b) if alike and re.sub(rf"\b{a}\b", b, was.expr.key) == now.expr.key else None
+    a, b = " | ".join(sorted(gone)), " | ".join(sorted(fresh))
+    if len(gone) == len(fresh) == 1:
+        return (a, b) if re.sub(rf"\b{a}\b", b, was.expr.key) == now.expr.key else None
+    return (a, b) if was.expr.names() - gone == now.expr.names() - fresh else None
 
 
 def _brought(change: FunctionChange, flag: str) -> bool:

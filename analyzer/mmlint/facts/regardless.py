@@ -11,7 +11,7 @@ from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.otherways import OtherWays, asked_inside
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import bare, plain
-from mmlint.facts.undone import TELLS
+from mmlint.facts.undone import has_effect
 
 _VALUE = re.compile(r"[A-Z][A-Z0-9_]+$|[1-9]\d*$")
 
@@ -31,7 +31,7 @@ def regardless(change: FunctionChange) -> OtherWays | None:
     order = reach(compared.before)
     for act in compared.old:
         now = compared.pairs.get(id(act))
-        if now is None or act.use != "bare" or act.expr.kind != "call" or TELLS.search(act.word):
+        if now is None or not has_effect(act):
             continue
         if order.innermost(act.node)[0] is test and not asked_inside(compared.after, now, test):
             return OtherWays(now, test, more=True)

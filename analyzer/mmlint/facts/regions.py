@@ -97,6 +97,8 @@ def _waited(compared: Comparison) -> Iterator[Unprotected]:
     tables, order = compared.before.tables, reach(compared.before)
     for begin in compared.removed:
         kinds = {family(row.kind) for row in tables.takes.get(begin.word, ()) if row.mode != "try"} & _WAITED
+        if any(act.word in tables.takes for act in compared.added):
+            continue  # the lock that a helper took, by its own name
         next_ = begin.node.succ[0][0] if kinds and len(begin.node.succ) == 1 else None
         for end in (act for act in compared.removed if act.node is next_):
             if kinds & {family(row.kind) for row in tables.drops.get(end.word, ())}:

@@ -16,7 +16,7 @@ from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import comparison
 from mmlint.facts.covers import Covers, Sides
 from mmlint.facts.gains import ACCESSORS
-from mmlint.facts.gates import Gates, converted
+from mmlint.facts.gates import Gates
 from mmlint.facts.giveback import given_by
 from mmlint.facts.kept import Kept
 from mmlint.facts.locks import locks
@@ -167,7 +167,7 @@ class _Judge:
             beside = self._beside(act)
             if beside is None or self._region_gone(act) or self._was_taken(row):
                 continue
-            if row is GIVEN_BACK and (self._about_gone(act) or converted(self.sides.change, act.word)):
+            if row is GIVEN_BACK and (self._about_gone(act) or self.sides.change.converts(act.word)):
                 continue
             if row.role == "release" and (not self._still_there(act) or comes_otherwise(self.sides, act)):
                 continue
@@ -193,7 +193,7 @@ class _Judge:
 
     def _waits(self, act: Act, row: Step) -> bool:
         """Whether a step is for those who come after the function, and the patch calls nothing in its place."""
-        if row.only != "alone" or converted(self.sides.change, act.word):
+        if row.only != "alone" or self.sides.change.converts(act.word):
             return False
         return not any(a.expr.kind == "call" for a in self.sides.compared.added)
 
@@ -272,7 +272,7 @@ class _Judge:
 
     def _gives(self, act: Act) -> bool:
         before = self.sides.compared.before
-        if act.word != act.expr.value or act.word in self.sides.tables.gives_resource:
+        if act.word != act.expr.value:
             return False
         return bool(given(before, act.word, act.expr)) or bool(given_by(before, act.expr).always)
 
@@ -376,24 +376,3 @@ def _vocabulary(tables: Tables) -> frozenset[str]:
 def _changing(tables: Tables) -> frozenset[str]:
     changing = {*tables.set_entries, *tables.wrprotects, *tables.marks, *tables.takes_resource, *tables.gives_resource}
     return frozenset(changing - tables.guards.keys())
-
-
-def render(change: FunctionChange) -> str:
-    """A change for people who doubt a finding: which step of before became which of after, what is left over on either
-    side, and what was judged to be lost.
-    """
-    compared = comparison(change)
-    if compared is None:
-        return f"{change.file.path} {change.name}: one side only\n"
-    named = compared.before.tables
-    speaks = {a.word for a in (*compared.old, *compared.new) if _done_by(named, a.word) or named.steps.guarding(a.word)}
-    lines = [f"{change.file.path} {change.name}: line before, line after, step"]
-    for act in compared.old:
-        now = compared.pairs.get(id(act))
-        if act.word in speaks and id(act) not in compared.still:
-            lines.append(f"  {act.line:>6} {now.line if now else '-':>6}  {act.expr.key[:80]}")
-    lines += [f"  {'-':>6} {act.line:>6}  {act.expr.key[:80]}" for act in compared.added if act.word in speaks]
-    for loss in losses(change):
-        sink = f"{loss.sink.word} (line {loss.sink.line})"
-        lines.append(f"  lost: {loss.row.name}: {loss.step.word} {loss.how}, {sink} stands without it")
-    return "\n".join(lines) + "\n"

@@ -17,7 +17,15 @@ def beside(node: Node) -> Iterator[Node]:
 
 
 def spares_work(compared: Comparison, node: Node) -> bool:
-    """Whether the test sends back whom there is nothing to do for, before anything is done."""
+    """Whether the test sends back whom there is nothing to do for, before anything is done.
+
+    Who asks about what it answers with (`if (!(vma->vm_flags & VM_X)) return NULL; return vma;`) spares nothing.
+    """
+    results = frozenset[str]().union(
+        *(n.expr.names() for n in compared.before.cfg.order if n.kind == "return" and n.expr is not None)
+    )
+    if "*" in compared.before.source.returns and node.expr is not None and node.expr.names() & results:
+        return False
     order = reach(compared.before)
     before = (act for act in compared.old if order.before(act.node, node))
     chain = [node, *beside(node)]

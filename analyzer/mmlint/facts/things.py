@@ -12,7 +12,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.reuse import assigned_values
 from mmlint.kernel.rows import Taking
 
-_GIVES = re.compile(r"(^|_)(put|unpin|release|deref|unref)(_|s?$)|_drop$")
+_GIVES = re.compile(r"(^|_)(put|unpin|release|deref|unref|destroy)(_|s?$)|_drop$")
 _FREES = re.compile(r"free|put|destroy|unref|drop")
 _PAGE_OF = frozenset({"virt_to_page", "virt_to_folio"})
 _NOT_GIVES = re.compile(

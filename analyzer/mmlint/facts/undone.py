@@ -57,11 +57,14 @@ def undone(change: FunctionChange) -> list[Undone]:
 
 def undoes(change: FunctionChange, act: Act) -> bool:
     """Whether an act is a call for its effect, which the patch makes nowhere else."""
+    return has_effect(act) and act.word not in change.patch.spoken
+
+
+def has_effect(act: Act) -> bool:
+    """Whether an act is a call for what it does to what others see: no message, no count, no plain memory freed."""
     plain = act.expr.kind == "call" and act.use == "bare" and act.word == act.expr.value
     said = tells(act.word) or keeps_count(act.word) or act.word.isupper()
-    return plain and not (
-        said or _YIELDS.search(act.word) or _FREES.search(act.word) or act.word in change.patch.spoken
-    )
+    return plain and not (said or _YIELDS.search(act.word) or _FREES.search(act.word))
 
 
 def _on_failure(compared: Comparison, act: Act) -> Iterator[Undone]:

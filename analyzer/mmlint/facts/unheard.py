@@ -123,6 +123,7 @@ def _handed_on(compared: Comparison, act: Act) -> bool:
         keeper & arg.names() and not keeper & new.names()
         for other in compared.old
         if other.expr.kind == "call" and other.use == "bare" and not tells(other.word)
+        if other.word not in compared.before.tables.gives_resource
         if (now := compared.pairs.get(id(other))) is not None and now.word == other.word
         for arg, new in zip(other.expr.args, now.expr.args, strict=False)
     )
@@ -197,7 +198,7 @@ def _unwritten(compared: Comparison) -> Iterator[Unwritten]:
     still = {node.line for _, _, node in new}
     for variable, value, node in _settings(compared.before):
         now = compared.lines.get(node.line)
-        if now in still or node.id not in old_order.rank:
+        if now in still or node.id not in old_order.rank or _set_anew(compared, variable):
             continue
         beside = _beside(compared, old_order, node)
         if beside is None or _lock_changed(compared, order, beside):
@@ -211,6 +212,12 @@ def _unwritten(compared: Comparison) -> Iterator[Unwritten]:
         given = variable in compared.after.params
         if reader is not None and _others(beside, variable, given=given) - {value}:
             yield Unwritten(variable, value, beside, reader)
+
+
+def _set_anew(compared: Comparison, variable: str) -> bool:
+    """Whether the patch gives the variable a value that is worked out."""
+    fresh = (n for n in compared.after.cfg.order if n.line not in compared.standing)
+    return any(_sets(node, variable) == "" for node in fresh)
 
 
 def _settings(function: Function) -> list[tuple[str, str, Node]]:

@@ -28,7 +28,7 @@ _TRIED = Stronger(name="tried", calls=(), what="the refusal where there is nothi
 _TRY = re.compile(r"(^|_)try_?(?=get|grab|hold|acquire|pin)")
 _COUNTS = frozenset({"count", "mapcount"})
 NOTHING = "nothing"
-"""The last word of an order of flags: the flag is simply not there."""
+"""The last word of an order of flags: the flag is simply not there; the first one if the flag claims too much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +223,10 @@ def _inside_another(function: Function, expr: Expr) -> bool:
 
 
 def _flags(compared: Comparison) -> Iterator[Weaker]:
-    rows = {row.calls[0]: row for row in compared.before.tables.steps.stronger.values() if row.calls[-1] == NOTHING}
-    if not compared.before.has(*rows):
+    stronger = compared.before.tables.steps.stronger.values()
+    rows = {row.calls[0]: row for row in stronger if row.calls[-1] == NOTHING}
+    claims = {row.calls[1]: row for row in stronger if row.calls[0] == NOTHING}
+    if not compared.before.has(*rows) and not compared.after.has(*claims):
         return
     for act in compared.old:
         now = compared.pairs.get(id(act))
@@ -235,6 +237,9 @@ def _flags(compared: Comparison) -> Iterator[Weaker]:
             if instead and any(instead in arg.names() for arg in now.expr.args):
                 continue
             if _sets(compared.before, act, flag) and _lacks(compared.after, now, flag):
+                yield Weaker(row, act, now, flag)
+        for flag, row in claims.items():
+            if _sets(compared.after, now, flag) and _lacks(compared.before, act, flag):
                 yield Weaker(row, act, now, flag)
 
 

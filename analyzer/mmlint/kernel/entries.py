@@ -186,7 +186,7 @@ class FlagCall(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Implied(Row):
-    """A flag that is only ever set together with those of `implies`."""
+    """A flag, or a predicate that says yes: only together with the flags of `implies`, and without one of `!FLAG`."""
 
     implies: tuple[str, ...]
 

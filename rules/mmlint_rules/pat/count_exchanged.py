@@ -48,11 +48,14 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     for found in exchanged(change):
         assert after is not None
         taking = found.taking
-        steps = (after.step(taking.line, f"`{taking.value}` may take fewer"),) if taking is not None else ()
+        told = taking is not None and taking is not found.expr
+        steps = (after.step(taking.line, f"`{taking.value}` may take fewer"),) if told and taking is not None else ()
         yield after.hit(found.expr, _says(found), steps=steps, anchor=f"count {found.was} {found.now}")
 
 
 def _says(found: Exchanged) -> str:
+    if found.taking is found.expr:
+        return f"`{found.expr.value}` takes `{found.now}`, no longer `{found.was}`"
     if found.taking is None:
         return f"`{found.expr.value}` gives back `{found.now}`, no longer `{found.was}`"
     if found.expr.kind == "assign":

@@ -3,7 +3,8 @@
 ## What it does
 Looks at the calls that a patch adds. Where a branch of the function found a pointer (a variable or a member) to be
 NULL, and on that way, with nothing given to it since, the call gets it, and the helper's first lines read a member of
-it without a question, the call is reported.
+it without a question, the call is reported. So is a parameter that the function asked whether it is NULL, and no longer
+does, where it is looked into, here or below, and a caller passes what a function gives that may give NULL.
 
 ## Why it matters
 `kfree(NULL)` and most puts do nothing, and error ways rely on it. The helper that takes their place often does not: the
@@ -35,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.nullparam import passed_null
 from mmlint.facts.nullways import handed_null
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -50,6 +52,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = f"`{found.call.value}` gets `{found.pointer}`, which is NULL on one way, and looks into it"
         steps = (after.step(found.test.line, f"here `{found.pointer}` may be NULL"),)
         yield after.hit(found.call, message, steps=steps, anchor=f"null {found.call.value} {found.pointer}")
+    for passed in passed_null(change):
+        assert after is not None
+        message = f"`{passed.pointer}` may be NULL: `{passed.caller.name}` passes what `{passed.source}` gives"
+        steps = (passed.caller.step(passed.call.line, f"`{passed.source}` gives NULL where there is nothing"),)
+        yield after.hit(passed.use, message, steps=steps, anchor=f"passed {passed.pointer}")
 
 
 RULE = Rule(

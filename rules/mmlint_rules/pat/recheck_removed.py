@@ -6,7 +6,8 @@ GUP-fast, the swap cache or the mapping of a folio, a seqcount, an interval noti
 lock, or the lockless step, and the change; after the patch the change is still there without it. A jump back that was
 made where something had changed meanwhile (`if (pfn != args.pfn) goto retry;`) is a recheck, too, and so is the test
 for NULL of what was read again from a member behind the lock, or one for which the caller had to try again (`-EAGAIN`),
-or that kept a loop going.
+or that kept a loop going; or a look, right behind the lock, at a member of what the lock lies in, which led to the
+unlock.
 
 ## Why it matters
 What was read before the lock was taken may be about another page by now. The recheck is the only thing that ties the
@@ -43,6 +44,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.change import FunctionChange
+from mmlint.facts.rechecks import lost_rechecks
 from mmlint.facts.reloads import lost_reloads, unasked
 from mmlint.facts.retries import lost_backouts, lost_retries, lost_turns
 from mmlint.finding import Confidence, Hit, Severity
@@ -59,6 +61,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     steps = list(_steps(change))
     yield from steps
     after = change.after
+    reloads, nulls = lost_reloads(change), unasked(change)
     for found in (*lost_retries(change), *lost_turns(change)) if not steps else ():
         assert after is not None
         assert found.test.expr is not None
@@ -73,17 +76,21 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         asked = gone.test.expr.key
         message = f"{shown(gone.again)} is done at once, where the caller had to try again for `{cut(asked)}`"
         yield after.hit(gone.again.expr, message, anchor=f"backout {gone.again.word} {asked}")
-    for lost in lost_reloads(change) if not steps else ():
+    for lost in reloads if not steps else ():
         assert after is not None
         assert lost.reader.expr is not None
         message = f"`{lost.variable}` is what it was before {shown(lost.lock)}: `{lost.value.key}` is not done again"
         step = after.step(lost.lock.line, "what it stands for may have changed until here")
         yield after.hit(lost.reader.expr, message, steps=(step,), anchor=f"reload {lost.variable} {lost.value.key}")
-    for null in unasked(change) if not steps else ():
+    for null in nulls if not steps else ():
         assert after is not None
         assert null.reader.expr is not None
         message = f"`{null.value.key}` may be NULL since {shown(null.lock)}: `{null.variable}` is not asked any more"
         yield after.hit(null.reader.expr, message, anchor=f"null {null.variable}")
+    for look in lost_rechecks(change) if not (steps or reloads or nulls) else ():
+        assert after is not None
+        message = f"`{look.member}` is not asked again behind {shown(look.taken)}"
+        yield after.hit(look.taken.expr, message, anchor=f"look {look.member}")
 
 
 RULE = Rule(

@@ -32,10 +32,10 @@ entry escape the tracking, and nothing else changes.
 
 ## Limits
 Conditions that the patch changes alone of their text; silent where a function that calls this one changes too, and for
-flags that the patch brings. A test turned round by a patch that says what it mends (`Fixes:`) is told at info: one of
-the two ways is wrong, and its author names it. A term that is not asked any more is reported only if no other rule
-speaks of the function, the patch adds no call to it, and what the term names is still in use elsewhere; that another
-term implies it is for the reader to see. It is told at info where the changelog names it.
+flags that the patch brings. A test turned round, or asked otherwise, by a patch that says what it mends (`Fixes:`) is
+told at info: one of the two ways is wrong, and its author names it. A term that is not asked any more is reported only
+if no other rule speaks of the function, the patch adds no call to it, and what the term names is still in use
+elsewhere; that another term implies it is for the reader to see. It is told at info where the changelog names it.
 
 ## Sources
 include/linux/mm.h, mm/internal.h (predicates); review rules RR-63.
@@ -48,10 +48,12 @@ from collections.abc import Iterator
 from mmlint.facts.answers import Otherwise, answers_otherwise, same_answers
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.fewer import dropped_terms, unread
+from mmlint.facts.function import Function
 from mmlint.facts.kin import overlapping, parted
 from mmlint.facts.labels import Moved, moved_labels
-from mmlint.facts.otherwise import fewer_flags, inverted, other_flags
+from mmlint.facts.otherwise import answered_for, fewer_flags, inverted, other_flags, other_members
 from mmlint.facts.stricter import refuses_more
+from mmlint.facts.twins import made_twin
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import SOFT1
@@ -66,52 +68,66 @@ _LONG = 80
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report each test that is turned round, or asks for something else."""
     after = change.after
-    if same_answers(change) or parted(change):
+    if after is None or same_answers(change) or parted(change):
         return
     alike = overlapping(change)
     if alike is not None:
-        assert after is not None
         assert alike.result.expr is not None
         message = f"`{after.name}` holds now where `{alike.other}` does, which is for other states"
         yield after.hit(alike.result.expr, message, anchor=f"overlap {alike.other}")
         return
     other = answers_otherwise(change)
     if other is not None:
-        assert after is not None
         assert other.node.expr is not None
         yield after.hit(other.node.expr, _answers(after.name, other), anchor=f"otherwise {after.name}")
         return
+    yield from _turned(change, after)
+    yield from _other_questions(change, after)
+    yield from _fewer_questions(change, after)
+
+
+def _turned(change: FunctionChange, after: Function) -> Iterator[Hit]:
+    severity = Severity.INFO if change.patch.mends else None
     for found in inverted(change):
-        assert after is not None
         assert found.now.expr is not None
         if found.act is None:
             message = f"`{after.name}` answers the opposite of what it did"
         else:
             message = f"{shown(found.act)} stands on the other side of this test now"
         steps = () if found.act is None else (after.step(found.act.line, "it is made for the other answer"),)
-        severity = Severity.INFO if change.patch.mends else None
         anchor = f"inverted {found.now.expr.key}"
         yield after.hit(found.now.expr, message, severity=severity, steps=steps, anchor=anchor)
-    for node, was, now in other_flags(change):
-        assert after is not None
+
+
+def _other_questions(change: FunctionChange, after: Function) -> Iterator[Hit]:
+    severity = Severity.INFO if change.patch.mends else None
+    for node, was, now in (*other_flags(change), *other_members(change)):
         assert node.expr is not None
         if refuses_more(after, node, was, now):
             continue
-        yield after.hit(node.expr, f"this asks for `{now}`, no longer for `{was}`", anchor=f"flag {was} {now}")
+        message = f"this asks for `{now}`, no longer for `{was}`"
+        yield after.hit(node.expr, message, severity=severity, anchor=f"flag {was} {now}")
+    for call, asked, told in answered_for(change):
+        message = f"`{call.word}` gets `{told}` now, whatever `{asked}` says"
+        yield after.hit(call.expr, message, severity=severity, anchor=f"told {call.word} {asked}")
+    twin = made_twin(change)
+    if twin is not None:
+        message = f"`{twin.now}` for `{twin.was}` makes this the same as `{twin.other.name}`"
+        yield after.hit(twin.node, message, severity=severity, anchor=f"twin {twin.other.name}")
+    for moved in moved_labels(change):
+        yield after.hit(moved.now or moved.switch, _leads(moved), anchor=f"case {moved.label}")
+
+
+def _fewer_questions(change: FunctionChange, after: Function) -> Iterator[Hit]:
     for node, flag in fewer_flags(change):
-        assert after is not None
         assert node.expr is not None
         yield after.hit(node.expr, f"`{after.name}` does not ask for `{flag}` any more", anchor=f"fewer {flag}")
     for less in (*dropped_terms(change), *unread(change)):
-        assert after is not None
         assert less.node.expr is not None
         what = "nothing reads" if less.whole else "this does not ask for"
         severity = Severity.INFO if change.patch.speaks_of(less.term) else None
         term = less.term if len(less.term) <= _LONG else f"{less.term[: _LONG - 3]}..."
         yield after.hit(less.node.expr, f"{what} `{term}` any more", severity=severity, anchor=f"fewer {less.term}")
-    for moved in moved_labels(change):
-        assert after is not None
-        yield after.hit(moved.now or moved.switch, _leads(moved), anchor=f"case {moved.label}")
 
 
 def _answers(name: str, found: Otherwise) -> str:

@@ -41,7 +41,7 @@ from dataclasses import replace
 
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.unflagged import fewer_passed
-from mmlint.facts.weaken import Weaker, weakened
+from mmlint.facts.weaken import NOTHING, Weaker, weakened
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import MIX1, find
@@ -70,6 +70,8 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
 
 
 def _message(found: Weaker) -> str:
+    if found.lost and found.row.calls[0] == NOTHING:
+        return f"`{found.now.word}` gets `{found.lost}` now: {found.row.what} is lost"
     if found.lost:
         return f"`{found.now.word}` no longer gets `{found.lost}`: {found.row.what} is lost"
     return f"`{found.step.word}` became `{found.now.word}`: {found.row.what} is lost"

@@ -4,10 +4,10 @@
 Compares a function before and after a patch. Every way out gave the lock up before; after the patch one way keeps it,
 and no caller, callee or twin function releases it. Or a lock of the callers came back held (given up) on all ways out
 and on one of them no longer does. Or the release is gone from one arm of a branch, from which a way leads out or back
-to the taking of the lock. Or the release no longer fits the taking call (`_irq` for `_irqsave`), or nothing
-looks at the result of a trylock any more. Also reports a lock that the patch makes the function take or
-release twice. Covers every lock that the tables know: page-table locks, spinlocks, RCU, mutexes, rwsems, mmap_lock,
-MMU notifier ranges, lazy MMU mode.
+to the taking of the lock. Or the release no longer fits the taking call (`_irq` for `_irqsave`), or nothing looks at
+the result of a trylock any more. Also reports a lock that the patch makes the function take or release twice, or
+release without having taken it. Covers every lock that the tables know: page-table locks, spinlocks, RCU, mutexes,
+rwsems, mmap_lock, MMU notifier ranges, lazy MMU mode.
 
 ## Why it matters
 An early return added inside a locked section, a `goto` to a label below the unlock, a dropped unlock line: the function
@@ -45,7 +45,7 @@ from collections.abc import Iterator
 from mmlint.facts.arms import kept_on_arms
 from mmlint.facts.balance import left_held, lost_releases
 from mmlint.facts.change import FunctionChange
-from mmlint.facts.exits import changed_exits
+from mmlint.facts.exits import changed_exits, newly_owed
 from mmlint.facts.function import Function
 from mmlint.facts.relock import twice
 from mmlint.facts.variants import unused_trylocks, wrong_variants
@@ -70,6 +70,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     if not (left_held(after) or lost_releases(before, after) or exits):
         yield from _arms(change, after)
     yield from _twice(before, after)
+    yield from _untaken(change, after)
 
 
 def _lost(before: Function, after: Function) -> Iterator[Hit]:
@@ -110,6 +111,13 @@ def _exits(change: FunctionChange, after: Function) -> Iterator[Hit]:
             steps=(after.step(after.line, f"`{after.name}` is entered with {what}"),),
             anchor=f"exit {way.lock.kind} {way.lock.key}",
         )
+
+
+def _untaken(change: FunctionChange, after: Function) -> Iterator[Hit]:
+    for held in newly_owed(change):
+        call = next(call for _, call in after.calls[held.name] if call.line == held.line)
+        message = f"{describe(held.kind, held.key)} is given up here, and nothing takes it any more"
+        yield after.hit(call, message, anchor=f"untaken {held.kind} {held.key}")
 
 
 def _arms(change: FunctionChange, after: Function) -> Iterator[Hit]:

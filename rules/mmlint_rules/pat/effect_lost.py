@@ -1,0 +1,65 @@
+"""PAT132 effect-lost: a call that did something to a page, an entry or an address space is deleted, and nothing else.
+
+## What it does
+Compares each function before and after the patch. One statement is gone, a call that was made for what it does, with
+the test for its sake if there was one; the patch adds no call, makes this one nowhere else, and the function still
+speaks of all that the call was handed. Calls that the tables know count, and those that are handed a page, folio,
+vma, mm, entry or the like.
+
+## Why it matters
+What is taken, written, counted or published by one line is relied on by others far away: a reference that nobody
+takes any more is put all the same when the mapping goes.
+
+## Bad
+```diff
+        dma->mm = current->mm;
+-	mmgrab(dma->mm);
+```
+
+## Good
+```diff
+-	mmgrab(mm);
+-	dma->mm = mm;
++	dma->mm = mmgrab_current();
+```
+
+## Limits
+Silent where another rule says more of the function; where a call that is still made does the same inside; where the
+patch takes the call out of other functions, too; for messages, counters of statistics, and what frees plain memory.
+That the effect was not needed is for the reader to see. A patch that says what it mends (`Fixes:`) is told at info.
+
+## Sources
+include/linux/sched/mm.h mmgrab; Documentation/process/submitting-patches.rst (Fixes:).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.vanished import vanished
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import UAF1
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report the call that is gone."""
+    found = vanished(change)
+    if found is None or change.after is None:
+        return
+    severity = Severity.INFO if change.patch.mends else None
+    message = f"`{found.act.word}` is gone from here, and nothing comes in its place"
+    yield change.after.hit(found.node, message, severity=severity, anchor=f"vanished {found.act.key}")
+
+
+RULE = Rule(
+    code="PAT132",
+    name="effect-lost",
+    summary="a call that did something to a page, an entry or an address space is deleted, and nothing else",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    scenario=UAF1,
+)

@@ -1,0 +1,72 @@
+"""PAT131 one-word-exchanged: a function is what it was but for one word, and does something else.
+
+## What it does
+Compares the words of each function before and after the patch. One operator is another one (`&&` and `||`, `==` and
+`!=`, a `!` that comes or goes), `true` is `false`, `break` is `continue`, an error is no error, or a call that the
+tables know gets another variable of the same type, or a constant for what was a parameter of the function. Nothing
+else in the function is different.
+
+## Why it matters
+Such a change is a mend or a slip, and a reviewer reads over it. `is_cow_mapping(flags) || pte_write(pte)` protects
+other entries than `&&` did; `folio_put(src)` in the place of `folio_put(dst)` frees one that is in use and leaks the
+other.
+
+## Bad
+```diff
+-	if (is_cow_mapping(vma->vm_flags) && pte_write(pte))
++	if (is_cow_mapping(vma->vm_flags) || pte_write(pte))
+```
+
+## Good
+```diff
+-	if (!(folio && page))
++	if (!folio || !page)
+```
+
+## Limits
+Silent where the function's callers or callees change in the same patch, and where another function loses the word,
+too. A patch that says what it mends (`Fixes:`) is told at info: it may well be the mend.
+
+## Sources
+mm/memory.c __copy_present_ptes; Documentation/process/submitting-patches.rst (Fixes:).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.facts.change import FunctionChange
+from mmlint.facts.slips import Slip, slip
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import PUT1
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report the one word."""
+    found = slip(change)
+    if found is None or change.after is None:
+        return
+    severity = Severity.INFO if change.patch.mends else None
+    yield change.after.hit(found.node, _says(found), severity=severity, anchor=f"word {found.was} {found.now}")
+
+
+def _says(found: Slip) -> str:
+    if found.call:
+        return f"`{found.call}` gets `{found.now}`, no longer `{found.was}`"
+    if found.was and found.now:
+        return f"`{found.now}` stands here where `{found.was}` did"
+    return f"`{found.was}` is gone here" if found.was else f"`{found.now}` is new here"
+
+
+RULE = Rule(
+    code="PAT131",
+    name="one-word-exchanged",
+    summary="a function is what it was but for one word, and does something else",
+    severity=Severity.WARNING,
+    confidence=Confidence.MEDIUM,
+    since="0.1",
+    compare=compare,
+    by_steps=True,
+    scenario=PUT1,
+)
