@@ -57,10 +57,11 @@ def newly_owed(change: FunctionChange) -> list[Held]:
     if compared is None or change.named_elsewhere or compared.scoped or change.patch.partial:
         return []
     takes = compared.before.tables.takes
-    gone = {arg.key for act in compared.removed if act.word in takes for arg in act.expr.args}
+    removed = (act for act in compared.removed if act.word in takes)
+    gone = {(family(row.kind), arg.key) for act in removed for row in takes[act.word] for arg in act.expr.args}
     old = owed_by(compared.before)
     new = ((name, held) for name, (held, _) in sorted(owed_by(compared.after).items()))
-    return [held for name, held in new if name not in old and held.key in gone]
+    return [held for name, held in new if name not in old and (family(held.kind), held.key) in gone]
 
 
 def _left_to_other(before: Function, after: Function, held: Held) -> bool:
