@@ -11,6 +11,7 @@ from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.reach import reach
 from mmlint.facts.slips import known_call, types_of
 from mmlint.facts.steps import Act
+from mmlint.facts.things import given
 from mmlint.facts.undone import has_effect
 from mmlint.frozen import dataclass
 
@@ -32,7 +33,7 @@ class Vanished:
 def vanished(change: FunctionChange) -> Vanished | None:
     """The one statement that a patch deletes from a function, if it adds no call and what that was about is there.
 
-    Locks have rules of their own.
+    Locks have rules of their own, and so has what gives something up.
     """
     compared = comparison(change)
     if compared is None or change.patch.partial or compared.scoped or change.named_elsewhere:
@@ -49,6 +50,8 @@ def vanished(change: FunctionChange) -> Vanished | None:
         return None
     tables = compared.before.tables
     if act.word in tables.takes or act.word in tables.drops or "lock" in act.word:
+        return None
+    if given(compared.before, act.word, act.expr):
         return None
     if not _ours(compared, act) or not _spoken_of(compared, act):
         return None

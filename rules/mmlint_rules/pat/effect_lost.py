@@ -25,8 +25,9 @@ takes any more is put all the same when the mapping goes.
 
 ## Limits
 Silent where another rule says more of the function; where a call that is still made does the same inside; where the
-patch takes the call out of other functions, too; for messages, counters of statistics, and what frees plain memory.
-That the effect was not needed is for the reader to see. A patch that says what it mends (`Fixes:`) is told at info.
+patch takes the call out of other functions, too; for messages, counters of statistics, locks, what gives something up
+(PAT110, PAT115) and what frees plain memory. That the effect was not needed is for the reader to see. A patch that
+says what it mends (`Fixes:`) is told at info.
 
 ## Sources
 include/linux/sched/mm.h mmgrab; Documentation/process/submitting-patches.rst (Fixes:).
