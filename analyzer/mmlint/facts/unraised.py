@@ -36,11 +36,10 @@ def unraised(change: FunctionChange) -> list[Unraised]:
     for node in compared.before.cfg.order:
         place = compared.behind(node) if node.line not in compared.lines else None
         for member in _raised(node) if place is not None else ():
-            if _set_elsewhere(change, member) or _handed_over(compared, member):
-                continue
             asked = next(_asked(compared.after, member.value), None)
-            if asked is not None and place is not None:
-                found.append(Unraised(member.key, place, *asked))
+            if asked is None or place is None or _handed_over(compared, member) or _set_elsewhere(change, member):
+                continue
+            found.append(Unraised(member.key, place, *asked))
     return found[:1]
 
 
@@ -68,8 +67,9 @@ def _set_elsewhere(change: FunctionChange, expr: Expr) -> bool:
         return True
     if re.search(rb"(?<!->)(?<!\w)\." + name + rb"\s*=[^=]|&[\w>.-]+(->|\.)" + name + rb"\b", text):
         return True
-    stored = _stored(expr)
-    if any(stored.search(other) for path, other in _around(change.after) if path != change.after.path):
+    stored, word = _stored(expr), member.encode()
+    around = (other for path, other in _around(change.after) if path != change.after.path and word in other)
+    if any(stored.search(other) for other in around):
         return True
     others = (*change.after.program.functions(change.after.path), *(c.after for c in change.patch.changes))
     return any(
