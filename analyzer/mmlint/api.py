@@ -180,13 +180,14 @@ def ready_workers(root: str, settings: Settings) -> None:
 
 
 def end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+    """A worker whose parent was killed, and be it before the worker ran, would wait for work for ever."""
     import threading
+    from multiprocessing import parent_process
 
-    parent = os.getppid()
+    parent, first = parent_process(), os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == first and (parent is None or parent.is_alive()):
             time.sleep(1)
         os._exit(1)
 

@@ -316,7 +316,7 @@ def test_workers_end_with_a_parent_that_is_killed(long_run: subprocess.Popen[str
         pytest.skip("no /proc with the children of a process")
     deadline = time.monotonic() + 60
     while not (pids := children.read_text(encoding="ascii").split()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+        time.sleep(0.001)
     assert pids
     long_run.kill()
     long_run.wait()
