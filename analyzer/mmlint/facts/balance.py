@@ -90,8 +90,9 @@ def lost_releases(before: Function, after: Function) -> list[Lost]:
     dropped = _drop_lines(before) if suspects else {}
     found: dict[tuple[str, str], Lost] = {}
     for site, (held, fresh) in suspects.items():
-        name = (held.kind, held.key)
-        passed = contract.passed_on(after, held) and not contract.passed_on(before, held)
+        name, which = (held.kind, held.key), (held.kind, held.key, held.name)
+        was = (h for _, h in takers(before) if (h.kind, h.key, h.name) == which)
+        passed = contract.passed_on(after, held) and not any(contract.passed_on(before, h) for h in was)
         if name not in dropped or name in found or passed:
             continue
         drops = contract.releases(after).get(site, [])

@@ -115,6 +115,8 @@ def passed_on(function: Function, held: Held) -> bool:
     for name, everywhere in function.calls.items():
         if name in tables.takes or name in tables.drops or name in tables.lock_pointers or _LOOKS.match(name):
             continue
+        if name in tables.gives_resource and "unlock" not in name:
+            continue  # a reference of what the lock lies in
         calls = [each for each in everywhere if _held_there(function, each[1], held)]
         if any(_calls_back(function, call, held) for _, call in calls):
             return True
