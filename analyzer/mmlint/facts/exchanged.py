@@ -14,8 +14,9 @@ from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
-from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.function import Function, call_targets
 from mmlint.facts.giveback import RESOURCES, given_by
+from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
 from mmlint.facts.steps import Act
 from mmlint.facts.things import argument, given
@@ -66,7 +67,7 @@ def _not_set(compared: Comparison) -> Iterator[Exchanged]:
     for node in gone:
         for store in (e for op, e in node.events if op in ("assign", "update") and _counts_by(e)):
             count = store.args[0].key
-            if count in _pointers(compared.before):
+            if "*" in declared_types(compared.before).get(count, ""):
                 continue
             if len(node.succ) == 1 and not any(other.sets(count) for other in fresh):
                 releases = _counted_by(compared, count, node)
@@ -76,13 +77,6 @@ def _not_set(compared: Comparison) -> Iterator[Exchanged]:
                     Exchanged(now.expr, store.args[-1].key if store.kind == "assign" else store.key, count, None)
                     for now in islice(still, 1)
                 )
-
-
-@fact
-def _pointers(function: Function) -> frozenset[str]:
-    """The parameters and local variables that count nothing."""
-    params = (param.name for param in function.source.params if "*" in param.type_text)
-    return frozenset([*params, *(node.name for node in function.cfg.nodes if node.kind == "decl" and "*" in node.type)])
 
 
 def _counts_by(store: Expr) -> bool:

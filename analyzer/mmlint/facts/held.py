@@ -167,6 +167,14 @@ def local_names(function: Function) -> frozenset[str]:
     return frozenset(node.name for node in function.cfg.nodes if node.kind == "decl")
 
 
+@fact
+def declared_types(function: Function) -> dict[str, str]:
+    """The types of the parameters and local variables, by name, in one spelling: `struct page *`, `pte_t * *`."""
+    found = {param.name: param.type_text for param in function.source.params if param.name}
+    found |= {node.name: node.type for node in function.cfg.nodes if node.kind == "decl"}
+    return {name: " ".join(text.replace("*", " * ").split()) for name, text in found.items()}
+
+
 def result_class(value: str | None) -> str | None:
     """A returned value as callers can tell it from others: zero, negative, positive, an error pointer and so on."""
     if value is None:

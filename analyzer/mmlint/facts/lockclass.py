@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mmlint.facts.function import Function, fact
+from mmlint.facts.held import declared_types
 
 _MEMBER = re.compile(r"&?(\w+)->(\w+)$")
 _NAMES = re.compile(r"\b(?:struct|const|volatile)\b|[*\s]")
@@ -22,9 +23,7 @@ def class_of(function: Function, key: str) -> tuple[str, str] | None:
 @fact
 def _types(function: Function) -> dict[str, str]:
     """The structures that parameters and locals point to, by name."""
-    found = {param.name: param.type_text for param in function.source.params if param.name}
-    found |= {node.name: node.type for node in function.cfg.nodes if node.kind == "decl"}
-    return {name: _NAMES.sub("", text) for name, text in found.items() if "struct" in text}
+    return {name: _NAMES.sub("", text) for name, text in declared_types(function).items() if "struct" in text}
 
 
 def takes_class(function: Function, name: str, wanted: tuple[str, str]) -> bool:

@@ -88,7 +88,7 @@ def _other_member(was: Expr, now: Expr) -> tuple[str, str] | None:
     return _other_member(*other[0]) if len(other) == 1 else None
 
 
-def answered_for(change: FunctionChange) -> list[tuple[Act, str, str]]:
+def told_anyway(change: FunctionChange) -> list[tuple[Act, str, str]]:
     """The calls of which one argument told whether a flag is set, and is a constant now: the call after the patch, what
     it told and what it tells.
     """

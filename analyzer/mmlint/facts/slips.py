@@ -9,7 +9,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
 from mmlint.facts.function import Function, fact
-from mmlint.facts.held import local_names
+from mmlint.facts.held import declared_types
 from mmlint.facts.things import given
 from mmlint.frozen import dataclass
 
@@ -86,20 +86,11 @@ def _argument(compared: Comparison, node: Node, was: str, now: str) -> Slip | No
             continue
         if now.encode() in _ANSWERS and (was in before.params or was.encode() in _ANSWERS):
             return Slip(node, was, now, act.word)
-        types = types_of(before)
+        types = declared_types(before)
         alike = was in types and types.get(now) == types[was] and "*" in types[was]
         if alike and (known_call(before, act.word) or given(before, act.word, act.expr)):
             return Slip(node, was, now, act.word)
     return None
-
-
-@fact
-def types_of(function: Function) -> dict[str, str]:
-    """The types of parameters and local variables."""
-    found = {param.name: param.type_text for param in function.source.params if param.name}
-    found |= {node.name: node.type for node in function.cfg.nodes if node.kind == "decl"}
-    names = local_names(function) | frozenset(function.params)
-    return {name: "".join(re.sub(rf"\b{name}$", "", text).split()) for name, text in found.items() if name in names}
 
 
 def known_call(function: Function, word: str) -> bool:

@@ -8,16 +8,17 @@ from mmlint.facts.about import operands
 from mmlint.facts.cfg import Node
 from mmlint.facts.change import FunctionChange
 from mmlint.facts.compare import Comparison, comparison
+from mmlint.facts.held import declared_types
 from mmlint.facts.reach import reach
-from mmlint.facts.slips import known_call, types_of
+from mmlint.facts.slips import known_call
 from mmlint.facts.steps import Act
 from mmlint.facts.things import given
 from mmlint.facts.undone import has_effect
 from mmlint.frozen import dataclass
 
 _OURS = re.compile(
-    r"^(struct)?(page|folio|vm_area_struct|mm_struct|anon_vma|address_space|mmu_gather|vm_fault|pte_t|pmd_t|pud_t|p4d_t"
-    r"|mmu_notifier_range|mmu_interval_notifier|swap_info_struct|lruvec|dev_pagemap|ptdesc)\*+$"
+    r"^(const )?(struct )?(page|folio|vm_area_struct|mm_struct|anon_vma|address_space|mmu_gather|vm_fault|pte_t|pmd_t"
+    r"|pud_t|p4d_t|mmu_notifier_range|mmu_interval_notifier|swap_info_struct|lruvec|dev_pagemap|ptdesc)( \*)+$"
 )
 """What mm is about; a call that is handed one of these does something to it."""
 
@@ -61,7 +62,7 @@ def vanished(change: FunctionChange) -> Vanished | None:
 
 def _ours(compared: Comparison, act: Act) -> bool:
     """Whether the call is one of the tables', or gets something that mm is about."""
-    types = types_of(compared.before)
+    types = declared_types(compared.before)
     handed = {types.get(arg.root, "") for arg in act.expr.args if arg.kind == "name"}
     return known_call(compared.before, act.word) or any(_OURS.match(kind) for kind in handed)
 

@@ -51,7 +51,7 @@ from mmlint.facts.fewer import dropped_terms, unread
 from mmlint.facts.function import Function
 from mmlint.facts.kin import overlapping, parted
 from mmlint.facts.labels import Moved, moved_labels
-from mmlint.facts.otherwise import answered_for, fewer_flags, inverted, other_flags, other_members
+from mmlint.facts.otherwise import fewer_flags, inverted, other_flags, other_members, told_anyway
 from mmlint.facts.stricter import refuses_more
 from mmlint.facts.twins import made_twin
 from mmlint.finding import Confidence, Hit, Severity
@@ -107,7 +107,7 @@ def _other_questions(change: FunctionChange, after: Function) -> Iterator[Hit]:
             continue
         message = f"this asks for `{now}`, no longer for `{was}`"
         yield after.hit(node.expr, message, severity=severity, anchor=f"flag {was} {now}")
-    for call, asked, told in answered_for(change):
+    for call, asked, told in told_anyway(change):
         message = f"`{call.word}` gets `{told}` now, whatever `{asked}` says"
         yield after.hit(call.expr, message, severity=severity, anchor=f"told {call.word} {asked}")
     twin = made_twin(change)
