@@ -1,4 +1,5 @@
-"""Regenerates what is made from the code: schemas, the settings' table, the transcripts, the manual, the rules' pages.
+"""Regenerates what is made from the code: schemas, the settings' table, the transcripts, the manual, the list of
+modules, the rules' pages.
 
 All of it is kept in the repository, and tests/cli/test_documents.py fails on what is stale.
 """
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def main() -> None:
     """Write everything, and take away the pages of rules that are gone."""
     sys.path.insert(0, str(ROOT))
+    from tests.cli.modules import modules
     from tests.cli.reference import MARKS, reference
     from tests.cli.transcript import DOCUMENTS, replay
 
@@ -33,6 +35,7 @@ def main() -> None:
     write(configuration, text)
     api = ROOT / "docs/api.md"
     write(api, MARKS.sub(lambda m: m[1] + reference() + m[2], api.read_text(encoding="utf-8")))
+    write(ROOT / "docs/modules.md", modules())
     for name in DOCUMENTS:
         with tempfile.TemporaryDirectory() as folder:
             write(ROOT / name, replay((ROOT / name).read_text(encoding="utf-8"), Path(folder)))

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mmlint.changes.change import FileText, PatchView, pair_functions
 from mmlint.engine import to_finding
-from mmlint.facts.change import FileText, PatchView, pair_functions
 from mmlint.facts.function import Function
 from mmlint.facts.program import Program
 from mmlint.finding import Finding, Severity

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edits import Edit, Mutator, Span, bails, callee, calls, condition, line_span, nodes, text
+from mmlint.changes.change import FileText, PatchView, pair_functions
 from mmlint.engine import check_patch
-from mmlint.facts.change import FileText, PatchView, pair_functions
 from mmlint.facts.function import Function
 from mmlint.facts.program import Program
 from mmlint.finding import Finding, Severity

@@ -31,25 +31,27 @@ ALLOWED: dict[str, set[str]] = {
     "finding": {"sim"},
     "inputs": {"finding", "source"},
     "facts": {"source", "kernel", "inputs", "finding", "kept"},
-    "rule": {"facts", "finding", "kept", "sim"},
-    "mmlint_rules": {"rule", "finding", "facts", "sim"},
+    "changes": {"source", "facts", "finding", "kernel"},
+    "rule": {"changes", "facts", "finding", "kept", "sim"},
+    "mmlint_rules": {"rule", "finding", "changes", "facts", "sim"},
     "tally": {"facts", "finding", "kernel", "rule", "triggers"},
-    "engine": {"tally", "facts", "finding", "rule", "triggers"},
+    "engine": {"tally", "changes", "facts", "finding", "rule", "triggers"},
     "triggers": {"kernel", "rule"},
     "settings": {"finding"},
     "policy": {"settings", "rule", "finding"},
     "output": {"__version__", "finding", "rule", "policy", "sim"},
-    "patches": {"engine", "facts", "finding", "inputs", "interrupt", "kernel", "rule"},
-    "fit": {"engine", "facts", "inputs", "kept", "kernel", "rule"},
+    "patches": {"engine", "changes", "facts", "finding", "inputs", "interrupt", "kernel", "rule"},
+    "fit": {"engine", "changes", "facts", "inputs", "kept", "kernel", "rule"},
     "places": {"finding", "inputs", "patches"},
-    "api": {"tally", "patches", "fit", "places", "engine", "facts", "interrupt", "kernel", "inputs"} | _VALUES,
+    "api": {"tally", "patches", "fit", "places", "engine", "changes", "facts", "interrupt", "kernel", "inputs"}
+    | _VALUES,
     "bot": _USERS,
     "audit": _USERS | {"source", "tally"},
     "server": _USERS,
     "commands": _USERS | {"facts", "fit", "kernel", "kept", "sim", "bot", "audit", "server"},
     "cli": {"commands", "__version__"},
     "__main__": {"cli", "commands", "interrupt", "rule", "__version__"},
-    "testing": {"engine", "patches", "facts", "finding", "inputs", "rule"},
+    "testing": {"engine", "patches", "changes", "facts", "finding", "inputs", "rule"},
     "__init__": set(),
 }
 """By unit (a module or package of `mmlint`, or all rules): the units it may import."""
@@ -57,7 +59,7 @@ ALLOWED: dict[str, set[str]] = {
 ANYWHERE = {"frozen", "linediff"}
 """Units that all but the simulator may import, which imports nothing of the analyzer."""
 
-TYPES_ONLY = {("facts", "inputs"), ("rule", "facts"), ("rule", "sim"), ("finding", "sim")}
+TYPES_ONLY = {("facts", "inputs"), ("rule", "changes"), ("rule", "facts"), ("rule", "sim"), ("finding", "sim")}
 """Arrows that exist for annotations alone: under TYPE_CHECKING."""
 
 MODULE_LINES = 400

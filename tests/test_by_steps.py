@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mmlint.changes.change import FileText, PatchView, pair_functions
 from mmlint.engine import check_patch
-from mmlint.facts.change import FileText, PatchView, pair_functions
 from mmlint.facts.program import Program
 from mmlint.finding import Severity
 from mmlint.inputs.tree import EmptyTree, OverlayTree

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from mmlint import api
-from mmlint.facts.change import FunctionChange
+from mmlint.changes.change import FunctionChange
 from mmlint.finding import Report
 from mmlint.inputs.tree import FolderTree
 from mmlint.patches import PatchRun, check_inputs

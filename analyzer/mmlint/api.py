@@ -27,7 +27,7 @@ from mmlint.tally import Looks
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
-    from mmlint.facts.change import PatchView
+    from mmlint.changes.change import PatchView
     from mmlint.inputs.tree import Tree
     from mmlint.kernel.tables import Tables
 
@@ -365,7 +365,7 @@ def patch_steps(patch: str, root: str) -> str:
 
     Raises LookupError, in one line, where nothing could be compared.
     """
-    from mmlint.facts.explain import lost_steps
+    from mmlint.changes.explain import lost_steps
     from mmlint.inputs.tree import FolderTree
 
     views: list[PatchView] = []

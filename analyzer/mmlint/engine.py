@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from mmlint.facts.change import PatchView
+from mmlint.changes.change import PatchView
 from mmlint.facts.function import Function
 from mmlint.facts.program import Program
 from mmlint.facts.summaries import summary

@@ -8,8 +8,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+from mmlint.changes.change import FileText, PatchView, pair_functions
 from mmlint.engine import check_file, check_patch
-from mmlint.facts.change import FileText, PatchView, pair_functions
 from mmlint.facts.program import Program
 from mmlint.inputs.tree import FolderTree, OverlayTree
 from mmlint.kept import recall, remember

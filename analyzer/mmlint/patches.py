@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmlint.changes.change import FileText, PatchView, pair_functions
 from mmlint.engine import check_patch
-from mmlint.facts.change import FileText, PatchView, pair_functions
 from mmlint.facts.program import Program
 from mmlint.finding import Finding, InputError, Mail, Origin, PatchRef, Report, Severity
 from mmlint.frozen import dataclass

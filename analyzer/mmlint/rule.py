@@ -25,7 +25,7 @@ from mmlint.kept import kept, stamp
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from mmlint.facts.change import FunctionChange, PatchView
+    from mmlint.changes.change import FunctionChange, PatchView
     from mmlint.facts.function import Function
     from mmlint.facts.looked import Looked
     from mmlint.sim.scenario import Scenario

@@ -11,8 +11,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from mmlint.changes.change import FileText, PatchView, pair_functions
 from mmlint.engine import check_file, check_patch
-from mmlint.facts.change import FileText, PatchView, pair_functions
 from mmlint.facts.program import Program
 from mmlint.finding import Finding
 from mmlint.frozen import dataclass

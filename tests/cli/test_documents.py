@@ -21,6 +21,7 @@ from mmlint.policy.schema import markdown
 from mmlint.rule import load
 from mmlint.settings import PRESETS
 
+from tests.cli.modules import modules
 from tests.cli.reference import MARKS, reference
 from tests.cli.transcript import DOCUMENTS, ROOT, replay
 
@@ -84,6 +85,10 @@ def test_the_manual_is_right_roff() -> None:
 def test_the_reference_of_the_api_is_fresh() -> None:
     text = (ROOT / "docs/api.md").read_text(encoding="utf-8")
     assert MARKS.sub(lambda found: found[1] + reference() + found[2], text) == text, REMEDY
+
+
+def test_the_list_of_modules_is_fresh() -> None:
+    assert (ROOT / "docs/modules.md").read_text(encoding="utf-8") == modules(), REMEDY
 
 
 def test_the_shipped_report_schema_is_fresh() -> None:

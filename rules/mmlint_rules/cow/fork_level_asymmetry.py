@@ -39,8 +39,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange, PatchView
-from mmlint.facts.compare import comparison
+from mmlint.changes.change import FunctionChange, PatchView
+from mmlint.changes.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.steps import Act, acts, performed
 from mmlint.finding import Confidence, Hit, Severity

@@ -40,8 +40,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.compare import comparison
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.gup import LONGTERM, gup_calls
 from mmlint.facts.ir import Expr

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
+from mmlint.changes.change import FunctionChange
 from mmlint.facts.function import Function
 from mmlint.facts.gup import GupSite, gup_calls
 from mmlint.facts.held import Prop

@@ -37,8 +37,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import PatchView
-from mmlint.facts.walkmask import widened
+from mmlint.changes.change import PatchView
+from mmlint.changes.walkmask import widened
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S25

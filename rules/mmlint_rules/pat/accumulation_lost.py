@@ -37,8 +37,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.accumulate import less_often, overwritten, untold
-from mmlint.facts.change import FunctionChange
+from mmlint.changes.accumulate import less_often, overwritten, untold
+from mmlint.changes.change import FunctionChange
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PIN1

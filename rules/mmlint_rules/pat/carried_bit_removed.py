@@ -41,8 +41,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.accessors import bits_left_alone
-from mmlint.facts.change import FunctionChange
+from mmlint.changes.accessors import bits_left_alone
+from mmlint.changes.change import FunctionChange
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UFFD1

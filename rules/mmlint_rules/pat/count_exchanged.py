@@ -35,8 +35,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.exchanged import Exchanged, exchanged
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.exchanged import Exchanged, exchanged
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PIN1

@@ -36,10 +36,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.unflagged import unflagged
-from mmlint.facts.unheard import unwritten
-from mmlint.facts.unraised import unraised
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.unflagged import unflagged
+from mmlint.changes.unheard import unwritten
+from mmlint.changes.unraised import unraised
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PUT1

@@ -46,9 +46,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.otherways import other_ways
-from mmlint.facts.regardless import regardless
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.otherways import other_ways
+from mmlint.changes.regardless import regardless
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1

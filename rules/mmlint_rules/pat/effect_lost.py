@@ -37,8 +37,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.vanished import vanished
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.vanished import vanished
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UAF1

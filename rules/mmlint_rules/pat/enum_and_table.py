@@ -39,7 +39,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mmlint.facts.change import FileText, PatchView
+from mmlint.changes.change import FileText, PatchView
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S19

@@ -47,12 +47,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.lifediff import turns
-from mmlint.facts.mapped import spared
-from mmlint.facts.partings import partings
-from mmlint.facts.shortcut import shortcuts
-from mmlint.facts.whose import others_own
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.lifediff import turns
+from mmlint.changes.mapped import spared
+from mmlint.changes.partings import partings
+from mmlint.changes.shortcut import shortcuts
+from mmlint.changes.whose import others_own
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1

@@ -50,8 +50,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.disarmed import disarmed
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.disarmed import disarmed
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S1

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.compare import comparison
-from mmlint.facts.lifediff import settled
-from mmlint.facts.loss import Loss
-from mmlint.facts.removal import losses
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.compare import comparison
+from mmlint.changes.lifediff import settled
+from mmlint.changes.loss import Loss
+from mmlint.changes.removal import losses
 from mmlint.facts.steps import Act
 from mmlint.finding import Hit, Severity
 from mmlint.sim.scenarios import find

@@ -33,7 +33,7 @@ import difflib
 import re
 from collections.abc import Iterator
 
-from mmlint.facts.change import PatchView
+from mmlint.changes.change import PatchView
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ZD6

@@ -35,9 +35,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.nullparam import passed_null
-from mmlint.facts.nullways import handed_null
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.nullparam import passed_null
+from mmlint.changes.nullways import handed_null
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ERRP1

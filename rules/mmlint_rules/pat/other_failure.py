@@ -35,8 +35,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.convention import new_kind
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.convention import new_kind
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ERRP1

@@ -36,8 +36,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.overtaken import overtaken, unset
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.overtaken import overtaken, unset
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import DIRTY2

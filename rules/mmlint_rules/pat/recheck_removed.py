@@ -43,10 +43,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.rechecks import lost_rechecks
-from mmlint.facts.reloads import lost_reloads, unasked
-from mmlint.facts.retries import lost_backouts, lost_retries, lost_turns
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.rechecks import lost_rechecks
+from mmlint.changes.reloads import lost_reloads, unasked
+from mmlint.changes.retries import lost_backouts, lost_retries, lost_turns
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import RT1

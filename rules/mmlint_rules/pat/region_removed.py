@@ -42,9 +42,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.regions import Unprotected, unprotected
-from mmlint.facts.uncopied import uncopied
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.regions import Unprotected, unprotected
+from mmlint.changes.uncopied import uncopied
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S36

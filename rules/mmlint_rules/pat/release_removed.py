@@ -42,8 +42,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.undone import undone
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.undone import undone
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1

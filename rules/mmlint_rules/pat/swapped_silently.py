@@ -36,10 +36,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange, PatchView
-from mmlint.facts.compare import comparison
+from mmlint.changes.change import FunctionChange, PatchView
+from mmlint.changes.compare import comparison
+from mmlint.changes.weaken import weakened
 from mmlint.facts.steps import Act
-from mmlint.facts.weaken import weakened
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ZD1

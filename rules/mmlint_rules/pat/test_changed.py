@@ -45,15 +45,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.answers import Otherwise, answers_otherwise, same_answers
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.fewer import dropped_terms, unread
+from mmlint.changes.answers import Otherwise, answers_otherwise, same_answers
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.fewer import dropped_terms, unread
+from mmlint.changes.kin import overlapping, parted
+from mmlint.changes.labels import Moved, moved_labels
+from mmlint.changes.otherwise import fewer_flags, inverted, other_flags, other_members, told_anyway
+from mmlint.changes.stricter import refuses_more
+from mmlint.changes.twins import made_twin
 from mmlint.facts.function import Function
-from mmlint.facts.kin import overlapping, parted
-from mmlint.facts.labels import Moved, moved_labels
-from mmlint.facts.otherwise import fewer_flags, inverted, other_flags, other_members, told_anyway
-from mmlint.facts.stricter import refuses_more
-from mmlint.facts.twins import made_twin
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import SOFT1

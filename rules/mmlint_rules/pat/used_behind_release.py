@@ -40,11 +40,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.forgotten import forgotten
-from mmlint.facts.lifediff import Turn, turns
-from mmlint.facts.mapped import put_mapped
-from mmlint.facts.shifted import shifted
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.forgotten import forgotten
+from mmlint.changes.lifediff import Turn, turns
+from mmlint.changes.mapped import put_mapped
+from mmlint.changes.shifted import shifted
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UAF1

@@ -39,9 +39,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.unflagged import fewer_passed
-from mmlint.facts.weaken import NOTHING, Weaker, weakened
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.unflagged import fewer_passed
+from mmlint.changes.weaken import NOTHING, Weaker, weakened
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import MIX1, find

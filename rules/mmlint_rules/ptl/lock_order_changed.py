@@ -39,8 +39,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.nesting import order_lost, reversed_nesting
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.nesting import order_lost, reversed_nesting
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK2

@@ -42,13 +42,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.arms import kept_on_arms
+from mmlint.changes.arms import kept_on_arms
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.exits import changed_exits, newly_owed
+from mmlint.changes.variants import unused_trylocks, wrong_variants
 from mmlint.facts.balance import left_held, lost_releases
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.exits import changed_exits, newly_owed
 from mmlint.facts.function import Function
 from mmlint.facts.relock import twice
-from mmlint.facts.variants import unused_trylocks, wrong_variants
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK1

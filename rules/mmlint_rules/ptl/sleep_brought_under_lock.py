@@ -41,9 +41,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.brought import Brought, brought_under
-from mmlint.facts.change import FunctionChange
-from mmlint.facts.forbidden import Forbidden, forbidden_sleeps
+from mmlint.changes.brought import Brought, brought_under
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.forbidden import Forbidden, forbidden_sleeps
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
+from mmlint.changes.change import FunctionChange
 from mmlint.facts.owned import references
 from mmlint.facts.reuse import assigned_values
 from mmlint.finding import Confidence, Hit, Severity

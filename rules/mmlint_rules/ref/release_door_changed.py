@@ -36,7 +36,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from mmlint.facts.change import FunctionChange
+from mmlint.changes.change import FunctionChange
 from mmlint.facts.doors import GET, PIN, Door, came_by, helped_releases, mixed, releases
 from mmlint.facts.function import Function
 from mmlint.facts.gup import gup_calls

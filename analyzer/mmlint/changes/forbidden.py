@@ -1,0 +1,138 @@
+"""Calls that may sleep and that a patch adds to a function which runs where nothing may sleep, whoever calls it.
+
+That it does so is said by the kernel tables: functions on which callers count not to sleep, functions that are always
+entered with a lock, and callbacks (a field of an operation table, an argument of `call_rcu`) that run in a known
+context. What such a function calls in its file runs there too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.compare import Comparison, comparison
+from mmlint.facts.function import Function, fact
+from mmlint.facts.ir import Expr
+from mmlint.facts.locks import locks
+from mmlint.facts.needs import GUESS
+from mmlint.facts.sleep import USER_COPIES, Sleeper, no_fault, sleeps_at
+from mmlint.finding import Step
+from mmlint.frozen import dataclass
+
+_LEVELS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Why nothing may sleep in a function: `why` in words, `root` the function that the tables speak of."""
+
+    why: str
+    root: Function
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """A call that may sleep since the patch, in a function of that context."""
+
+    call: Expr
+    sleeper: Sleeper
+    context: Context
+
+
+def forbidden_sleeps(change: FunctionChange) -> tuple[Forbidden, ...]:
+    """The calls of a changed function that may sleep only since the change, where its context forbids it."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return ()
+    sites = list(_fresh(compared))
+    context = _context(compared.after, _LEVELS) if sites else None
+    return tuple(Forbidden(call, sleeper, context) for call, sleeper in sites) if context is not None else ()
+
+
+def _fresh(compared: Comparison) -> Iterator[tuple[Expr, Sleeper]]:
+    """The calls that may sleep in the caller's context after the patch and did not before; none where others did: the
+    context forbids it on some ways only.
+    """
+    if any(act.expr.kind == "call" and _ways(compared.before, act.expr) for act in compared.old):
+        return
+    for act in compared.new:
+        if act.expr.kind != "call" or act.word.startswith(("ptl:", "guard:")):
+            continue
+        now = _ways(compared.after, act.expr)
+        if not now:
+            continue
+        old = compared.sources.get(id(act))
+        if old is None or (old.expr.kind == "call" and not _ways(compared.before, old.expr)):
+            yield act.expr, now[0]
+
+
+def _ways(function: Function, call: Expr) -> list[Sleeper]:
+    """The ways to sleep in a call that need nothing else, in the states in which no caller's lock was given up."""
+    states = locks(function).at_call.get(id(call), {})
+    node = next((n for n, each in function.calls.get(call.value, ()) if each is call), None)
+    return [
+        sleeper
+        for prop, facts in states.items()
+        if node is not None and not any(h.gone and h.kind != "mmap_lock" for h in prop)
+        for sleeper in sleeps_at(function, node, call, facts)
+        if sleeper.gfp_param is None and not sleeper.large and not sleeper.unlocked and GUESS not in sleeper.requires
+        if not sleeper.requires or not sleeper.steps
+        if not (sleeper.name in USER_COPIES and no_fault(prop))
+    ]
+
+
+def _context(function: Function, levels: int) -> Context | None:
+    why = _why(function)
+    if why:
+        return Context(why, function)
+    for caller in _callers_here(function) if levels else ():
+        calls = [call for _, call in caller.calls.get(function.name, ())]
+        if not calls or any(h.gone for call in calls for prop in locks(caller).held(call) for h in prop):
+            continue
+        found = _context(caller, levels - 1)
+        if found is not None:
+            step = caller.step(calls[0].line, f"`{caller.name}` calls `{function.name}`")
+            return Context(found.why, found.root, (*found.steps, step))
+    return None
+
+
+def _callers_here(function: Function) -> Iterator[Function]:
+    return (f for f in function.program.functions(function.path) if f is not function and f.has(function.name))
+
+
+@fact
+def _why(function: Function) -> str:
+    """What the tables say of the function's context, in words; empty for nothing."""
+    tables = function.tables
+    if function.name in tables.nosleep:
+        return "its callers count on it not to sleep"
+    entered = tables.entered.get(function.name)
+    if entered is not None:
+        return f"it is entered with {_named(entered.holds)}"
+    return _called_back(function)
+
+
+def _called_back(function: Function) -> str:
+    """The same for a callback: a field that an initialiser of the file gives it, or a call that is given it."""
+    file = function.program.file(function.path)
+    text = file.text if file is not None else b""
+    name = re.escape(function.name.encode())
+    kinds = function.tables.kinds
+    for row in (each for rows in function.tables.callbacks.values() for each in rows):
+        atomic = tuple(kind for kind in row.holds if kind in kinds and kinds[kind].atomic)
+        if not atomic or row.name.encode() not in text:
+            continue
+        word = row.name.encode()
+        given = rb"\b%s\s*\([^;{}]*\b%s\b" % (word, name) if row.arg is not None else rb"\.%s\s*=\s*%s\b" % (word, name)
+        if re.search(given, text):
+            return f"`{row.name}` runs it with {_named(atomic)}"
+    return ""
+
+
+_WORDS = {"ptl": "a page-table lock held", "bh": "bottom halves off", "irq": "interrupts off", "rcu": "RCU read-locked"}
+
+
+def _named(kinds: tuple[str, ...]) -> str:
+    return _WORDS.get(kinds[0], f"{kinds[0]} held") if kinds else "a lock held"

@@ -1,0 +1,114 @@
+"""Second looks under a lock that a patch takes away: what was asked right behind the taking of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.changes.about import target
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.compare import Comparison, comparison
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function
+from mmlint.facts.ir import Expr
+from mmlint.facts.reach import Reach, reach
+from mmlint.facts.reuse import assigned_values
+from mmlint.facts.steps import Act, plain
+from mmlint.frozen import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """`member` of what the lock of `taken` (of after) lies in was asked for behind it, and is not any more."""
+
+    taken: Act
+    member: str
+
+
+def lost_rechecks(change: FunctionChange) -> list[Recheck]:
+    """The first such look that led out, if the patch looks at the member nowhere else."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial or any(a.expr.kind == "call" for a in compared.added):
+        return []
+    order = reach(compared.before)
+    asked = {plain(n) for n in reach(compared.after).order if n.kind == "branch"}
+    gone = (n for n in order.order if n.kind == "branch" and n.line not in compared.lines and plain(n) not in asked)
+    found = (recheck for test in gone for recheck in _rechecked(compared, order, test))
+    return [each for each in found if not change.lost_elsewhere(each.member.rpartition(">")[2])][:1]
+
+
+def _rechecked(compared: Comparison, order: Reach, test: Node) -> list[Recheck]:
+    members = list(_asked_about(compared.before, test))
+    for act in reversed(compared.old if members else ()):
+        now = compared.pairs.get(id(act))
+        if act.word not in compared.before.tables.takes or now is None or not order.dominates(act.node, test):
+            continue
+        if not _right_behind(compared, order, act, test):
+            return []
+        holders = _holders(act)
+        beside = [
+            m
+            for m, via in members
+            if m.args[0].key in holders and m.key not in holders and not _still_asked(compared, now, m, via)
+        ]
+        return [Recheck(now, m.key) for m in beside if _leads_to_unlock(compared, order, act, test)]
+    return []
+
+
+def _still_asked(compared: Comparison, taken: Act, member: Expr, via: str) -> bool:
+    """Whether the function looks at the member behind the lock in some other way, or at the variable that holds it."""
+    order = reach(compared.after)
+    behind = (e for n in order.order if n.expr is not None and order.before(taken.node, n) for e in n.expr.walk())
+    return any(e.value == member.value if e.kind == "field" else e.kind == "name" and e.value == via for e in behind)
+
+
+def _asked_about(function: Function, test: Node) -> Iterator[tuple[Expr, str]]:
+    """The members that a test looks at, itself ("") or by a variable that they were given to."""
+    if test.expr is None:
+        return
+    yield from ((e, "") for e in test.expr.walk() if e.kind == "field")
+    for name in sorted(test.expr.names()):
+        for value in assigned_values(function).get(name, []):
+            yield from ((e, name) for e in value.walk() if e.kind == "field")
+
+
+def _holders(act: Act) -> set[str]:
+    """The objects that the lock lies in, or that it is the lock of."""
+    return {e.key for arg in act.expr.args for e in arg.walk() if e.kind in ("name", "field")}
+
+
+def _right_behind(compared: Comparison, order: Reach, act: Act, test: Node) -> bool:
+    """Whether nothing is done between the lock and the look but other looks, and what they look at."""
+    asked = test.expr.names() if test.expr is not None else frozenset()
+    between = (
+        other
+        for other in compared.old
+        if other is not act and order.before(act.node, other.node) and order.before(other.node, test)
+    )
+    return all(other.tests or other.expr.kind != "call" or target(other) & asked for other in between)
+
+
+def _leads_to_unlock(compared: Comparison, order: Reach, act: Act, test: Node) -> bool:
+    """Whether one outcome gives up the lock and leaves, with nothing done on the way or by a release of its own."""
+    for outcome in (True, False):
+        only = order.side(test, outcome) & ~order.side(test, not outcome)
+        first = next((to for to, label in test.succ if label is outcome), None)
+        own = [other for other in compared.old if other.expr.kind == "call" and only >> order.rank[other.node.id] & 1]
+        if first is None:
+            continue
+        unlocks = _unlocks(compared, order, act, first)
+        if any(other in own for other in unlocks) if own else unlocks:
+            return True
+    return False
+
+
+def _unlocks(compared: Comparison, order: Reach, act: Act, start: Node) -> list[Act]:
+    """The releases of the lock that `act` takes, from `start` on."""
+    drops = compared.before.tables.drops
+    locks = {arg.key for arg in act.expr.args}
+    return [
+        other
+        for other in compared.old
+        if other.word in drops
+        and locks & {arg.key for arg in other.expr.args}
+        and (start is other.node or order.before(start, other.node))
+    ]

@@ -1,0 +1,124 @@
+"""Flags that a patch no longer adds where a test asks for them, and flags that a call no longer gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.otherwise import FLAG
+from mmlint.facts.cfg import Node
+from mmlint.facts.ir import Expr
+from mmlint.facts.reach import reach
+from mmlint.facts.steps import Act, acts
+from mmlint.frozen import dataclass
+
+_OVERRIDES = frozenset({"FOLL_FORCE"})
+"""Without them a call is only refused more often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unflagged:
+    """`variable` got `flag` where `test` (of before) held, and does not any more; it is read at `reader` (of after)."""
+
+    variable: str
+    flag: str
+    test: Node
+    reader: Node
+
+
+def unflagged(change: FunctionChange) -> list[Unflagged]:
+    """The flags that went into a variable in an arm that is gone, where the patch does nothing new."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial or any(a.expr.kind == "call" for a in compared.added):
+        return []
+    order = reach(compared.before)
+    found = []
+    for node in order.order:
+        for target, flag in _added(node) if node.line not in compared.lines else ():
+            test, outcome = order.innermost(node)
+            gone = test is not None and outcome is not None and test.line not in compared.lines
+            gone = gone and test is not None and not _asked_anew(compared, test)
+            reader = _reader(compared, node, target) if gone and not _taken_away(change, flag) else None
+            if test is not None and reader is not None:
+                found.append(Unflagged(target.key, flag, test, reader))
+    return found[:1]
+
+
+def _asked_anew(compared: Comparison, test: Node) -> bool:
+    """Whether a branch that the patch adds asks for what the test did, alone or among other things."""
+    asked = test.expr.names() if test.expr is not None else frozenset()
+    fresh = (n for n in compared.after.cfg.order if n.kind == "branch" and n.line not in compared.standing)
+    return any(n.expr is not None and asked <= n.expr.names() for n in fresh)
+
+
+def fewer_passed(change: FunctionChange) -> list[tuple[Act, Act, str]]:
+    """The calls that get one flag less in one argument, all else being as it was: before, after, the flag."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return []
+    changed = {other.name for other in change.patch.changes}
+    found = []
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if now is None or act.word != now.word or act.word in changed or len(act.expr.args) != len(now.expr.args):
+            continue
+        other = [(a, b) for a, b in zip(act.expr.args, now.expr.args, strict=True) if a.key != b.key]
+        lost = _less(*other[0]) if act.expr.kind == "call" and act.word != "return" and len(other) == 1 else ""
+        if lost and lost not in compared.after.words and not (_taken_away(change, lost) or _sets(compared, act, lost)):
+            found.append((act, now, lost))
+    return found if len(found) == 1 else []
+
+
+def _sets(compared: Comparison, act: Act, flag: str) -> bool:
+    """Whether the callee sets a flag itself, whatever it is handed."""
+    callee = compared.after.program.resolve(act.word, compared.after.path)
+    return callee is not None and any(each.word == f"set:{flag}" for each in acts(callee))
+
+
+def _added(node: Node) -> Iterator[tuple[Expr, str]]:
+    """The variables and members that a statement adds one flag to."""
+    for op, expr in node.events:
+        if op == "assign" and expr.value == "|=" and _counts(expr.args[1].key):
+            yield expr.args[0], expr.args[1].key
+
+
+def _reader(compared: Comparison, node: Node, target: Expr) -> Node | None:
+    """What reads the variable behind the place, if the patch sets it nowhere."""
+    if any(n.sets(target.key) for n in compared.after.cfg.order if n.line not in compared.standing):
+        return None
+    place, order = compared.behind(node), reach(compared.after)
+    nodes = (n for n in order.order if place is not None and (n is place or order.before(place, n)))
+    return next((n for n in nodes if n.expr is not None and not n.sets(target.key) and _names(n.expr, target)), None)
+
+
+def _names(expr: Expr, target: Expr) -> bool:
+    return any(e.key == target.key for e in expr.walk())
+
+
+def _less(was: Expr, now: Expr) -> str:
+    """The flag that a mask has lost, its last one too, or nothing."""
+    had, left = _flags(was), _flags(now)
+    if had is None or left is None or len(had - left) != 1 or not left < had:
+        return ""
+    flag = next(iter(had - left))
+    return flag if _counts(flag) else ""
+
+
+def _counts(flag: str) -> bool:
+    return FLAG.match(flag) is not None and flag not in _OVERRIDES
+
+
+def _flags(mask: Expr) -> frozenset[str] | None:
+    """The members of a mask; None for anything but names joined by `|` and zero."""
+    if mask.kind == "binary" and mask.value == "|":
+        parts = [_flags(arg) for arg in mask.args]
+        return None if None in parts else frozenset().union(*(part for part in parts if part is not None))
+    if mask.key == "0":
+        return frozenset()
+    return frozenset({mask.key}) if mask.kind == "name" else None
+
+
+def _taken_away(change: FunctionChange, flag: str) -> bool:
+    """Whether the flag goes from, or to, other functions of the patch as well."""
+    return change.lost_elsewhere(flag) or change.gained_elsewhere(flag)

@@ -1,0 +1,95 @@
+"""Calls for their effect on pages, entries, mappings or address spaces that a patch deletes, with nothing instead."""
+
+from __future__ import annotations
+
+import re
+
+from mmlint.changes.about import operands
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.slips import known_call
+from mmlint.changes.undone import has_effect
+from mmlint.facts.cfg import Node
+from mmlint.facts.held import declared_types
+from mmlint.facts.reach import reach
+from mmlint.facts.steps import Act
+from mmlint.facts.things import given
+from mmlint.frozen import dataclass
+
+_OURS = re.compile(
+    r"^(const )?(struct )?(page|folio|vm_area_struct|mm_struct|anon_vma|address_space|mmu_gather|vm_fault|pte_t|pmd_t"
+    r"|pud_t|p4d_t|mmu_notifier_range|mmu_interval_notifier|swap_info_struct|lruvec|dev_pagemap|ptdesc)( \*)+$"
+)
+"""What mm is about; a call that is handed one of these does something to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """`act` (of before) is gone, and `node` stands there now."""
+
+    act: Act
+    node: Node
+
+
+def vanished(change: FunctionChange) -> Vanished | None:
+    """The one statement that a patch deletes from a function, if it adds no call and what that was about is there.
+
+    Locks have rules of their own, and so has what gives something up.
+    """
+    compared = comparison(change)
+    if compared is None or change.patch.partial or compared.scoped or change.named_elsewhere:
+        return None
+    if any(act.expr.kind == "call" for act in compared.added) or change.patch.large:
+        return None
+    gone = [act for act in compared.removed if act.expr.kind == "call"]
+    bare = [act for act in gone if has_effect(act)]
+    if len(bare) != 1 or any(act.node is not bare[0].node and not act.tests for act in gone):
+        return None
+    act = bare[0]
+    elsewhere = (other.after for other in change.others if other.after is not None)
+    if any(act.word in other.words for other in elsewhere) or change.lost_elsewhere(act.word):
+        return None
+    tables = compared.before.tables
+    if act.word in tables.takes or act.word in tables.drops or "lock" in act.word:
+        return None
+    if given(compared.before, act.word, act.expr):
+        return None
+    if not _ours(compared, act) or not _spoken_of(compared, act):
+        return None
+    place = compared.behind(act.node) or compared.after.cfg.entry
+    return None if _done_by_other(compared, act) else Vanished(act, place)
+
+
+def _ours(compared: Comparison, act: Act) -> bool:
+    """Whether the call is one of the tables', or gets something that mm is about."""
+    types = declared_types(compared.before)
+    handed = {types.get(arg.root, "") for arg in act.expr.args if arg.kind == "name"}
+    return known_call(compared.before, act.word) or any(_OURS.match(kind) for kind in handed)
+
+
+def _spoken_of(compared: Comparison, act: Act) -> bool:
+    """Whether the function still names everything that the call was handed."""
+    exprs = (n.expr.names() for n in compared.after.cfg.order if n.expr is not None)
+    spoken = frozenset(compared.after.params).union(*exprs)
+    return all(arg.root in spoken or arg.root.isupper() for arg in act.expr.args if arg.root)
+
+
+def _done_by_other(compared: Comparison, act: Act) -> bool:
+    """Whether a call about the same thing, which is still made on the way, does it as well, or something else now; it
+    may have been made on two ways, and be made behind both.
+    """
+    before, order = compared.before, reach(compared.before)
+    place, behind = compared.behind(act.node), reach(compared.after)
+    for other in compared.old:
+        now = compared.pairs.get(id(other))
+        if now is None or other.expr.kind != "call" or not operands(other) & operands(act):
+            continue
+        callee = before.program.resolve(other.word, before.path)
+        if callee is not None and act.word in callee.calls:
+            return True
+        changed = now.key != other.key and known_call(before, other.word)
+        if changed or (other.word == act.word and order.together(other.node, act.node)):
+            return True
+        if other.word == act.word and place is not None and (now.node is place or behind.together(now.node, place)):
+            return True
+    return False

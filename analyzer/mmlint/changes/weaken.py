@@ -1,0 +1,263 @@
+"""Primitives that a patch exchanges for weaker ones, and flags that a call loses.
+
+The orders of strength are rows of `steps.toml`. A call and its replacement stand in the same hunk or are about the same
+thing, and the stronger call is not made elsewhere instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.compare import Comparison, comparison
+from mmlint.facts.doors import by_wrong_door
+from mmlint.facts.flags import FlagSet, flags_at
+from mmlint.facts.function import Function
+from mmlint.facts.ir import Expr
+from mmlint.facts.locks import atomic, locks
+from mmlint.facts.reach import reach
+from mmlint.facts.steps import Act, opposite, performed, plain
+from mmlint.frozen import dataclass
+from mmlint.kernel.entries import Stronger
+
+_NOT_PRESENT = {("swap_kind", True), ("present", False)}
+"""Tests, by class, with the outcome on which an entry is not present."""
+_TAKEN = Stronger(name="only-asked", calls=(), what="the reference that it takes", scenario="UAF1")
+_TRIED = Stronger(name="tried", calls=(), what="the refusal where there is nothing to take", scenario="ZERO1")
+_TRY = re.compile(r"(^|_)try_?(?=get|grab|hold|acquire|pin)")
+_COUNTS = frozenset({"count", "mapcount"})
+NOTHING = "nothing"
+"""The last word of an order of flags: the flag is simply not there; the first one if the flag claims too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weaker:
+    """A call `now` that does less than `step` did; `lost` names a flag that is missing ('' the call itself changed)."""
+
+    row: Stronger
+    step: Act
+    now: Act
+    lost: str = ""
+
+
+def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
+    """The weaker primitives of a change, in the order of the code before; computed once."""
+    compared = comparison(change)
+    if compared is None:
+        return ()
+    key = ("weakened", id(compared.before))
+    kept = compared.after.cache
+    if key not in kept:
+        kept[key] = (*_calls(compared), *_flags(compared), *_only_asked(change, compared), *_for_sure(compared))
+    found: tuple[Weaker, ...] = kept[key]
+    return found
+
+
+def _calls(compared: Comparison) -> Iterator[Weaker]:
+    steps = compared.before.tables.steps
+    ranked = {word for row in steps.stronger.values() for word in row.calls}
+    taken: set[int] = set()
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if act.word not in ranked or (now is not None and now.word == act.word):
+            continue
+        candidates = [now] if now is not None else _near(compared, act)
+        for other in candidates:
+            row = steps.weakened(act.word, other.word)
+            if row is None or id(other) in taken:
+                continue
+            if _elsewhere(compared, act, row) or _in_parts(compared, act, other) or _fits(compared.after, act, other):
+                continue
+            if _same_door(compared, act, other):
+                continue
+            if row.only == "atomic" and not _in_atomic(compared.after, other.expr):
+                continue
+            if row.only == "nested" and not _inside_another(compared.after, other.expr):
+                continue
+            if row.only == "pins" and not _gives_pins(compared, act):
+                continue
+            if _alike(compared, act, other):
+                continue
+            if row.only == "batch" and not _narrowed(compared, act, other):
+                continue
+            if row.only == "another" and _of_current(compared.after, other):
+                continue
+            if row.only == "nonpresent" and not _nonpresent(compared.after, other):
+                continue
+            taken.add(id(other))
+            yield Weaker(row, act, other)
+            break
+
+
+def _only_asked(change: FunctionChange, compared: Comparison) -> Iterator[Weaker]:
+    """A taking call whose result was tested, with a call in its place that only asks."""
+    takes = compared.before.tables.takes_resource
+    for act in compared.removed:
+        if not act.tests or not any(row.when != "always" and row.holder != "result" for row in takes.get(act.word, ())):
+            continue
+        if change.gained_elsewhere(act.word):
+            continue
+        for other in compared.added:
+            near = compared.hunks[id(other)] == compared.hunks[id(act)] and other.names & act.names
+            if (
+                near
+                and other.tests
+                and _takes_nothing(compared.after, other)
+                and not any(a.word in takes for a in compared.added)
+            ):
+                yield Weaker(_TAKEN, act, other)
+                break
+
+
+def _for_sure(compared: Comparison) -> Iterator[Weaker]:
+    """A call that only tried, by its name, with the one of the same name that does it for sure in its place."""
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if (now is not None and now.word == act.word) or not act.tests or _TRY.search(act.word) is None:
+            continue
+        name = _TRY.sub(r"\1", act.word)
+        alike = [a for a in (now, *compared.added) if a is not None and a.word == name and a.key != act.key]
+        known = compared.before.tables.steps.weakened(act.word, name) is not None
+        yield from (Weaker(_TRIED, act, other) for other in alike[:1] if not known and other.names & act.names)
+
+
+def _takes_nothing(function: Function, act: Act) -> bool:
+    """Whether the body of a callee is known, and takes nothing."""
+    callee = function.program.resolve(act.word, function.path) if act.expr.kind == "call" else None
+    takes = function.tables.takes_resource
+    return callee is not None and act.word not in takes and performed(callee).isdisjoint(takes)
+
+
+def _near(compared: Comparison, act: Act) -> list[Act]:
+    """What the patch adds about the same thing, in the same hunk first."""
+    hunk = compared.hunks[id(act)]
+    alike = [a for a in compared.added if a.names & act.names or not act.names]
+    return sorted(alike, key=lambda a: compared.hunks[id(a)] != hunk)
+
+
+def _elsewhere(compared: Comparison, act: Act, row: Stronger) -> bool:
+    """Whether the patch adds a call that is as strong, about the same thing."""
+    place = row.calls.index(act.word)
+    as_strong = frozenset(row.calls[: place + 1]) | compared.before.tables.steps.equals(act.word)
+    return any(a.word in as_strong and (a.names & act.names or not act.names) for a in compared.added)
+
+
+def _same_door(compared: Comparison, act: Act, other: Act) -> bool:
+    """Whether both get pages, or both pin them: what is held afterwards is the same."""
+    was, now = (compared.before.tables.gup.get(each.word) for each in (act, other))
+    return was is not None and now is not None and was.kind == now.kind
+
+
+def _gives_pins(compared: Comparison, act: Act) -> bool:
+    """Whether an act gives up what was pinned: pages that were only got are given up by another call, and rightly."""
+    rows = compared.before.tables.gives_resource.get(act.word, ())
+    return any(row.resource == "page pin" for row in rows) and not by_wrong_door(compared.before, act.expr)
+
+
+def _alike(compared: Comparison, act: Act, other: Act) -> bool:
+    """Whether both ask for a count of the same sort: one number says no more than the other."""
+    guards = compared.before.tables.guards
+    classes = {guards[each.word].class_ if each.word in guards else each.word for each in (act, other)}
+    return len(classes) == 1 and classes <= _COUNTS
+
+
+def _fits(function: Function, act: Act, other: Act) -> bool:
+    """Whether `other` gives up what the function takes, by the tables, and `act` gave up what it does not take."""
+    tables = function.tables
+    taken = {row.resource for name in function.calls for row in tables.takes_resource.get(name, ())}
+    was, now = ({row.resource for row in tables.gives_resource.get(each.word, ())} for each in (act, other))
+    return bool(taken & now) and not taken & was
+
+
+def _of_current(function: Function, act: Act) -> bool:
+    """Whether what the call gets belongs to the current task, by itself or as a test has said."""
+    names = {arg.key for arg in act.expr.args}
+    order = reach(function)
+    return any("current->" in name for name in names) or any(
+        node.kind == "branch"
+        and "current->" in plain(node)
+        and names & set(plain(node).split(" == "))
+        and order.chosen(node, act.node) is not opposite(node)
+        and order.dominates(node, act.node)
+        for node in order.order
+    )
+
+
+def _in_parts(compared: Comparison, act: Act, other: Act) -> bool:
+    """Whether the call is made in two parts now, `other` being one (`ptep_get_and_clear` and `flush_tlb_page`)."""
+    words = {a.word for a in compared.added}
+    pairs = (each.split("+") for each in compared.before.tables.steps.equals(act.word) if "+" in each)
+    return any(other.word in parts and words.issuperset(set(parts) - {other.word}) for parts in pairs)
+
+
+def _nonpresent(function: Function, act: Act) -> bool:
+    """Whether the act stands where a test has said that the entry is not a present one."""
+    order, guards = reach(function), function.tables.guards
+    for node in order.order:
+        guard = guards.get(node.expr.value) if node.kind == "branch" and node.expr is not None else None
+        if guard is not None and (guard.class_, order.chosen(node, act.node)) in _NOT_PRESENT:
+            return True
+    return False
+
+
+def _narrowed(compared: Comparison, act: Act, other: Act) -> bool:
+    """Whether a call about a batch became one about an entry: its count is gone, and no loop makes up for it."""
+    counts = act.expr.names() - other.expr.names()
+    spoken = frozenset().union(*(n.expr.names() for n in compared.after.cfg.order if n.expr is not None))
+    return bool(counts & spoken) and _loops(compared.after) <= _loops(compared.before)
+
+
+def _loops(function: Function) -> int:
+    order = reach(function)
+    return sum(order.rank[t.id] <= order.rank[n.id] for n in order.order for t, _ in n.succ if t.id in order.rank)
+
+
+def _in_atomic(function: Function, expr: Expr) -> bool:
+    call = expr if expr.kind == "call" else None
+    return call is not None and any(atomic(function, prop) for prop in locks(function).held(call))
+
+
+def _inside_another(function: Function, expr: Expr) -> bool:
+    return any(not held.gone for prop in locks(function).held(expr) for held in prop)
+
+
+def _flags(compared: Comparison) -> Iterator[Weaker]:
+    stronger = compared.before.tables.steps.stronger.values()
+    rows = {row.calls[0]: row for row in stronger if row.calls[-1] == NOTHING}
+    claims = {row.calls[1]: row for row in stronger if row.calls[0] == NOTHING}
+    if not compared.before.has(*rows) and not compared.after.has(*claims):
+        return
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if now is None or act.expr.kind != "call" or act.word != act.expr.value or now.expr.kind != "call":
+            continue
+        for flag, row in rows.items():
+            instead = row.only.removeprefix("unless:")
+            if instead and any(instead in arg.names() for arg in now.expr.args):
+                continue
+            if _sets(compared.before, act, flag) and _lacks(compared.after, now, flag):
+                yield Weaker(row, act, now, flag)
+        for flag, row in claims.items():
+            if _sets(compared.after, now, flag) and _lacks(compared.before, act, flag):
+                yield Weaker(row, act, now, flag)
+
+
+def _values(function: Function, act: Act) -> Iterator[FlagSet]:
+    return (flags_at(function, act.node, arg) for arg in act.expr.args)
+
+
+def _sets(function: Function, act: Act, flag: str) -> bool:
+    return any(flag in value.must for value in _values(function, act)) or any(
+        flag in arg.names() and (arg.kind == "name" or arg.value == "|") for arg in act.expr.args
+    )
+
+
+def _lacks(function: Function, act: Act, flag: str) -> bool:
+    """Whether no argument can hold the flag: all are known, or the function does not speak of it any more."""
+    values = list(_values(function, act))
+    if any(flag in value.may for value in values):
+        return False
+    prefix = flag.split("_")[0]
+    masks = [v for v in values if any(f.startswith(prefix) for f in v.may)]
+    return not function.has(flag) or (bool(masks) and all(v.exact for v in masks))
