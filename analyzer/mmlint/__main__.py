@@ -29,16 +29,22 @@ def main() -> None:
     from mmlint.rule import RuleError
 
     try:
-        if not (words and _fast(words)):
-            from mmlint.cli import app
-
-            app(prog_name="mmlint")
+        _run(words)
     except RuleError as error:
         print(f"mmlint: {error}", file=sys.stderr)
         sys.exit(UNUSABLE)
     except KeyboardInterrupt:
         print("mmlint: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    finally:
+        gc.freeze()  # what Python would search for cycles once more on its way out
+
+
+def _run(words: list[str]) -> None:
+    if not (words and _fast(words)):
+        from mmlint.cli import app
+
+        app(prog_name="mmlint")
 
 
 def _fast(words: list[str]) -> bool:
