@@ -1,4 +1,4 @@
-"""What a comparison by steps says of a patch that changes a lot is told at info; what stands in the code is not."""
+"""A comparison by steps is told at info in a patch that changes a lot or reverts another; what code shows is not."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ MORE = "".join(f"#define DEMO_{i} {i}\n" for i in range(60))
 CODES = ("PAT110", "PAT115")
 
 
-def severities(before: str, after: str) -> list[Severity]:
+def severities(before: str, after: str, body: str = "", codes: tuple[str, ...] = CODES) -> list[Severity]:
     path = "mm/demo.c"
     old = Program(OverlayTree(EmptyTree(), {path: before.encode()}))
     new = Program(OverlayTree(EmptyTree(), {path: after.encode()}), old, frozenset((path,)))
     added, removed = changed_lines(before.encode(), after.encode())
     file = FileText(path, path, path, before.encode(), after.encode(), added, removed)
-    view = PatchView("demo", "", old, new, (file,))
+    view = PatchView("demo", body, old, new, (file,))
     view.changes.extend(pair_functions(file, view))
-    return [f.severity for f in check_patch(view, [rule for rule in load() if rule.code in CODES])[0]]
+    return [f.severity for f in check_patch(view, [rule for rule in load() if rule.code in codes])[0]]
 
 
 @pytest.mark.parametrize(("lines", "severity"), [(20, Severity.WARNING), (45, Severity.INFO)])
@@ -45,6 +45,27 @@ def test_a_lost_step_counts_less_in_a_large_patch(lines: int, severity: Severity
     found = severities(BEFORE, more + BEFORE.replace("\t\tfolio_put(folio);\n", ""))
     assert found
     assert set(found) == {severity}
+
+
+def test_a_lost_step_counts_less_in_a_revert() -> None:
+    body = "This reverts commit 0123456789ab.\n\nIt put the folio twice.\n"
+    assert set(severities(BEFORE, BEFORE.replace("\t\tfolio_put(folio);\n", ""), body)) == {Severity.INFO}
+
+
+@pytest.mark.parametrize(
+    ("body", "severity"), [("Spare the pages a second count.", "warning"), ("Drop publish_mm_pages().", "info")]
+)
+def test_a_lost_effect_counts_less_where_the_changelog_names_it(body: str, severity: str) -> None:
+    before = """
+int count_it(struct mm_struct *mm, struct folio *folio)
+{
+	folio_mark_accessed(folio);
+	publish_mm_pages(mm);
+	return note_folio(mm, folio);
+}
+"""
+    found = severities(before, before.replace("\tpublish_mm_pages(mm);\n", ""), body, ("PAT132",))
+    assert [each.value for each in found] == [severity]
 
 
 def test_only_rules_that_compare_go_by_steps() -> None:

@@ -136,7 +136,7 @@ def _compared(view: PatchView, rules: Sequence[Rule]) -> Iterator[Finding]:
         if rule.compare is not None:
             for change in (c for c in view.changes if not c.wide):
                 for hit in rule.compare(change):
-                    told = replace(hit, severity=Severity.INFO) if rule.by_steps and view.large else hit
+                    told = replace(hit, severity=Severity.INFO) if rule.by_steps and view.takes_away else hit
                     yield to_finding(rule, told, change.file.path, change.name, cap=cap)
         elif rule.check_patch is not None:
             for hit in rule.check_patch(view):

@@ -62,7 +62,7 @@ class Rule:
     `places` counts what the check looks at, for the policy report of an audit; without it the calls of `tokens` and
     `tables` are counted. `instead_of` are the codes of `compare` rules that say the same of a patch: silent in a
     function in which this rule finds something new. `by_steps` rules ask of what a function did before whether it still
-    does it: in a patch that changes a lot (`PatchView.large`) they are told at info.
+    does it: in a patch that changes a lot, or reverts a commit (`PatchView.takes_away`), they are told at info.
     """
 
     code: str

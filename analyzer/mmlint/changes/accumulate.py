@@ -105,7 +105,9 @@ def less_often(change: FunctionChange) -> list[LessOften]:
         lines = {compared.lines[n.line]: plain(n) for n in behind}
         tests = (n for n in new.order if n.kind == "branch" and lines.get(n.line) == plain(n))
         found += [
-            LessOften(count, n) for n in tests if not any(new.dominates(u, n) for u in now) and not new.meets(n, now)
+            LessOften(count, n)
+            for n in tests
+            if any(new.chosen(n, u) is not None for u in now) and not any(new.dominates(u, n) for u in now)
         ]
     return found[:1]
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mmlint.kernel.tables import Tables
 
 _FIXES = re.compile(r"^Fixes:\s*[0-9a-f]{8,40}\b", re.M | re.I)
+_REVERTS = re.compile(r"^This reverts commit [0-9a-f]{8,40}\b", re.M | re.I)
 _WORD = re.compile(r"\w+")
 _DECLARED = re.compile(rb"\s+(?!return\b|goto\b)[\w \t]+[\s*]\**(\w+)\s*(?:\[[^;]*\])?(?::\s*\d+)?;")
 """A line that declares a member, or a variable of a function."""
@@ -77,6 +78,11 @@ class PatchView:
         """
         code = (file for file in self.files if file.path.endswith((".c", ".h")))
         return self.elsewhere + sum(len(file.added) + len(file.removed) for file in code) > _LARGE
+
+    @cached_property
+    def takes_away(self) -> bool:
+        """Whether a step of before that is gone was most likely meant to: the patch is large, or reverts a commit."""
+        return self.large or _REVERTS.search(self.body) is not None
 
     def speaks_of(self, text: str) -> bool:
         """Whether the changelog has a word of more than one part (`folio_clear_dirty_for_io`) of a piece of code."""

@@ -79,11 +79,17 @@ def visible(function: Function, held: Held, exits: list[Node], *, dropped: bool)
         return False
     names = {root_of(held.key), root_of(held.map)} - {""}
     for node in exits:
-        if node.expr is not None and node.expr.kind != "call" and names & node.expr.names():
+        if node.expr is not None and (names & node.expr.names() if node.expr.kind != "call" else _taken_in(node, held)):
             return True
     if not dropped and "->" in held.key and not held.key.startswith("&") and held.kind in ("ptl", "spin", "pte_map"):
         return True
     return bool(names & (stored_away(function) - set(function.params)))
+
+
+def _taken_in(exit_: Node, held: Held) -> bool:
+    """Whether a return hands over what the taking call itself gives: `return pte_offset_map(pmd, addr)`."""
+    call = exit_.expr
+    return call is not None and held.kind in _OBJECTS and (call.line, call.value) == (held.line, held.name)
 
 
 def nameless(function: Function, held: Held) -> bool:

@@ -174,10 +174,15 @@ def _exits(tail: Node, head: Node) -> list[Node]:
         for target, _ in work.pop().succ:
             if target.id not in body:
                 found.append(target)
-            elif target.kind in ("branch", "iter") and target.id not in seen:
+            elif target.id not in seen and (target.kind in ("branch", "iter") or _asked_first(head, target)):
                 seen.add(target.id)
                 work.append(target)
     return found
+
+
+def _asked_first(head: Node, node: Node) -> bool:
+    """Whether a statement stands in a loop's condition: `while ((ret = next()) > 0)`."""
+    return node.kind == "expr" and node.line == head.line and len(node.succ) == 1
 
 
 def _topological(entry: Node, forward: dict[int, list[Node]]) -> list[Node]:

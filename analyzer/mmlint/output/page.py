@@ -15,7 +15,7 @@ def page(rule: Rule) -> str:
     title, _, body = rule.doc.partition("\n")
     level = f"{rule.severity.value}, {rule.confidence.value} confidence, since {rule.since}"
     level += ", preview" if rule.status == "preview" else ""
-    level += "; info in a patch that changes a lot" if rule.by_steps else ""
+    level += "; info in a patch that changes a lot, or reverts a commit" if rule.by_steps else ""
     proof = f"Scenario {scenario.id}: {scenario.summary}\n\n    {scenario.command}\n    pytest {scenario.test}\n"
     if scenario.shown_on:
         proof += f"\nShown on a real kernel, whole and with the guard taken out: {', '.join(scenario.shown_on)}\n"

@@ -27,7 +27,7 @@ takes any more is put all the same when the mapping goes.
 Silent where another rule says more of the function; where a call that is still made does the same inside; where the
 patch takes the call out of other functions, too; for messages, counters of statistics, locks, what gives something up
 (PAT110, PAT115) and what frees plain memory. That the effect was not needed is for the reader to see. A patch that
-says what it mends (`Fixes:`) is told at info.
+says what it mends (`Fixes:`), or names the call, is told at info.
 
 ## Sources
 include/linux/sched/mm.h mmgrab; Documentation/process/submitting-patches.rst (Fixes:).
@@ -49,7 +49,8 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     found = vanished(change)
     if found is None or change.after is None:
         return
-    severity = Severity.INFO if change.patch.mends else None
+    meant = change.patch.mends or change.patch.speaks_of(found.act.word)
+    severity = Severity.INFO if meant else None
     message = f"`{found.act.word}` is gone from here, and nothing comes in its place"
     yield change.after.hit(found.node, message, severity=severity, anchor=f"vanished {found.act.key}")
 
