@@ -15,6 +15,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
+from mmlint.facts.halves import asks_for, first_halves
 from mmlint.facts.held import local_names, root_of
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
@@ -82,7 +83,7 @@ def _arms(compared: Comparison) -> Iterator[_Arm]:
 def _keeps(compared: Comparison, arm: _Arm, thing: Thing, old: _Release, new: _Release) -> bool:
     """Whether the thing was given up on every way behind the arm, and is not any more."""
     before, after = compared.before, compared.after
-    if _about(before, arm.asked, thing):
+    if _about(before, arm.asked, thing) or _not_begun(after, arm.branch, new[-1][1]):
         return False
     ends = [node for node, _ in old] + (_tests(before, thing) if _used(compared, arm.branch, thing) else [])
     return (
@@ -91,6 +92,13 @@ def _keeps(compared: Comparison, arm: _Arm, thing: Thing, old: _Release, new: _R
         and _known(after, arm.branch, new[-1][1])
         and not _handed_on(compared, arm.now, thing)
     )
+
+
+def _not_begun(function: Function, branch: Node, release: Expr) -> bool:
+    """Whether the other half of a release, by its name, only comes behind a branch, or failed there."""
+    order, found = reach(function), list(first_halves(function, release))
+    ahead = (node for node in found if order.before(node, branch) or node is branch)
+    return bool(found) and not any(node is not branch and not asks_for(node, branch) for node in ahead)
 
 
 def _about(function: Function, test: Expr, thing: Thing) -> bool:

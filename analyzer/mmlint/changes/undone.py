@@ -9,6 +9,7 @@ from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.cfg import Node
+from mmlint.facts.halves import halves
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, bare, negated
 from mmlint.facts.telling import keeps_count, tells
@@ -19,20 +20,6 @@ _FREES = re.compile(r"(^|_)k?v?free(_|d?$)|^free")
 _STATUS = re.compile(r"^(\w*_)?(err|error|ret|rc|retval|result|status|res|r)$")
 _MAY_FAIL = re.compile(r"(^|_)(killable|interruptible)(_|$)")
 """What answers an error where others that are named like it answer yes."""
-_PARTNERS = (
-    ("get", "put"),
-    ("pin", "unpin"),
-    ("start", "end"),
-    ("begin", "end"),
-    ("enable", "disable"),
-    ("disable", "enable"),
-    ("inc", "dec"),
-    ("charge", "uncharge"),
-    ("isolate", "putback"),
-    ("freeze", "unfreeze"),
-    ("hold", "release"),
-    ("map", "unmap"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +49,19 @@ def undoes(change: FunctionChange, act: Act) -> bool:
 
 def has_effect(act: Act) -> bool:
     """Whether an act is a call for what it does to what others see: no message, no count, no plain memory freed."""
+    return acts_alone(act) and not frees(act.word)
+
+
+def frees(name: str) -> bool:
+    """Whether a function of this name frees plain memory."""
+    return _FREES.search(name) is not None
+
+
+def acts_alone(act: Act) -> bool:
+    """Whether an act is a call that is a statement of its own, and no message, count or yielding."""
     plain = act.expr.kind == "call" and act.use == "bare" and act.word == act.expr.value
     said = tells(act.word) or keeps_count(act.word) or act.word.isupper()
-    return plain and not (said or _YIELDS.search(act.word) or _FREES.search(act.word))
+    return plain and not (said or _YIELDS.search(act.word))
 
 
 def _on_failure(compared: Comparison, act: Act) -> Iterator[Undone]:
@@ -113,10 +110,6 @@ def _partner(compared: Comparison, act: Act) -> Iterator[Undone]:
         if now is None or now.word != other.word or not order.before(other.node, act.node):
             continue
         same = [a.key for a in other.expr.args[:1]] == [a.key for a in act.expr.args[:1]]
-        if same and _halves(other.word, act.word):
+        if same and halves(other.word, act.word):
             yield Undone(act, now)
             return
-
-
-def _halves(do: str, undo: str) -> bool:
-    return any(do != undo and re.sub(rf"(^|_){a}(?=_|$)", rf"\g<1>{b}", do, count=1) == undo for a, b in _PARTNERS)

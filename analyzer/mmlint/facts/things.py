@@ -16,7 +16,7 @@ _GIVES = re.compile(r"(^|_)(put|unpin|release|deref|unref|destroy)(_|s?$)|_drop$
 _FREES = re.compile(r"free|put|destroy|unref|drop")
 _PAGE_OF = frozenset({"virt_to_page", "virt_to_folio"})
 _NOT_GIVES = re.compile(
-    r"lock|put_(user|unaligned|cpu)|(in|out)put|drop_(nlink|pages|slab)|(^|_)(needs?|is|has|can|should|may|want)_"
+    r"lock|put_(user|unaligned|cpu)|(in|out|fifo_)put|drop_(nlink|pages|slab)|(^|_)(needs?|is|has|can|should|may|want)_"
 )
 _PAGES = dict.fromkeys(("folio reference", "page pin", "GUP page reference", "isolated folio"), "page")
 _PAGES |= dict.fromkeys(("memcg reference", "css reference"), "css reference")

@@ -5,7 +5,8 @@ Compares each function before and after the patch. A reference was put, a page m
 a test that stands beside it; after the patch call and test are both still there, and the call is made on one outcome
 only. Or a reference was put on one outcome only of a test that the patch takes away, or something was done only where
 a flag permitted it (`HMM_PFN_WRITE`). Or what the function did not take itself was put in one of two arms, and is put
-behind both now. Or all that a patch does is to take the test for one value of a member away from around a call.
+behind both now. Or all that a patch does is to take the test for one value of a member away from around a call. Or a
+jump leads to another label and comes by what undoes a step that is only made further down.
 
 ## Why it matters
 Two steps that stand one after the other look as if they belonged together. `put_page()` under the test that asks
@@ -47,6 +48,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.jumps import jumps
 from mmlint.changes.otherways import other_ways
 from mmlint.changes.regardless import regardless
 from mmlint.finding import Confidence, Hit, Severity
@@ -68,6 +70,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             message = f"`{word}` is left out on one outcome of `{test}`"
         steps = () if found.more else (after.step(found.test.line, "it was made whatever this says"),)
         yield after.hit(found.act.expr, message, steps=steps, anchor=f"other ways {found.act.key}")
+    for jump in jumps(change):
+        if after is not None and jump.more:
+            step = after.step(jump.other.line, "this says that it is too early")
+            message = f"the way from here comes by `{jump.act.word}` now, too early"
+            yield after.hit(jump.start, message, steps=(step,), anchor=f"jump {jump.act.key}")
 
 
 RULE = Rule(

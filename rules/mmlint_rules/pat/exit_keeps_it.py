@@ -3,7 +3,8 @@
 ## What it does
 Follows each thing that a function gives up (`folio_put`, `unpin_user_pages`, `mmput`, `fput`, any `..._put`,
 `..._release`) on every path before and after the patch. A path that gave it up, or did not hold it, and now leaves the
-function with it, or takes the next one into the same variable, leaks it.
+function with it, or takes the next one into the same variable, leaks it. Where a jump leads to another label and passes
+by what undoes an earlier step, the other ways out of the function and the first half of that step say so.
 
 ## Why it matters
 An early `return` where the others `goto out`, a `continue` that jumps over the put at the end of the loop, a retry that
@@ -48,6 +49,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.jumps import jumps
 from mmlint.changes.lifediff import turns
 from mmlint.changes.mapped import spared
 from mmlint.changes.partings import partings
@@ -86,6 +88,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         message = f"`{cut.release.word}` came before this way out, and is not met any more"
         yield after.hit(cut.exit, message, anchor=f"shortcut {cut.release.word}")
+    for jump in jumps(change) if not told and not partings(change) else ():
+        assert after is not None
+        step = after.step(jump.other.line, "this says that it is due")
+        if not jump.more:
+            message = f"the way from here does not come by `{jump.act.word}` any more"
+            yield after.hit(jump.start, message, steps=(step,), anchor=f"jump {jump.act.key}")
 
 
 RULE = Rule(

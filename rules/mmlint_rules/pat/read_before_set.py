@@ -4,7 +4,8 @@
 Compares each function before and after the patch. A statement that sets a variable, a field or a flag and one that
 reads it are both still there, word for word, and the reading now comes first: it gets what was there before. For a flag
 the reading may be in what is called. A call that set both bounds of a range and is gone while the range goes on to be
-used counts as well.
+used counts as well. So do two statements that change places, and nothing else with them, where the one now in front
+overwrites or clears what the other uses, or uses what the other makes ready.
 
 ## Why it matters
 The two lines look independent when one of them hands the value on by its address, or asks for the flag two calls down.
@@ -37,10 +38,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.outrun import outrun
 from mmlint.changes.overtaken import overtaken, unset
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import DIRTY2
+
+from mmlint_rules.pat.lost import cut
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
@@ -57,6 +61,14 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         message = f"`{reader.word}` gets what `{setter.word}` does not set any more"
         yield after.hit(reader.expr, message, anchor=f"unset {setter.word} {reader.word}")
+    for late in outrun(change):
+        if after is None or late.how == "freed":
+            continue
+        what = "is set anew before" if late.how == "set" else "is not made ready before"
+        steps = (after.step(late.by.line, "this has changed places with it"),)
+        yield after.hit(
+            late.node, f"`{cut(late.what)}` {what} it is used here", steps=steps, anchor=f"outrun {late.what}"
+        )
 
 
 RULE = Rule(

@@ -6,8 +6,8 @@ the write side of a seqcount, page faults disabled) was entered and left; after 
 more, and what stood between them is. A lock that was taken and dropped at once, to wait for its holder, counts too; so
 does a section whose end has moved up to its begin. References that were taken and given back are such sections: of a
 parameter between two calls that get it, or of what a call finds now that takes none; and so is what stands between a
-`..._save()` and its `..._restore()`. A member that was copied before
-the unlock and is read behind it now has left its section as well.
+`..._save()` and its `..._restore()`. A member that was copied before the unlock and is read behind it now has left its
+section as well, and so has a statement about the locked object that changes places with the lock or the unlock.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
@@ -43,13 +43,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.crossed import outside
 from mmlint.changes.regions import Unprotected, unprotected
 from mmlint.changes.uncopied import uncopied
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S36
 
-from mmlint_rules.pat.lost import shown
+from mmlint_rules.pat.lost import cut, shown
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
@@ -62,6 +63,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         message = f"`{late.read.key}` is read behind {shown(late.unlock)}, `{late.variable}` kept it from before"
         yield after.hit(late.read, message, anchor=f"uncopied {late.read.key}")
+    for left in outside(change):
+        assert after is not None
+        place = "behind" if left.late else "in front of"
+        message = f"this ran in the section of `{cut(left.lock.key)}`, and stands {place} it now"
+        yield after.hit(left.node, message, anchor=f"outside {left.lock.key}")
 
 
 def _says(found: Unprotected) -> str:

@@ -8,7 +8,8 @@ where a number of them was; a thing that is given up by the call for another kin
 a further reference that is not taken any more, or is one of another kind, while the patch changes no release; and a
 part of an array that is taken or given up from the start, where it was from an offset; and a member that told of what
 is given up, was cleared behind it, and is not any more, while another function gives up by it; and a put behind the
-mapping of a page, which has taken the reference over.
+mapping of a page, which has taken the reference over. Where two statements change places and nothing else does, what
+frees memory counts as a release, too.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
@@ -44,10 +45,13 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.forgotten import forgotten
 from mmlint.changes.lifediff import Turn, turns
 from mmlint.changes.mapped import put_mapped
+from mmlint.changes.outrun import outrun
 from mmlint.changes.shifted import shifted
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UAF1
+
+from mmlint_rules.pat.lost import cut
 
 _LONG = 110
 _HOW = ("late", "again", "idle", "door", "fewer", "untaken", "swapped", "one")
@@ -87,6 +91,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = f"`{put.call.value}` gives up `{put.thing.key}`, though `{put.mapping.word}` passed its reference on"
         step = after.step(put.mapping.line, "what is mapped holds the reference")
         yield after.hit(put.call, message, steps=(step,), anchor=f"mapped {put.thing.key}")
+    for late in outrun(change):
+        if after is None or late.how != "freed" or late.what in told:
+            continue
+        step = after.step(late.by.line, "this has changed places with it")
+        message = f"`{cut(late.what)}` is looked into here, behind what may free it"
+        yield after.hit(late.node, message, steps=(step,), anchor=f"freed {late.what}")
 
 
 def _message(turn: Turn, call: str) -> str:

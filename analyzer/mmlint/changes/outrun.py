@@ -1,0 +1,165 @@
+"""Statements that overtake another one which needed them to come later: they change places, and nothing else changes.
+
+What is cleared, freed or overwritten was used by the statement that comes behind it now; what is made ready for use by
+the address of a variable was not yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.reordered import Turned, reordered
+from mmlint.changes.undone import frees
+from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function
+from mmlint.facts.held import declared_types, local_names
+from mmlint.facts.holders import canon
+from mmlint.facts.ir import Expr
+from mmlint.facts.reach import reach
+from mmlint.facts.telling import tells
+from mmlint.frozen import dataclass
+
+_PLAIN = re.compile(r"(k|v|kv|kz)free(_|$)|kmem_cache_free$|p(te|md|ud)_free")
+_COUNTS = re.compile(r"^kref_put(_mutex|_lock)?$")
+_READY = re.compile(r"(^|_)init(_|$)")
+_NOTHING = frozenset({"NULL", "0", "false"})
+
+
+@dataclass(frozen=True, slots=True)
+class Outrun:
+    """`node` (after the patch) uses `what`, which `by`, now in front of it, has `how`: set, freed; or unset: `by`, now
+    behind it, makes that ready.
+    """
+
+    how: str
+    what: str
+    node: Node
+    by: Node
+
+
+def outrun(change: FunctionChange) -> list[Outrun]:
+    """The first such use of each thing."""
+    compared = comparison(change)
+    if compared is None:
+        return []
+    found: dict[str, Outrun] = {}
+    for pair in reordered(change):
+        for each in (*_freed(compared.after, pair), *_overwritten(compared, pair), *_unready(compared, pair)):
+            found.setdefault(each.what, each)
+    return list(found.values())
+
+
+def _freed(function: Function, pair: Turned) -> Iterator[Outrun]:
+    """What the second statement frees is looked into by the first, which comes behind it now."""
+    for op, call in pair.now_second.events:
+        if op != "call" or not call.args:
+            continue
+        key = ""
+        if _COUNTS.match(call.value) and call.args[0].value == "&" and call.args[0].args[0].kind == "field":
+            key = call.args[0].args[0].args[0].key
+        elif _frees_all(function, call):
+            arg = call.args[-1]
+            key = canon(arg.args[0] if arg.kind == "call" and len(arg.args) == 1 else arg)
+        if key and key not in _NOTHING and _looks_into(pair.now_first, key):
+            yield Outrun("freed", key, pair.now_first, pair.now_second)
+
+
+def _frees_all(function: Function, call: Expr) -> bool:
+    """Whether a call frees its last argument, and not a part of it."""
+    if _PLAIN.match(call.value) or not frees(call.value):
+        return frees(call.value)
+    callee = function.program.resolve(call.value, function.path)
+    inner = [c for name, calls in callee.calls.items() if frees(name) for _, c in calls] if callee is not None else []
+    return any(arg.key == callee.params[-1] for c in inner for arg in c.args[-1:]) if callee is not None else False
+
+
+def _looks_into(node: Node, key: str) -> bool:
+    """Whether a statement reads or writes behind a pointer, or hands it to a call."""
+    if node.expr is None:
+        return False
+    for e in node.expr.walk():
+        if e.kind == "call" and not tells(e.value) and any(canon(arg) == key for arg in e.args):
+            return True
+        if e.kind in ("field", "index") and e.args[0].key == key:
+            return True
+    return False
+
+
+def _overwritten(compared: Comparison, pair: Turned) -> Iterator[Outrun]:
+    """What the second statement sets anew was read by the first, which gets the new value now."""
+    first, second = pair.now_first, pair.now_second
+    for op, expr in second.events:
+        if op != "assign" or expr.value != "=" or first.expr is None or expr.args[0].kind == "index":
+            continue
+        target, value = expr.args
+        if any(e.key == target.key for e in value.walk()) or not _reads(first, target):
+            continue
+        if value.key in _NOTHING or _wanted(compared, pair, target):
+            yield Outrun("set", target.key, first, second)
+
+
+def _reads(node: Node, target: Expr) -> bool:
+    """Whether a statement uses the value of an lvalue: not its address, not only to set it, not for a message."""
+    if node.expr is None or any(tells(call.value) for call in node.expr.calls()):
+        return False
+    return _in_value(node.expr, target.key)
+
+
+def _in_value(e: Expr, key: str) -> bool:
+    if e.kind == "unary" and e.value == "&":
+        return any(arg.key != key and _in_value(arg, key) for arg in e.args)
+    if e.kind == "assign" and e.value == "=" and e.args[0].key == key:
+        return _in_value(e.args[1], key)
+    return e.key == key or any(_in_value(arg, key) for arg in e.args)
+
+
+def _wanted(compared: Comparison, pair: Turned, target: Expr) -> bool:
+    """Whether both values are used: the old one by the first statement alone, the new one by what comes behind both."""
+    function, order = compared.before, reach(compared.before)
+    if target.kind != "name":
+        return False
+    sets = [
+        (n, e.args[1].key)
+        for n in order.order
+        for op, e in n.events
+        if op == "assign" and e.args[0].key == target.key and order.before(n, pair.first)
+    ]
+    given = [value for _, value in sets] or (["a parameter"] if target.value in function.params else [])
+    readers = (n for n in order.order if n.expr is not None and order.before(pair.second, n) and n is not pair.first)
+    return bool(given) and not _NOTHING.issuperset(given) and any(_reads(n, target) for n in readers)
+
+
+def _unready(compared: Comparison, pair: Turned) -> Iterator[Outrun]:
+    """What the first statement makes ready is used by the second, which comes in front of it now."""
+    call, expr = pair.now_first.expr, pair.now_second.expr
+    if call is None or call.kind != "call" or expr is None or tells(call.value):
+        return
+    if expr.kind == "assign" and expr.args[1].kind == "unary" and expr.args[1].value == "&":
+        return  # where it stands is known already
+    used = {e.key for e in expr.walk()}
+    named = _READY.search(call.value) and not any(_READY.search(c.value) for c in expr.calls())
+    for arg in sorted(call.args, key=lambda arg: arg.root not in call.value):
+        fresh = arg.kind == "unary" and arg.value == "&" and _untouched(compared.before, pair.first, arg.args[0].key)
+        ready = named and arg.key not in _NOTHING and (arg.key == f"&{arg.root}" or "*" in _type(compared, arg))
+        parts = f"{arg.key.lstrip('&')}->"
+        if (fresh or ready) and any(key == arg.key or key.startswith(parts) for key in used):
+            yield Outrun("unset", arg.key.lstrip("&"), pair.now_second, pair.now_first)
+            return
+
+
+def _type(compared: Comparison, arg: Expr) -> str:
+    return declared_types(compared.before).get(arg.key, "")
+
+
+def _untouched(function: Function, node: Node, name: str) -> bool:
+    """Whether a local variable is first named by a statement, and gets no value where it is declared."""
+    if name not in local_names(function):
+        return False
+    order = reach(function)
+    earlier = (n for n in order.order if order.before(n, node) and n.expr is not None)
+    if any(name in n.expr.names() for n in earlier if n.expr is not None):
+        return False
+    return all(n.expr is None for n in function.cfg.nodes if n.kind == "decl" and n.name == name)
