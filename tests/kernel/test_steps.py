@@ -1,5 +1,9 @@
 import pytest
 from mmlint.kernel.reader import TableError
+import tomllib
+from pathlib import Path
+
+import mmlint.kernel.steps
 from mmlint.kernel.steps import expand
 from mmlint.kernel.tables import tables
 
@@ -82,3 +86,10 @@ def test_the_same_step_in_other_words(one: str, other: str) -> None:
 def test_unknown_word() -> None:
     with pytest.raises(TableError, match="stands for no name"):
         expand(("@guard:pined",), tables())
+
+
+def test_no_row_hides_another_of_the_same_name() -> None:
+    path = Path(mmlint.kernel.steps.__file__).with_suffix(".toml")
+    for section, rows in tomllib.loads(path.read_text(encoding="utf-8")).items():
+        names = [name for row in rows for name in row.get("names", "").split()]
+        assert section in ("stronger", "same") or sorted(names) == sorted(set(names)), section

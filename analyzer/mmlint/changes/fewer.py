@@ -38,7 +38,7 @@ class Fewer:
 
 def unread(change: FunctionChange) -> list[Fewer]:
     """The parameters, no pointers, that decided about something and that nothing in the function reads any more."""
-    compared = _alone(change)
+    compared = alone(change)
     if compared is None or compared.before.source.params != compared.after.source.params:
         return []
     found = []
@@ -54,16 +54,20 @@ def unread(change: FunctionChange) -> list[Fewer]:
 
 def dropped_terms(change: FunctionChange) -> list[Fewer]:
     """The term of a condition or of an answer that is not asked any more, if the patch drops one, and adds none."""
-    compared = _alone(change)
+    compared = alone(change)
     if compared is None:
         return []
     found = [*_of_branches(compared), *_of_answers(compared), *_of_values(compared)] or list(_of_predicates(compared))
-    if len(found) != 1 or _goes_elsewhere(change, found[0].term) or _filled_no_more(compared, found[0].term):
-        return []
-    term = found[0].term
+    return found if len(found) == 1 and missed(change, compared, found[0].term) else []
+
+
+def missed(change: FunctionChange, compared: Comparison, term: str) -> bool:
+    """Whether what a dropped term asked is news to the function, and asked for elsewhere as before."""
+    if _goes_elsewhere(change, term) or _filled_no_more(compared, term):
+        return False
     if needless(compared, term) or _fills_it(compared, term):
-        return []
-    return [] if from_new_call(compared, frozenset(_WORD.findall(term))) else found
+        return False
+    return not from_new_call(compared, frozenset(_WORD.findall(term)))
 
 
 def _filled_no_more(compared: Comparison, term: str) -> bool:
@@ -89,7 +93,7 @@ def _goes_elsewhere(change: FunctionChange, term: str) -> bool:
     return False
 
 
-def _alone(change: FunctionChange) -> Comparison | None:
+def alone(change: FunctionChange) -> Comparison | None:
     """The comparison, if the patch does nothing new in the function, and changes none that names it."""
     compared = comparison(change)
     if compared is None or change.patch.partial or change.named_elsewhere or compared.before.name != change.name:
@@ -121,9 +125,9 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
     if not 0 < len(dropped) <= _MOST or kept != [plain(n) for n in fresh]:
         return
     node = dropped[0]
-    if not _weighs(node.expr) or _kept_in_a_value(compared, node) or spares_work(compared, node):
+    if not weighs(node.expr) or kept_in_a_value(compared, node) or spares_work(compared, node):
         return
-    if _asked_by_callee(compared, node):
+    if asked_by_callee(compared, node):
         return
     for other in beside(node):
         if ruled_out(compared.before.tables, node, other):
@@ -164,7 +168,7 @@ def _open(compared: Comparison, node: Node) -> bool:
     )
 
 
-def _asked_by_callee(compared: Comparison, node: Node) -> bool:
+def asked_by_callee(compared: Comparison, node: Node) -> bool:
     """Whether a call that the test guarded asks the same itself, or for what rules the flag of the test out."""
     order, before = reach(compared.before), compared.before
     asked = {call.value for call in node.expr.calls()} if node.expr is not None else set()
@@ -183,7 +187,7 @@ def _of_predicates(compared: Comparison) -> Iterator[Fewer]:
     gone = [term for key, term in was.items() if key not in now]
     results = [n for n in compared.after.cfg.order if n.kind == "return" and n.expr is not None]
     place = max(results, key=lambda n: n.line, default=None)
-    if place is None or not now or not now.keys() < was.keys() or len(gone) != 1 or not _weighs(gone[0]):
+    if place is None or not now or not now.keys() < was.keys() or len(gone) != 1 or not weighs(gone[0]):
         return
     if gone[0].key in local_names(compared.before):
         return  # what a variable kept may be answered at once now
@@ -219,7 +223,7 @@ def _of_answers(compared: Comparison) -> Iterator[Fewer]:
         return
     was, now = _terms(old[0].expr), _terms(new[0].expr)
     gone = [term for term in was if term.key not in {t.key for t in now}]
-    if not now or len(gone) != 1 or len(was) != len(now) + 1 or not _weighs(gone[0]):
+    if not now or len(gone) != 1 or len(was) != len(now) + 1 or not weighs(gone[0]):
         return
     if not any(_asks_for_null(gone[0], term) for term in now):
         yield Fewer(new[0], gone[0].key)
@@ -230,7 +234,7 @@ def _of_values(compared: Comparison) -> Iterator[Fewer]:
     old = [n for n in _statements(compared.before, frozenset(compared.lines)) if _conditions(n)]
     new = _statements(compared.after, compared.standing)
     found = [(now, gone) for was in old for now in new for gone in _shortened(was, now)]
-    if len(found) == 1 and _weighs(found[0][1]):
+    if len(found) == 1 and weighs(found[0][1]):
         yield Fewer(found[0][0], found[0][1].key)
 
 
@@ -266,7 +270,7 @@ def _texts(nodes: list[Node]) -> frozenset[str]:
     return frozenset(plain(n) for n in _tests(nodes))
 
 
-def _weighs(expr: Expr | None) -> bool:
+def weighs(expr: Expr | None) -> bool:
     """Whether a term asks something about the state of things, and not for a name."""
     if expr is None or expr.kind == "num" or any(e.kind == "str" for e in expr.walk()):
         return False
@@ -279,7 +283,7 @@ def _asks_for_null(term: Expr | None, other: Expr | None) -> bool:
     return other is not None and any(e.key == key for e in other.walk())
 
 
-def _kept_in_a_value(compared: Comparison, node: Node) -> bool:
+def kept_in_a_value(compared: Comparison, node: Node) -> bool:
     """Whether a value that the patch computes is made of the term."""
     key = plain(node)
     return any(

@@ -222,6 +222,8 @@ class Gates:
         if sink.expr.kind != "call" or not self._is_flag(test):
             return False
         old, outcome = self.sides.old, self.sides.old.chosen(test, sink.node)
+        if outcome is not None and self._gone_side(test) is (not outcome):
+            return False
         other = next((node for node, label in test.succ if label is (not outcome)), None)
         if other is None or outcome is None or old.before(sink.node, other):
             return False
@@ -273,16 +275,22 @@ class Gates:
         """Whether a call changes something."""
         return sink.word != "return" and sink.expr.kind == "call" and self._matters(sink, sink.node, None)
 
+    def _gone_side(self, test: Node) -> bool | None:
+        """The outcome of which nothing is left, if it is one only."""
+        sides = [(label, node) for node, label in test.succ if isinstance(label, bool)]
+        gone = [label for label, node in sides if node.line not in self.sides.compared.lines]
+        return gone[0] if len(gone) == 1 and not self._left(test, gone[0]) else None
+
     def _out(self, test: Node) -> bool:
         """The outcome that leads out: the one of which nothing is left, or else the one from which control does not get
         to the first step of the other, for what only adds something falls through; of two ways apart the shorter one,
         then the earlier one.
         """
+        gone = self._gone_side(test)
+        if gone is not None:
+            return gone
         old = self.sides.old
         first = {label: node for node, label in test.succ if isinstance(label, bool)}
-        gone = [label for label, node in first.items() if node.line not in self.sides.compared.lines]
-        if len(gone) == 1 and not self._left(test, gone[0]):
-            return gone[0]
         for label, node in first.items():
             if old.side(test, not label) >> old.rank[node.id] & 1:
                 return label

@@ -64,7 +64,7 @@ class Kept:
                 continue
             if row.only == "same" and not act.names & sink.names:
                 continue
-            if row.only == "borrowed" and self._referenced(now):
+            if (row.only == "borrowed" and self._referenced(now)) or (row.only == "found" and not self._found(act)):
                 continue
             if not any(
                 self.covers.stands_in(other, act, row, there) and self.sides.new.before(other.node, there.node)
@@ -81,6 +81,13 @@ class Kept:
             for a in self.sides.compared.new
             if a.expr.kind == "call" and any(r.resource == "folio reference" for r in takes.get(a.word, ()))
         )
+
+    def _found(self, act: Act) -> bool:
+        """Whether what a call is about was set behind the taking of some lock."""
+        takes, old = self.sides.tables.takes, self.sides.old
+        locks = [a.node for a in self.sides.compared.old if a.word in takes]
+        sets = [n for n in old.order if any(n.sets(name) for name in act.names) and old.before(n, act.node)]
+        return any(old.before(lock, node) for lock in locks for node in sets)
 
     @cached_property
     def _moved(self) -> list[Act]:

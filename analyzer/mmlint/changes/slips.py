@@ -88,7 +88,9 @@ def _argument(compared: Comparison, node: Node, was: str, now: str) -> Slip | No
             return Slip(node, was, now, act.word)
         types = declared_types(before)
         alike = was in types and types.get(now) == types[was] and "*" in types[was]
-        if alike and (known_call(before, act.word) or given(before, act.word, act.expr)):
+        if (alike or (was in types and now.encode() in _ANSWERS)) and (
+            known_call(before, act.word) or given(before, act.word, act.expr)
+        ):
             return Slip(node, was, now, act.word)
     return None
 

@@ -1,4 +1,4 @@
-"""Flags that a patch no longer adds where a test asks for them, and flags that a call no longer gets."""
+"""Flags that a patch no longer adds or clears where a test asks for it, and flags that a call no longer gets."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ _OVERRIDES = frozenset({"FOLL_FORCE"})
 
 @dataclass(frozen=True, slots=True)
 class Unflagged:
-    """`variable` got `flag` where `test` (of before) held, and does not any more; it is read at `reader` (of after)."""
+    """`variable` got `flag`, or lost it (`cleared`), where `test` (of before) held, and does not any more; it, or what
+    was made of it there, is read at `reader` (of after).
+    """
 
     variable: str
     flag: str
+    cleared: bool
     test: Node
     reader: Node
 
@@ -35,13 +38,13 @@ def unflagged(change: FunctionChange) -> list[Unflagged]:
     order = reach(compared.before)
     found = []
     for node in order.order:
-        for target, flag in _added(node) if node.line not in compared.lines else ():
+        for target, flag, cleared in _written(node) if node.line not in compared.lines else ():
             test, outcome = order.innermost(node)
             gone = test is not None and outcome is not None and test.line not in compared.lines
             gone = gone and test is not None and not _asked_anew(compared, test)
             reader = _reader(compared, node, target) if gone and not _taken_away(change, flag) else None
             if test is not None and reader is not None:
-                found.append(Unflagged(target.key, flag, test, reader))
+                found.append(Unflagged(target.key, flag, cleared, test, reader))
     return found[:1]
 
 
@@ -76,15 +79,31 @@ def _sets(compared: Comparison, act: Act, flag: str) -> bool:
     return callee is not None and any(each.word == f"set:{flag}" for each in acts(callee))
 
 
-def _added(node: Node) -> Iterator[tuple[Expr, str]]:
-    """The variables and members that a statement adds one flag to."""
+def _written(node: Node) -> Iterator[tuple[Expr, str, bool]]:
+    """The variables and members that a statement adds one flag to, or clears one of."""
     for op, expr in node.events:
-        if op == "assign" and expr.value == "|=" and _counts(expr.args[1].key):
-            yield expr.args[0], expr.args[1].key
+        value = expr.args[1] if op == "assign" and expr.value in ("|=", "&=") else None
+        cleared = value is not None and expr.value == "&="
+        if value is not None and cleared:
+            value = value.args[0] if value.kind == "unary" and value.value == "~" else None
+        if value is not None and _counts(value.key):
+            yield expr.args[0], value.key, cleared
 
 
 def _reader(compared: Comparison, node: Node, target: Expr) -> Node | None:
-    """What reads the variable behind the place, if the patch sets it nowhere."""
+    """What reads the variable, or another that was set by it in the same arm, behind the place."""
+    found = _read(compared, node, target)
+    order = reach(compared.before)
+    for other in order.order if found is None else ():
+        expr = other.expr
+        made = expr is not None and expr.kind == "assign" and _names(expr.args[1], target)
+        if made and expr is not None and order.before(node, other) and order.innermost(other) == order.innermost(node):
+            found = found or (_read(compared, other, expr.args[0]) if expr.args[0].key != target.key else None)
+    return found
+
+
+def _read(compared: Comparison, node: Node, target: Expr) -> Node | None:
+    """What reads a variable behind the place, if the patch sets it nowhere."""
     if any(n.sets(target.key) for n in compared.after.cfg.order if n.line not in compared.standing):
         return None
     place, order = compared.behind(node), reach(compared.after)

@@ -10,6 +10,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.slips import known_call
 from mmlint.changes.undone import has_effect
 from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function, call_targets
 from mmlint.facts.held import declared_types
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
@@ -21,6 +22,11 @@ _OURS = re.compile(
     r"|pud_t|p4d_t|mmu_notifier_range|mmu_interval_notifier|swap_info_struct|lruvec|dev_pagemap|ptdesc)( \*)+$"
 )
 """What mm is about; a call that is handed one of these does something to it."""
+
+_STRAIGHT = 10
+_ERROR = re.compile(r"-E[A-Z]")
+_ALLOCATES = re.compile(r"alloc")
+"""What is got for oneself is given back, and others speak of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,9 @@ def vanished(change: FunctionChange) -> Vanished | None:
         return None
     if any(act.expr.kind == "call" for act in compared.added) or change.patch.large:
         return None
-    gone = [act for act in compared.removed if act.expr.kind == "call"]
-    bare = [act for act in gone if has_effect(act)]
-    if len(bare) != 1 or any(act.node is not bare[0].node and not act.tests for act in gone):
+    act = _only_one(compared)
+    if act is None:
         return None
-    act = bare[0]
     elsewhere = (other.after for other in change.others if other.after is not None)
     if any(act.word in other.words for other in elsewhere) or change.lost_elsewhere(act.word):
         return None
@@ -60,6 +64,57 @@ def vanished(change: FunctionChange) -> Vanished | None:
     return None if _done_by_other(compared, act) else Vanished(act, place)
 
 
+def _only_one(compared: Comparison) -> Act | None:
+    """The one call for its effect, or that may fail, which is gone with no more than what was read or tested for it."""
+    gone = [act for act in compared.removed if act.expr.kind == "call"]
+    found = [act for act in gone if has_effect(act) or _may_fail(compared.before, act)]
+    if len(found) != 1 or any(act.node is not found[0].node and not _serves(compared, act) for act in gone):
+        return None
+    return found[0]
+
+
+def _may_fail(function: Function, act: Act) -> bool:
+    """Whether a call's failure led out of the function, with what the call said or an error."""
+    target = call_targets(function).get(id(act.expr))
+    said = target.key if target is not None else ""
+    tables = function.tables
+    if act.word in tables.guards or act.word in tables.takes_resource or _ALLOCATES.search(act.word):
+        return False
+    return any(_leads_out(test, said) for test in act.tests)
+
+
+def _leads_out(test: Node, said: str) -> bool:
+    for arm, _ in test.succ:
+        node = arm
+        for _ in range(_STRAIGHT):
+            if (
+                node.kind == "return"
+                and node.expr is not None
+                and (node.expr.key == said or _ERROR.match(node.expr.key))
+            ):
+                return True
+            if len(node.succ) != 1:
+                break
+            node = node.succ[0][0]
+    return False
+
+
+def _serves(compared: Comparison, act: Act) -> bool:
+    """Whether a call that is gone only tested something, or filled a variable that is gone as well."""
+    return bool(act.tests) or (_filled(act) not in _spoken(compared) | {""})
+
+
+def _filled(act: Act) -> str:
+    """The variable that the statement of an act sets, or nothing."""
+    expr = act.node.expr
+    return expr.args[0].root if expr is not None and expr.kind == "assign" else ""
+
+
+def _spoken(compared: Comparison) -> frozenset[str]:
+    exprs = (n.expr.names() for n in compared.after.cfg.order if n.expr is not None)
+    return frozenset(compared.after.params).union(*exprs)
+
+
 def _ours(compared: Comparison, act: Act) -> bool:
     """Whether the call is one of the tables', or gets something that mm is about."""
     types = declared_types(compared.before)
@@ -68,10 +123,10 @@ def _ours(compared: Comparison, act: Act) -> bool:
 
 
 def _spoken_of(compared: Comparison, act: Act) -> bool:
-    """Whether the function still names everything that the call was handed."""
-    exprs = (n.expr.names() for n in compared.after.cfg.order if n.expr is not None)
-    spoken = frozenset(compared.after.params).union(*exprs)
-    return all(arg.root in spoken or arg.root.isupper() for arg in act.expr.args if arg.root)
+    """Whether the function still names what the call was handed, all but the variables that were filled for it."""
+    spoken = _spoken(compared)
+    handed = {arg.root for arg in act.expr.args if arg.root and not arg.root.isupper()}
+    return handed - spoken <= {_filled(gone) for gone in compared.removed} and (not handed or bool(handed & spoken))
 
 
 def _done_by_other(compared: Comparison, act: Act) -> bool:

@@ -61,7 +61,8 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         assert less.reader.expr is not None
         assert less.test.expr is not None
-        message = f"`{less.variable}` does not get `{less.flag}` any more where `{cut(less.test.expr.key)}`"
+        verb = "lose" if less.cleared else "get"
+        message = f"`{less.variable}` does not {verb} `{less.flag}` any more where `{cut(less.test.expr.key)}`"
         yield after.hit(less.reader.expr, message, anchor=f"unflagged {less.variable} {less.flag}")
     for lost in unraised(change):
         assert after is not None

@@ -4,7 +4,8 @@
 Looks at the calls that a patch adds. Where a branch of the function found a pointer (a variable or a member) to be
 NULL, and on that way, with nothing given to it since, the call gets it, and the helper's first lines read a member of
 it without a question, the call is reported. So is a parameter that the function asked whether it is NULL, and no longer
-does, where it is looked into, here or below, and a caller passes what a function gives that may give NULL.
+does, where it is looked into, here or below, and a caller passes what a function gives that may give NULL; and a
+variable that such a function fills, looked into with no question left.
 
 ## Why it matters
 `kfree(NULL)` and most puts do nothing, and error ways rely on it. The helper that takes their place often does not: the
@@ -36,7 +37,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.nullparam import passed_null
+from mmlint.changes.nullasked import unasked_null
 from mmlint.changes.nullways import handed_null
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -52,11 +53,15 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = f"`{found.call.value}` gets `{found.pointer}`, which is NULL on one way, and looks into it"
         steps = (after.step(found.test.line, f"here `{found.pointer}` may be NULL"),)
         yield after.hit(found.call, message, steps=steps, anchor=f"null {found.call.value} {found.pointer}")
-    for passed in passed_null(change):
+    for unasked in unasked_null(change):
         assert after is not None
-        message = f"`{passed.pointer}` may be NULL: `{passed.caller.name}` passes what `{passed.source}` gives"
-        steps = (passed.caller.step(passed.call.line, f"`{passed.source}` gives NULL where there is nothing"),)
-        yield after.hit(passed.use, message, steps=steps, anchor=f"passed {passed.pointer}")
+        giver = unasked.giver
+        passed = (
+            f"`{unasked.source}` gives it" if giver is after else f"`{giver.name}` passes what `{unasked.source}` gives"
+        )
+        steps = (giver.step(unasked.call.line, f"`{unasked.source}` gives NULL where there is nothing"),)
+        message = f"`{unasked.pointer}` may be NULL: {passed}"
+        yield after.hit(unasked.use, message, steps=steps, anchor=f"passed {unasked.pointer}")
 
 
 RULE = Rule(

@@ -3,7 +3,7 @@
 ## What it does
 Compares the words of each function before and after the patch. One operator is another one (`&&` and `||`, `==` and
 `!=`, a `!` that comes or goes), `true` is `false`, `break` is `continue`, an error is no error, or a call that the
-tables know gets another variable of the same type, or a constant for what was a parameter of the function. Nothing
+tables know gets another variable of the same type, or a constant for a parameter or variable of the function. Nothing
 else in the function is different.
 
 ## Why it matters
