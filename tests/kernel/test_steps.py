@@ -1,9 +1,9 @@
-import pytest
-from mmlint.kernel.reader import TableError
 import tomllib
 from pathlib import Path
 
 import mmlint.kernel.steps
+import pytest
+from mmlint.kernel.reader import TableError
 from mmlint.kernel.steps import expand
 from mmlint.kernel.tables import tables
 
