@@ -25,7 +25,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "nonzero": ("0",),
     "noterr": ("err",),
     "valid": ("0",),
-    "zero": ("!0",),
+    "zero": ("<0",),
     "positive": ("0", "<0"),
     "notneg": ("<0",),
 }

@@ -20,7 +20,7 @@ from mmlint.frozen import dataclass
 
 _REFERENCE = "folio reference"
 _REFERENCES = frozenset({_REFERENCE, "isolated folio", "page pin"})
-_TAKEN, _REFUSED = {"nonzero": "!0", "zero": "0", "positive": ">0"}, {"nonzero": "0", "zero": "!0"}
+_TAKEN, _REFUSED = {"nonzero": "!0", "zero": "0", "positive": ">0"}, {"nonzero": "0", "zero": "<0"}
 _POINTER_ONLY = frozenset({"page_to_pfn", "folio_pfn", "IS_ERR", "PTR_ERR", "ERR_PTR", "IS_ERR_OR_NULL"})
 _OWN = 0
 

@@ -19,7 +19,7 @@ from mmlint.frozen import dataclass
 
 UNTRIED, REFUSED, BACK = "untried", "refused", "back"
 _ISOLATED = "isolated folio"
-_WAYS = {"nonzero": ("!0", "0"), "zero": ("0", "!0")}
+_WAYS = {"nonzero": ("!0", "0"), "zero": ("0", "<0")}
 
 
 class Off(NamedTuple):

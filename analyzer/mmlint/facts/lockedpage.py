@@ -33,7 +33,7 @@ _POINTER_ONLY = frozenset(
 """What does not touch the page, or only waits: to wait for the lock of a page that has become another's is harmless."""
 _REFERENCES = frozenset({"folio reference", "isolated folio", "page pin"})
 _LOCKS = frozenset({"ptl", "walk", "spin"})
-_TAKEN, _REFUSED = {"nonzero": "!0", "zero": "0", "positive": ">0"}, {"nonzero": "0", "zero": "!0"}
+_TAKEN, _REFUSED = {"nonzero": "!0", "zero": "0", "positive": ">0"}, {"nonzero": "0", "zero": "<0"}
 
 
 class Seen(NamedTuple):
