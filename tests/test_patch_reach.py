@@ -43,6 +43,34 @@ static inline long pin_for_device(unsigned long start, unsigned long nr, struct 
 }
 """
 
+PORT_H = """\
+static inline void port_lock(struct port *port)
+{
+	spin_lock(&port->lock);
+}
+
+static inline void port_unlock(struct port *port)
+{
+	spin_unlock(&port->lock);
+}
+"""
+LINE_C = """\
+#include <linux/port.h>
+
+void line_write(struct line *line, const char *text)
+{
+	int locked = 1;
+
+	if (line->quiet)
+		locked = 0;
+	else
+		spin_lock(&line->port.lock);
+	line_send(line, text);
+	if (locked)
+		spin_unlock(&line->port.lock);
+}
+"""
+
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
@@ -50,7 +78,9 @@ def tree(tmp_path: Path) -> Path:
     for path, text in {
         "include/linux/note.h": NOTE_H,
         "include/linux/pinwrap.h": PIN_H,
+        "include/linux/port.h": PORT_H,
         "mm/note.c": NOTE_C,
+        "drivers/line.c": LINE_C,
         "Makefile": "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 0\n",
     }.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -176,3 +206,10 @@ int fetch(struct transfer *dma, unsigned long addr, int direction)
     change(tree, "mm/fetch.c", "direction == DMA_FROM_DEVICE", "direction == DMA_FROM_DEVICE ? FOLL_WRITE : 0")
     code, found = last(tree, monkeypatch)
     assert (code, found["findings"], found["fixed"]) == (0, [], [])
+
+
+def test_wrappers_of_a_header_take_and_release_for_their_caller(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = LINE_C.replace("spin_lock(&line->port.lock)", "port_lock(&line->port)")
+    change(tree, "drivers/line.c", LINE_C, text.replace("spin_unlock(&line->port.lock)", "port_unlock(&line->port)"))
+    _, report = last(tree, monkeypatch)
+    assert report["findings"] == []

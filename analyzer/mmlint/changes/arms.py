@@ -106,12 +106,12 @@ def _handed_on(compared: Comparison, kind: str, key: str) -> bool:
     after = compared.after
     known = after.tables.takes.keys() | after.tables.guards.keys()
     drops = {name for name, rows in after.tables.drops.items() if any(row.kind == kind for row in rows)}
-    bodies = (f for act in compared.added for f in after.program.named(after.path, act.word)[:1] if f is not after)
-    if any(not drops.isdisjoint(performed(body)) for body in bodies):
+    bodies = (after.program.resolve(act.word, after.path) for act in compared.added if act.expr.kind == "call")
+    if any(body is not after and not drops.isdisjoint(performed(body)) for body in bodies if body is not None):
         return True
     return any(
         act.expr.kind == "call"
         and act.word not in known
-        and any(canon(a).startswith(root_of(key)) for a in act.expr.args)
+        and any(canon(arg).lstrip("&").startswith(root_of(key)) for arg in act.expr.args)
         for act in compared.added
     )

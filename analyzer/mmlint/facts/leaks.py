@@ -11,6 +11,7 @@ from mmlint.facts.giveback import fails
 from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, canon, held_at, mentions_bare
 from mmlint.facts.ir import Expr
 from mmlint.facts.resources import Ownership, acquirers, ownership
+from mmlint.facts.reuse import assigned_values
 from mmlint.facts.values import Facts, is_error, is_zero
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
@@ -18,6 +19,7 @@ from mmlint.kernel.tables import Tables
 
 _BY_ITSELF = "memcg iterator"
 """What gives itself back at the end of the walk."""
+_SET_AGAIN = 2
 _POINTER_ONLY = frozenset(
     {"page_to_pfn", "folio_pfn", "page_to_phys", "IS_ERR", "PTR_ERR", "ERR_PTR", "IS_ERR_OR_NULL"}
 )
@@ -51,7 +53,8 @@ def leaks(function: Function) -> tuple[Leak, ...]:
     for node, prop, facts, value in flow.returns:
         failed = fails(function, node, value)
         for own in prop:
-            ends.setdefault((own.take, own.resource), []).append((node, _status(node, own, facts), failed))
+            state = _status(function, owned, node, own, facts)
+            ends.setdefault((own.take, own.resource), []).append((node, state, failed))
     found = []
     for key, exits in ends.items():
         _, take, row = owned.takes[key]
@@ -99,7 +102,9 @@ def never_given(function: Function) -> tuple[tuple[Expr, str], ...]:
         for own in prop:
             local = all(name.isidentifier() for name in own.names) and not _hands_out(node, own)
             local = local and searched.isdisjoint(own.names)  # the next call of a search gives back where it begins
-            ends.setdefault((own.take, own.resource), set()).add(_status(node, own, facts) if local else MOVED)
+            ends.setdefault((own.take, own.resource), set()).add(
+                _status(function, owned, node, own, facts) if local else MOVED
+            )
     found = []
     for key, states in ends.items():
         _, take, row = owned.takes[key]
@@ -138,14 +143,21 @@ def _gives_back(function: Function, owned: Ownership, node: Node) -> Iterator[Ow
             yield own
 
 
-def _status(node: Node, own: Own, facts: Facts) -> str:
+def _status(function: Function, owned: Ownership, node: Node, own: Own, facts: Facts) -> str:
     """What became of a thing at an exit: returned is moved, and a holder known to be NULL or an error holds nothing."""
     if own.state != HELD:
         return own.state
     if node.kind == "return" and node.expr is not None and any(mentions_bare(node.expr, n) for n in own.names):
         return MOVED
     values = [facts.get(name) for name in own.names]
-    return "none" if any(is_zero(v) or is_error(v) for v in values) else HELD
+    nothing = any(is_zero(v) or is_error(v) for v in values) or _out_of_nothing(function, *owned.take(own)[1:], facts)
+    return "none" if nothing else HELD
+
+
+def _out_of_nothing(function: Function, take: Expr, row: Taking, facts: Facts) -> bool:
+    """Whether what a thing was looked up in is NULL on this way: `parent = of_get_parent(np)`, where `np` is."""
+    key = canon(take.args[0]) if row.holder == "result" and take.args else ""
+    return bool(is_zero(facts.get(key))) and len(assigned_values(function).get(key, ())) < _SET_AGAIN
 
 
 @dataclass(frozen=True, slots=True)

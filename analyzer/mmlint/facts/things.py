@@ -13,7 +13,8 @@ from mmlint.facts.reuse import assigned_values
 from mmlint.kernel.rows import Taking
 
 _GIVES = re.compile(r"(^|_)(put|unpin|release|deref|unref|destroy)(_|s?$)|_drop$")
-_FREES = re.compile(r"free|put|destroy|unref|drop")
+_FREES = re.compile(r"free|(?<!runtime_)put|destroy|unref|drop")
+"""Names of calls after which an object may be gone; `pm_runtime_put` only lets its device sleep."""
 _PAGE_OF = frozenset({"virt_to_page", "virt_to_folio"})
 _NOT_GIVES = re.compile(
     r"lock|put_(user|unaligned|cpu)|(in|out|fifo_)put|drop_(nlink|pages|slab)|(^|_)(needs?|is|has|can|should|may|want)_"

@@ -14,9 +14,9 @@ from mmlint.facts.held import CONTEXTS, Held, Prop, root_of
 from mmlint.facts.ir import Expr
 from mmlint.kernel.rows import Drop
 
-_UNLOCK = re.compile(r"(?<![a-z])unlock")
-_RELEASE = re.compile(r"(?<![a-z])unlock|irq_?restore|irq_?enable|preempt_enable")
-_CALLS_UNLOCK = re.compile(rb"(?<![a-z])unlock\w*\s*\(")
+_UNLOCK = re.compile(r"(?<![a-z])unlock(?!ed)")
+_RELEASE = re.compile(r"(?<![a-z])unlock(?!ed)|irq_?restore|irq_?enable|preempt_enable")
+_CALLS_UNLOCK = re.compile(rb"(?<![a-z])unlock(?!ed)\w*\s*\(")
 _NAMED = ("irq", "bh", "preempt")
 """Contexts that such a name mentions when it leaves them."""
 
