@@ -95,17 +95,17 @@ def _overwritten(compared: Comparison, pair: Turned) -> Iterator[Outrun]:
         if op != "assign" or expr.value != "=" or first.expr is None or expr.args[0].kind == "index":
             continue
         target, value = expr.args
-        if any(e.key == target.key for e in value.walk()) or not _reads(first, target):
+        if any(e.key == target.key for e in value.walk()) or not reads(first, target.key):
             continue
         if value.key in _NOTHING or _wanted(compared, pair, target):
             yield Outrun("set", target.key, first, second)
 
 
-def _reads(node: Node, target: Expr) -> bool:
+def reads(node: Node, key: str) -> bool:
     """Whether a statement uses the value of an lvalue: not its address, not only to set it, not for a message."""
     if node.expr is None or any(tells(call.value) for call in node.expr.calls()):
         return False
-    return _in_value(node.expr, target.key)
+    return _in_value(node.expr, key)
 
 
 def _in_value(e: Expr, key: str) -> bool:
@@ -129,7 +129,7 @@ def _wanted(compared: Comparison, pair: Turned, target: Expr) -> bool:
     ]
     given = [value for _, value in sets] or (["a parameter"] if target.value in function.params else [])
     readers = (n for n in order.order if n.expr is not None and order.before(pair.second, n) and n is not pair.first)
-    return bool(given) and not _NOTHING.issuperset(given) and any(_reads(n, target) for n in readers)
+    return bool(given) and not _NOTHING.issuperset(given) and any(reads(n, target.key) for n in readers)
 
 
 def _unready(compared: Comparison, pair: Turned) -> Iterator[Outrun]:

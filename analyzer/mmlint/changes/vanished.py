@@ -8,10 +8,10 @@ from mmlint.changes.about import operands
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.slips import known_call
-from mmlint.changes.undone import has_effect
+from mmlint.changes.undone import acts_alone, frees
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
-from mmlint.facts.held import declared_types
+from mmlint.facts.held import declared_types, local_names
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 from mmlint.facts.things import given
@@ -22,6 +22,14 @@ _OURS = re.compile(
     r"|pud_t|p4d_t|mmu_notifier_range|mmu_interval_notifier|swap_info_struct|lruvec|dev_pagemap|ptdesc)( \*)+$"
 )
 """What mm is about; a call that is handed one of these does something to it."""
+_LASTING = re.compile(
+    r"^wake_up|^complete(_all)?$|^(h?list|hlist_nulls|rb|xa)_\w*(add|del|move|splice|insert|erase|link)"
+    r"|^(set|clear)_bit|^(queue|schedule)_(delayed_)?work|^(init|INIT)_|^k?v?free|^kmem_cache_(free|destroy)$"
+    r"|^(mutex|spin_lock|init_rwsem|raw_spin_lock)_?init$"
+)
+"""Calls of the kernel's own library whose effect somebody else waits for, or walks over."""
+HOME = "mm/"
+"""Where every function is about what this project is about."""
 
 _STRAIGHT = 10
 _ERROR = re.compile(r"-E[A-Z]")
@@ -67,7 +75,7 @@ def vanished(change: FunctionChange) -> Vanished | None:
 def _only_one(compared: Comparison) -> Act | None:
     """The one call for its effect, or that may fail, which is gone with no more than what was read or tested for it."""
     gone = [act for act in compared.removed if act.expr.kind == "call"]
-    found = [act for act in gone if has_effect(act) or _may_fail(compared.before, act)]
+    found = [act for act in gone if acts_alone(act) or _may_fail(compared.before, act)]
     if len(found) != 1 or any(act.node is not found[0].node and not _serves(compared, act) for act in gone):
         return None
     return found[0]
@@ -116,16 +124,18 @@ def _spoken(compared: Comparison) -> frozenset[str]:
 
 
 def _ours(compared: Comparison, act: Act) -> bool:
-    """Whether the call is one of the tables', or gets something that mm is about."""
+    """Whether the call stands in mm, is one of the tables' or of those that last, or gets what mm is about."""
+    if compared.before.path.startswith(HOME) or _LASTING.search(act.word):
+        return True
     types = declared_types(compared.before)
-    handed = {types.get(arg.root, "") for arg in act.expr.args if arg.kind == "name"}
+    handed = {types.get(arg.root, "") for arg in act.expr.args if arg.kind in ("name", "unary")}
     return known_call(compared.before, act.word) or any(_OURS.match(kind) for kind in handed)
 
 
 def _spoken_of(compared: Comparison, act: Act) -> bool:
-    """Whether the function still names what the call was handed, all but the variables that were filled for it."""
-    spoken = _spoken(compared)
-    handed = {arg.root for arg in act.expr.args if arg.root and not arg.root.isupper()}
+    """Whether the function still names the variables that the call was handed, but for those filled for it."""
+    spoken, mine = _spoken(compared), local_names(compared.before) | frozenset(compared.before.params)
+    handed = {arg.root for arg in act.expr.args} & mine
     return handed - spoken <= {_filled(gone) for gone in compared.removed} and (not handed or bool(handed & spoken))
 
 
@@ -139,6 +149,8 @@ def _done_by_other(compared: Comparison, act: Act) -> bool:
         now = compared.pairs.get(id(other))
         if now is None or other.expr.kind != "call" or not operands(other) & operands(act):
             continue
+        if frees(act.word) and other.key == act.key:
+            return True  # which way comes by it is for the rules about ways out
         callee = before.program.resolve(other.word, before.path)
         if callee is not None and act.word in callee.calls:
             return True

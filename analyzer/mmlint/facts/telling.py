@@ -8,7 +8,7 @@ _PRINTS = re.compile(
     r"^trace_|^pr_|^[a-z\d]+_(err|info|notice|alert|crit|emerg|log)(_(once|ratelimited))?$"
     r"|(^|_)(printk?|printf|dbg|debug|logger)(_|$)|(^|_)warn"
 )
-_ASSERTS = re.compile(r"(^|_)(WARN|BUG|ASSERT|assert|lockdep)|^might_sleep")
+_ASSERTS = re.compile(r"(^|_)(WARN|BUG|ASSERT|assert|lockdep)|(^|_)might_(sleep|fault|alloc)")
 _COUNTS = re.compile(r"(^|_)(count|stats?|events?)(_|$)")
 
 

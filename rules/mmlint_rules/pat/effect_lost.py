@@ -3,8 +3,10 @@
 ## What it does
 Compares each function before and after the patch. One statement is gone, a call that was made for what it does, with
 the test for its sake if there was one; the patch adds no call, makes this one nowhere else, and the function still
-speaks of all that the call was handed. Calls that the tables know count, and those that are handed a page, folio,
-vma, mm, entry or the like.
+speaks of all that the call was handed. Calls that the tables know count, those that are handed a page, folio, vma, mm,
+entry or the like, every call in mm/, and those of the library that others wait for or walk over (a wake-up, a list).
+So does a statement that set a variable which is read behind it as before, what a parameter points to or, in mm/, a
+member.
 
 ## Why it matters
 What is taken, written, counted or published by one line is relied on by others far away: a reference that nobody
@@ -26,8 +28,8 @@ takes any more is put all the same when the mapping goes.
 ## Limits
 Silent where another rule says more of the function; where a call that is still made does the same inside; where the
 patch takes the call out of other functions, too; for messages, counters of statistics, locks, what gives something up
-(PAT110, PAT115) and what frees plain memory. That the effect was not needed is for the reader to see. A patch that
-says what it mends (`Fixes:`), or names the call, is told at info.
+(PAT110, PAT115), and what is set to the constant that it has already. That the effect was not needed is for the reader
+to see. A patch that says what it mends (`Fixes:`), or names the call, is told at info.
 
 ## Sources
 include/linux/sched/mm.h mmgrab; Documentation/process/submitting-patches.rst (Fixes:).
@@ -38,21 +40,39 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.unwritten import unwritten
 from mmlint.changes.vanished import vanished
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UAF1
 
+from mmlint_rules.pat.lost import cut
+
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
-    """Report the call that is gone."""
-    found = vanished(change)
-    if found is None or change.after is None:
-        return
-    meant = change.patch.mends or change.patch.speaks_of(found.act.word)
-    severity = Severity.INFO if meant else None
-    message = f"`{found.act.word}` is gone from here, and nothing comes in its place"
-    yield change.after.hit(found.node, message, severity=severity, anchor=f"vanished {found.act.key}")
+    """Report the value that nothing sets any more, or the call that is gone."""
+    after, value = change.after, unwritten(change)
+    found = vanished(change) if value is None else None
+    if after is not None and value is not None and value.setter.expr is not None:
+        what, setter = cut(value.what), value.setter.expr.key
+        told = (
+            "what set `{}` is gone from here"
+            if value.shared
+            else "`{}` is read here as before, and what set it is gone"
+        )
+        yield after.hit(
+            value.place, told.format(what), severity=_severity(change, setter), anchor=f"unwritten {value.what}"
+        )
+    if after is not None and found is not None:
+        message = f"`{found.act.word}` is gone from here, and nothing comes in its place"
+        yield after.hit(
+            found.node, message, severity=_severity(change, found.act.word), anchor=f"vanished {found.act.key}"
+        )
+
+
+def _severity(change: FunctionChange, text: str) -> Severity | None:
+    """What the changelog names, and the mending of a commit, is told at info."""
+    return Severity.INFO if change.patch.mends or change.patch.speaks_of(text) else None
 
 
 RULE = Rule(
