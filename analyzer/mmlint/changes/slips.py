@@ -7,9 +7,11 @@ from itertools import zip_longest
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.mistaken import mistaken
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import declared_types
+from mmlint.facts.telling import tells
 from mmlint.facts.things import given
 from mmlint.frozen import dataclass
 
@@ -91,6 +93,8 @@ def _argument(compared: Comparison, node: Node, was: str, now: str) -> Slip | No
         if (alike or (was in types and now.encode() in _ANSWERS)) and (
             known_call(before, act.word) or given(before, act.word, act.expr)
         ):
+            return Slip(node, was, now, act.word)
+        if alike and not tells(act.word) and mistaken(compared, act, there, was, now):
             return Slip(node, was, now, act.word)
     return None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.outrun import reads
-from mmlint.changes.vanished import HOME
+from mmlint.changes.vanished import HOME, OURS
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
@@ -107,7 +107,9 @@ def _read(compared: Comparison, setter: Node, what: str) -> Unwritten | None:
 
 
 def _shared(change: FunctionChange, compared: Comparison, setter: Node) -> Unwritten | None:
-    """What a parameter points to, or, in mm, a member or a variable of the file that is no statistics."""
+    """What a parameter points to, a member of a page, vma or the like, or, in mm, any or a variable of the file; but no
+    statistics.
+    """
     place = compared.behind(setter)
     for op, expr in setter.events if place is not None else ():
         if op == "call":
@@ -116,7 +118,9 @@ def _shared(change: FunctionChange, compared: Comparison, setter: Node) -> Unwri
         handed = target.kind == "unary" and target.value == "*" and target.args[0].key in compared.before.params
         name = target.value if target.kind == "field" else target.root
         known = target.kind != "name" or name not in local_names(compared.before) | frozenset(compared.before.params)
-        ours = compared.before.path.startswith(HOME) and known and target.root and not keeps_count(name)
+        about = target.kind == "field" and OURS.match(declared_types(compared.before).get(target.root, ""))
+        home = compared.before.path.startswith(HOME) and known and target.root
+        ours = (about or home) and not keeps_count(name)
         if not (handed or ours) or change.lost_elsewhere(name) or name in change.patch.dropped_members:
             continue
         if place is not None and not any(n.sets(target.key) for n in compared.after.cfg.order):

@@ -17,7 +17,7 @@ from mmlint.facts.steps import Act
 from mmlint.facts.things import given
 from mmlint.frozen import dataclass
 
-_OURS = re.compile(
+OURS = re.compile(
     r"^(const )?(struct )?(page|folio|vm_area_struct|mm_struct|anon_vma|address_space|mmu_gather|vm_fault|pte_t|pmd_t"
     r"|pud_t|p4d_t|mmu_notifier_range|mmu_interval_notifier|swap_info_struct|lruvec|dev_pagemap|ptdesc)( \*)+$"
 )
@@ -129,7 +129,7 @@ def _ours(compared: Comparison, act: Act) -> bool:
         return True
     types = declared_types(compared.before)
     handed = {types.get(arg.root, "") for arg in act.expr.args if arg.kind in ("name", "unary")}
-    return known_call(compared.before, act.word) or any(_OURS.match(kind) for kind in handed)
+    return known_call(compared.before, act.word) or any(OURS.match(kind) for kind in handed)
 
 
 def _spoken_of(compared: Comparison, act: Act) -> bool:
