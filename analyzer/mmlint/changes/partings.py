@@ -83,7 +83,7 @@ def _arms(compared: Comparison) -> Iterator[_Arm]:
 def _keeps(compared: Comparison, arm: _Arm, thing: Thing, old: _Release, new: _Release) -> bool:
     """Whether the thing was given up on every way behind the arm, and is not any more."""
     before, after = compared.before, compared.after
-    if _about(before, arm.asked, thing) or _not_begun(after, arm.branch, new[-1][1]):
+    if _about(before, arm.asked, thing):
         return False
     ends = [node for node, _ in old] + (_tests(before, thing) if _used(compared, arm.branch, thing) else [])
     return (
@@ -91,6 +91,7 @@ def _keeps(compared: Comparison, arm: _Arm, thing: Thing, old: _Release, new: _R
         and not _reached(after, arm.branch, arm.now, thing, new)
         and _known(after, arm.branch, new[-1][1])
         and not _handed_on(compared, arm.now, thing)
+        and not _not_begun(after, arm.branch, new[-1][1])
     )
 
 

@@ -39,7 +39,8 @@ _PARTNERS = (
 
 def halves(do: str, undo: str) -> bool:
     """Whether the names of two calls say that the second undoes the first (`..._charge`, `..._uncharge`)."""
-    return any(do != undo and re.sub(rf"(^|_){a}(?=_|$)", rf"\g<1>{b}", do, count=1) == undo for a, b in _PARTNERS)
+    near = ((a, b) for a, b in _PARTNERS if a in do and b in undo) if do != undo else ()
+    return any(re.sub(rf"(^|_){a}(?=_|$)", rf"\g<1>{b}", do, count=1) == undo for a, b in near)
 
 
 def first_halves(function: Function, undo: Expr) -> Iterator[Node]:

@@ -80,7 +80,8 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         else:
             message = f"`{name}` is taken anew while the one before is still held: {missing}"
         yield after.hit(turn.node, message, steps=steps, anchor=f"{turn.how} {name}")
-    for arm in partings(change)[:1]:
+    kept = partings(change)
+    for arm in kept[:1]:
         if after is not None and arm.thing.key not in told | spared(change):
             message = f"the way from here keeps `{arm.thing.key}`: `{arm.release.value}` is not met any more"
             yield after.hit(arm.start, message, anchor=f"parting {arm.thing.key}")
@@ -88,7 +89,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         message = f"`{cut.release.word}` came before this way out, and is not met any more"
         yield after.hit(cut.exit, message, anchor=f"shortcut {cut.release.word}")
-    for jump in jumps(change) if not told and not partings(change) else ():
+    for jump in jumps(change) if not told and not kept else ():
         assert after is not None
         step = after.step(jump.other.line, "this says that it is due")
         if not jump.more:
