@@ -107,7 +107,7 @@ def check_patch(view: PatchView, rules: Sequence[Rule]) -> tuple[list[Finding], 
     """What a patch brings, what was there and still is, and what it takes away.
 
     Where a rule on the state of the code has spoken, a comparison that points at the same line says nothing more, nor
-    one in the same function of a rule that it stands in for.
+    one in the same function of a rule that it stands in for, or that comes last.
     """
     before = [c.before for c in view.changes if c.before is not None]
     after = [c.after for c in view.changes if c.after is not None]
@@ -125,7 +125,17 @@ def check_patch(view: PatchView, rules: Sequence[Rule]) -> tuple[list[Finding], 
     compared = [f for f in _compared(view, rules) if (f.path, f.line) not in said]
     covered |= {(f.path, f.function, code) for f in compared for code in instead.get(f.code, ())}
     brought += [f for f in compared if (f.path, f.function, f.code) not in covered]
-    return one_a_cause(number(brought)), kept, gone
+    return one_a_cause(number(_without_last(brought, rules))), kept, gone
+
+
+def _without_last(found: Sequence[Finding], rules: Sequence[Rule]) -> list[Finding]:
+    """Without what rules that are `last` say of functions of which another one, or the first of them, has spoken."""
+    last = [rule.code for rule in rules if rule.last]
+    speaks: dict[tuple[str, str], str] = {}
+    loud = (f for f in found if f.severity.rank >= Severity.WARNING.rank and f.function)
+    for finding in sorted(loud, key=lambda f: last.index(f.code) if f.code in last else -1):
+        speaks.setdefault((finding.path, finding.function), finding.code)
+    return [f for f in found if f.code not in last or speaks.get((f.path, f.function), f.code) == f.code]
 
 
 def _compared(view: PatchView, rules: Sequence[Rule]) -> Iterator[Finding]:

@@ -61,7 +61,8 @@ class Rule:
     files without it; `partial` rules also run on hunks without a tree, where only parts of functions are seen.
     `places` counts what the check looks at, for the policy report of an audit; without it the calls of `tokens` and
     `tables` are counted. `instead_of` are the codes of `compare` rules that say the same of a patch: silent in a
-    function in which this rule finds something new. `by_steps` rules ask of what a function did before whether it still
+    function in which this rule finds something new; a `compare` rule that is `last` is silent wherever any other does,
+    at warning or above. `by_steps` rules ask of what a function did before whether it still
     does it: in a patch that changes a lot, or reverts a commit (`PatchView.takes_away`), they are told at info.
     """
 
@@ -82,6 +83,7 @@ class Rule:
     places: Looked | None = None
     partial: bool = False
     instead_of: tuple[str, ...] = ()
+    last: bool = False
     by_steps: bool = False
     status: Literal["stable", "preview"] = "stable"
     module: str = field(default="", compare=False)
@@ -210,6 +212,7 @@ _PLAIN = (
     "shape",
     "partial",
     "instead_of",
+    "last",
     "by_steps",
     "status",
     "module",

@@ -47,3 +47,17 @@ def test_a_file_that_changes_behind_the_index_is_outlined_anew(tmp_path: Path) -
     (function,) = program.functions("mm/a.c")
     assert (function.name, function.line, function.text) == ("two", 2, TWO[11:-1])
     assert function.source.damaged is False
+
+
+def test_an_allocator_behind_a_macro_is_the_function_that_the_macro_calls(tmp_path: Path) -> None:
+    (tmp_path / "mm").mkdir()
+    (tmp_path / "include/linux").mkdir(parents=True)
+    header = b"static inline void *table_alloc_noprof(gfp_t gfp)\n{\n\treturn kmalloc(8, gfp);\n}\n"
+    macro = b"#define table_alloc(...) alloc_hooks(table_alloc_noprof(__VA_ARGS__))\n"
+    (tmp_path / "include/linux/table.h").write_bytes(header + macro)
+    (tmp_path / "mm/a.c").write_bytes(b"void *one(void)\n{\n\treturn table_alloc(GFP_KERNEL);\n}\n")
+    program = Program(FolderTree(tmp_path))
+    found = program.resolve("table_alloc", "mm/a.c")
+    assert found is not None
+    assert found.name == "table_alloc_noprof"
+    assert program.resolve("table_free", "mm/a.c") is None

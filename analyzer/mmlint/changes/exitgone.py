@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from itertools import takewhile
+
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
 from mmlint.changes.fewer import Fewer, alone, asked_by_callee, kept_in_a_value, missed, weighs
 from mmlint.changes.spared import spares_work
+from mmlint.changes.vanished import serves
 from mmlint.facts.cfg import Node
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import bare, plain
+from mmlint.facts.steps import bare, performed, plain
 
-_NOTHING = frozenset({"0", "NULL", "false"})
+_NOTHING = frozenset({"0"})
+_JUMP = re.compile(r"\b(goto \w+|break|continue);")
 
 
 def exit_gone(change: FunctionChange) -> Fewer | None:
@@ -19,22 +24,29 @@ def exit_gone(change: FunctionChange) -> Fewer | None:
     if compared is None or change.patch.large or compared.added:
         return None
     node, place = _only_exit(compared)
-    if node is None or place is None or not _of_state(node) or _known(compared, node):
+    if node is None or place is None or not _of_state(node) or _asked_again(compared, node):
         return None
     if not weighs(node.expr) or kept_in_a_value(compared, node):
         return None
     if spares_work(compared, node) and _says_nothing(node):
         return None
-    if asked_by_callee(compared, node) or not missed(change, compared, plain(node)):
+    if asked_by_callee(compared, node) or not missed(change, compared, plain(node), anywhere=True):
         return None
     return Fewer(place, plain(node))
 
 
-def _known(compared: Comparison, node: Node) -> bool:
-    """Whether the tables know what the test asks: then they know, too, what may come in its place."""
-    tables = compared.before.tables
+def _asked_again(compared: Comparison, node: Node) -> bool:
+    """Whether a call that is still made asks, itself or inside, what the tables know to be the same."""
+    after, steps = compared.after, compared.before.tables.steps
     asked = [act.word for act in compared.removed if node in act.tests]
-    return any(word in tables.guards or tables.steps.done_by(word) for word in asked)
+    same = {word for each in asked for row in steps.done_by(each) if any(row.sinks) for word in row.calls}
+    place, order = compared.behind(node), reach(after)
+    behind = (a for a in compared.new if place is not None and (a.node is place or order.before(place, a.node)))
+    for act in behind if same else ():
+        callee = after.program.resolve(act.word, after.path) if act.expr.kind == "call" and act.word else None
+        if act.word in same or (callee is not None and not same.isdisjoint(performed(callee))):
+            return True
+    return False
 
 
 def _says_nothing(test: Node) -> bool:
@@ -50,20 +62,34 @@ def _of_state(node: Node) -> bool:
 
 def _only_exit(compared: Comparison) -> tuple[Node | None, Node | None]:
     """The one test that is gone, with the statement behind it (of after), if all that is gone is the way out."""
-    was = [n for n in reach(compared.before).order if n.kind == "branch" and n.expr is not None]
-    gone = [n for n in was if n.line not in compared.lines]
-    if len(gone) != 1 or any(
-        n.line not in compared.standing for n in reach(compared.after).order if n.expr is not None
-    ):
-        return None, None
-    test, order = gone[0], reach(compared.before)
-    for side, other in ((True, False), (False, True)):
-        arm = next((n for n, label in test.succ if label is side), None)
-        rest = next((n for n, label in test.succ if label is other), None)
-        if arm is None or rest is None or arm.line in compared.lines or order.chosen(test, rest) is side:
+    order, place = reach(compared.before), None
+    gone = [n for n in order.order if n.kind == "branch" and n.expr is not None and n.line not in compared.lines]
+    fresh = any(n.line not in compared.standing for n in reach(compared.after).order if n.expr is not None)
+    test = gone[0] if gone and not fresh else None
+    place = compared.behind(test) if test is not None else None
+    for arm, side in test.succ if test is not None and place is not None else ():
+        rest = next((n for n, label in test.succ if label is (not side)), None) if test is not None else None
+        if rest is None or not isinstance(side, bool) or not _jumps(compared, test, arm, rest):
             continue
-        left = [a for a in compared.removed if a.node is not test and order.chosen(test, a.node) is not side]
-        if left or order.before(arm, rest):
-            continue
-        return test, compared.behind(test)
+        others = [
+            *gone[1:],
+            *(
+                a.node
+                for a in compared.removed
+                if a.word != "return" and a.node is not test and not serves(compared, a)
+            ),
+        ]
+        if test is not None and all(order.chosen(test, node) is side for node in others):
+            return test, place
     return None, None
+
+
+def _jumps(compared: Comparison, test: Node | None, arm: Node, rest: Node) -> bool:
+    """Whether one way from a test leads off from where the other goes on: by statements that are gone, or at once."""
+    if arm.line not in compared.lines:
+        return not reach(compared.before).before(arm, rest)
+    if test is None or test.line > rest.line or test.line <= arm.line <= rest.line:
+        return False
+    text = compared.before.text.decode("utf-8", "replace").splitlines()[test.line - compared.before.source.start_line :]
+    gone = takewhile(lambda pair: pair[0] not in compared.lines, enumerate(text, test.line))
+    return any(_JUMP.search(line) for _, line in gone)

@@ -61,9 +61,11 @@ def dropped_terms(change: FunctionChange) -> list[Fewer]:
     return found if len(found) == 1 and missed(change, compared, found[0].term) else []
 
 
-def missed(change: FunctionChange, compared: Comparison, term: str) -> bool:
-    """Whether what a dropped term asked is news to the function, and asked for elsewhere as before."""
-    if _goes_elsewhere(change, term) or _filled_no_more(compared, term):
+def missed(change: FunctionChange, compared: Comparison, term: str, *, anywhere: bool = False) -> bool:
+    """Whether what a dropped term asked is news to the function, and asked for elsewhere as before; `anywhere`: it may
+    be in another file, where what it calls is still defined.
+    """
+    if _goes_elsewhere(change, term, anywhere=anywhere) or _filled_no_more(compared, term):
         return False
     if needless(compared, term) or _fills_it(compared, term):
         return False
@@ -77,7 +79,7 @@ def _filled_no_more(compared: Comparison, term: str) -> bool:
     return any(now is not None and f"&{term}" not in {a.key for a in now.expr.args} for _, now in pairs)
 
 
-def _goes_elsewhere(change: FunctionChange, term: str) -> bool:
+def _goes_elsewhere(change: FunctionChange, term: str, *, anywhere: bool = False) -> bool:
     """Whether a call, member or constant of a term goes from other functions of the patch too, or leaves the file:
     what is asked for is on its way out.
     """
@@ -87,7 +89,8 @@ def _goes_elsewhere(change: FunctionChange, term: str) -> bool:
             continue
         if change.lost_elsewhere(word):
             return True
-        kept = FLAG.match(word) or re.search(rf"(->|\.){word}\b", term)  # others may ask for it elsewhere
+        kept = bool(FLAG.match(word) or re.search(rf"(->|\.){word}\b", term))  # others may ask for it elsewhere
+        kept = kept or (anywhere and change.patch.after.resolve(word, change.file.path) is not None)
         if not kept and re.search(rb"\b" + word.encode() + rb"\b", change.file.after) is None:
             return True
     return False

@@ -36,6 +36,8 @@ def left_out(change: FunctionChange) -> list[LeftOut]:
         return []
     gone = [act for act in compared.removed if act.expr.kind == "call" and not _says(act.word)]
     left = _shape(compared.after)
+    paired = {id(act.node) for act in compared.old if id(act) in compared.pairs and act.word.startswith("compare:")}
+    gone = [act for act in gone if id(act.node) not in paired]  # `pmd_val(a) != pmd_val(b)` may be put otherwise
     lost = [act for act in gone if _anyone(act.word) not in left and not change.lost_elsewhere(act.word)]
     beside = next((act for act in compared.new if act.word == "return"), None)
     twins = [twin for twin in _twins(compared.after) if _alike(twin, compared.before)] if lost else []

@@ -11,6 +11,7 @@ from mmlint.changes.mistaken import mistaken
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import declared_types
+from mmlint.facts.ir import Expr
 from mmlint.facts.telling import tells
 from mmlint.facts.things import given
 from mmlint.frozen import dataclass
@@ -45,13 +46,17 @@ def slip(change: FunctionChange) -> Slip | None:
         return None  # what it calls may mean something else now
     before, after = compared.before, compared.after
     pair = _differ(tokens(before), tokens(after))
-    node = next((n for n in after.cfg.order if n.line in change.touched and n.expr is not None), None)
+    node = next((n for n in after.cfg.order if n.expr is not None and _on(n.expr, change.touched)), None)
     if pair is None or node is None or change.lost_elsewhere(pair[0].decode()):
         return None
     failed = pair[0].startswith(b"-E") and node.kind == "return"
     if frozenset(pair) in _EXCHANGED or b"" in pair or failed:
         return Slip(node, pair[0].decode(), pair[1].decode())
     return _argument(compared, node, *(word.decode() for word in pair))
+
+
+def _on(expr: Expr, lines: frozenset[int]) -> bool:
+    return any(part.line in lines for part in expr.walk())
 
 
 @fact

@@ -8,12 +8,20 @@ from mmlint.changes.compare import Comparison
 from mmlint.facts.cfg import Node
 from mmlint.facts.reach import reach
 
+_ONE_CONDITION = 2
+"""Lines between two terms of a condition."""
+
 
 def beside(node: Node) -> Iterator[Node]:
-    """The terms next to a term of a condition: a way leads from one to the other, and both lead to the same place."""
-    around = [*(t for t, _ in node.succ), *node.pred]
+    """The terms next to a term of a condition, or one further (`a || (b && c)`): a way leads from one to the other, and
+    both lead to the same place.
+    """
     ends = {t.id for t, _ in node.succ}
-    yield from (o for o in around if o.kind == "branch" and not ends.isdisjoint(t.id for t, _ in o.succ))
+    near = [*(t for t, _ in node.succ), *node.pred]
+    far = [*(t for n in near if n.kind == "branch" for t, _ in n.succ), *(p for n in node.pred for p in n.pred)]
+    for other in dict.fromkeys((*near, *(n for n in far if abs(n.line - node.line) <= _ONE_CONDITION))):
+        if other is not node and other.kind == "branch" and not ends.isdisjoint(t.id for t, _ in other.succ):
+            yield other
 
 
 def spares_work(compared: Comparison, node: Node) -> bool:

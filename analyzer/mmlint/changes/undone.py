@@ -38,8 +38,17 @@ def undone(change: FunctionChange) -> list[Undone]:
     gone = [act for act in compared.removed if undoes(change, act)]
     halves = [found for act in gone for found in _partner(compared, act)]
     if not halves and not any(a.expr.kind == "call" for a in compared.added):
+        gone = [act for act in compared.removed if undoes(change, act) or _left_elsewhere(change, compared, act)]
         halves = [found for act in gone for found in _on_failure(compared, act)]
     return halves[:1]
+
+
+def _left_elsewhere(change: FunctionChange, compared: Comparison, act: Act) -> bool:
+    """Whether the function makes the same call, untouched, on other ways only: other failures are still undone."""
+    order = reach(compared.before)
+    same = [other for other in compared.old if other.key == act.key and other is not act]
+    still = bool(same) and all(id(o) in compared.still and not order.together(o.node, act.node) for o in same)
+    return has_effect(act) and still and not change.lost_elsewhere(act.word)
 
 
 def undoes(change: FunctionChange, act: Act) -> bool:
@@ -82,6 +91,8 @@ def _failed(test: Node, outcome: bool | None, step: Act) -> bool:
     if outcome is None or test.expr is None:
         return False
     asked = bare(test.expr)
+    if asked.kind == "binary" and asked.value in ("<", "!=") and asked.args[1].key == "0":
+        asked = asked.args[0]
     kept = asked.key in target(step) and _STATUS.match(asked.key) is not None
     return (kept or (asked is step.expr and _MAY_FAIL.search(step.word) is not None)) and outcome is not negated(
         test.expr

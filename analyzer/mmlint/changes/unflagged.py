@@ -20,13 +20,13 @@ _OVERRIDES = frozenset({"FOLL_FORCE"})
 @dataclass(frozen=True, slots=True)
 class Unflagged:
     """`variable` got `flag`, or lost it (`cleared`), where `test` (of before) held, and does not any more; it, or what
-    was made of it there, is read at `reader` (of after).
+    was made of it there, is read at `reader` (of after). With no test it is a member, and it got the flag each time.
     """
 
     variable: str
     flag: str
     cleared: bool
-    test: Node
+    test: Node | None
     reader: Node
 
 
@@ -45,7 +45,35 @@ def unflagged(change: FunctionChange) -> list[Unflagged]:
             reader = _reader(compared, node, target) if gone and not _taken_away(change, flag) else None
             if test is not None and reader is not None:
                 found.append(Unflagged(target.key, flag, cleared, test, reader))
-    return found[:1]
+    return found[:1] or list(_always(change, compared)) or list(_begun_with(change, compared))
+
+
+def _always(change: FunctionChange, compared: Comparison) -> Iterator[Unflagged]:
+    """The one flag that a member got each time, if no more than that is gone."""
+    if change.patch.large or change.named_elsewhere or compared.added or len(compared.removed) != 1:
+        return
+    was = compared.removed[0].node
+    place, after = compared.behind(was), compared.after
+    for target, flag, cleared in _written(was):
+        outer = target.kind == "field" and any(
+            n.expr is not None and target.root in n.expr.names() for n in after.cfg.order
+        )
+        if place is not None and place.expr is not None and outer and not _taken_away(change, flag):
+            yield Unflagged(target.key, flag, cleared, None, place)
+
+
+def _begun_with(change: FunctionChange, compared: Comparison) -> Iterator[Unflagged]:
+    """The one flag that a variable is given no more where it is set, if the patch changes no other statement."""
+    if change.patch.large or change.named_elsewhere:
+        return
+    gone = [n for n in compared.before.cfg.order if n.expr is not None and n.line not in compared.lines]
+    fresh = [n for n in compared.after.cfg.order if n.expr is not None and n.line not in compared.standing]
+    was, now = (nodes[0].expr if len(nodes) == 1 else None for nodes in (gone, fresh))
+    if was is None or now is None or not was.kind == now.kind == "assign" or was.args[0].key != now.args[0].key:
+        return
+    flag = _less(was.args[1], now.args[1])
+    if flag and not _taken_away(change, flag) and flag not in compared.after.words:
+        yield Unflagged(now.args[0].key, flag, False, None, fresh[0])
 
 
 def _asked_anew(compared: Comparison, test: Node) -> bool:

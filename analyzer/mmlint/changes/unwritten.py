@@ -18,7 +18,7 @@ from mmlint.facts.telling import keeps_count, tells
 from mmlint.frozen import dataclass
 
 _STATEMENTS = ("expr", "decl")
-_CONSTANT = re.compile(r"-?[A-Z0-9][A-Z0-9_]*$|true$|false$")
+_CONSTANT = re.compile(r"-?[A-Z0-9][A-Z0-9_]*$|true$|false$|ERR_PTR\(-E[A-Z0-9]+\)$")
 _OBJECT = re.compile(r"^(const )?struct \w+$|\[")
 """Types whose variables a call may fill: structures and arrays."""
 

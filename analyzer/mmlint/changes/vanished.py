@@ -31,6 +31,8 @@ _LASTING = re.compile(
 HOME = "mm/"
 """Where every function is about what this project is about."""
 
+_MEMBERS = frozenset({"i_mapping", "f_mapping", "mapping", "vm_mm", "mm", "vma", "page", "folio", "anon_vma"})
+"""Members that hold such a thing, whatever they are members of."""
 _STRAIGHT = 10
 _ERROR = re.compile(r"-E[A-Z]")
 _ALLOCATES = re.compile(r"alloc")
@@ -64,7 +66,7 @@ def vanished(change: FunctionChange) -> Vanished | None:
     tables = compared.before.tables
     if act.word in tables.takes or act.word in tables.drops or "lock" in act.word:
         return None
-    if given(compared.before, act.word, act.expr):
+    if given(compared.before, act.word, act.expr) or (frees(act.word) and _moved(compared)):
         return None
     if not _ours(compared, act) or not _spoken_of(compared, act):
         return None
@@ -76,9 +78,14 @@ def _only_one(compared: Comparison) -> Act | None:
     """The one call for its effect, or that may fail, which is gone with no more than what was read or tested for it."""
     gone = [act for act in compared.removed if act.expr.kind == "call"]
     found = [act for act in gone if acts_alone(act) or _may_fail(compared.before, act)]
-    if len(found) != 1 or any(act.node is not found[0].node and not _serves(compared, act) for act in gone):
+    if len(found) != 1 or any(act.node is not found[0].node and not serves(compared, act) for act in gone):
         return None
     return found[0]
+
+
+def _moved(compared: Comparison) -> bool:
+    """Whether calls have moved: what was got before may be got behind, and need not be freed."""
+    return any(o.expr.kind == "call" and id(o) in compared.pairs and id(o) not in compared.still for o in compared.old)
 
 
 def _may_fail(function: Function, act: Act) -> bool:
@@ -107,7 +114,7 @@ def _leads_out(test: Node, said: str) -> bool:
     return False
 
 
-def _serves(compared: Comparison, act: Act) -> bool:
+def serves(compared: Comparison, act: Act) -> bool:
     """Whether a call that is gone only tested something, or filled a variable that is gone as well."""
     return bool(act.tests) or (_filled(act) not in _spoken(compared) | {""})
 
@@ -129,7 +136,9 @@ def _ours(compared: Comparison, act: Act) -> bool:
         return True
     types = declared_types(compared.before)
     handed = {types.get(arg.root, "") for arg in act.expr.args if arg.kind in ("name", "unary")}
-    return known_call(compared.before, act.word) or any(OURS.match(kind) for kind in handed)
+    members = {arg.value for arg in act.expr.args if arg.kind == "field"}
+    known = known_call(compared.before, act.word) or bool(members & _MEMBERS)
+    return known or any(OURS.match(kind) for kind in handed)
 
 
 def _spoken_of(compared: Comparison, act: Act) -> bool:
@@ -140,11 +149,8 @@ def _spoken_of(compared: Comparison, act: Act) -> bool:
 
 
 def _done_by_other(compared: Comparison, act: Act) -> bool:
-    """Whether a call about the same thing, which is still made on the way, does it as well, or something else now; it
-    may have been made on two ways, and be made behind both.
-    """
-    before, order = compared.before, reach(compared.before)
-    place, behind = compared.behind(act.node), reach(compared.after)
+    """Whether a call about the same thing, which is still made on the way, does it as well, or something else now."""
+    before = compared.before
     for other in compared.old:
         now = compared.pairs.get(id(other))
         if now is None or other.expr.kind != "call" or not operands(other) & operands(act):
@@ -154,9 +160,32 @@ def _done_by_other(compared: Comparison, act: Act) -> bool:
         callee = before.program.resolve(other.word, before.path)
         if callee is not None and act.word in callee.calls:
             return True
-        changed = now.key != other.key and known_call(before, other.word)
-        if changed or (other.word == act.word and order.together(other.node, act.node)):
+        if now.key != other.key and known_call(before, other.word):
             return True
-        if other.word == act.word and place is not None and (now.node is place or behind.together(now.node, place)):
+        if other.word == act.word and _made_as_well(compared, act, other, now):
             return True
     return False
+
+
+def _made_as_well(compared: Comparison, act: Act, other: Act, now: Act) -> bool:
+    """Whether the same call has moved, is made behind the place, or is made before it with nothing between."""
+    if id(other) not in compared.still:
+        return True
+    order, new, place = reach(compared.before), reach(compared.after), compared.behind(act.node)
+    if place is not None and (now.node is place or new.before(place, now.node)):
+        return True
+    if not order.together(other.node, act.node):
+        return place is not None and new.dominates(now.node, place)
+    return order.dominates(other.node, act.node) and not any(
+        order.before(other.node, between.node)
+        and order.before(between.node, act.node)
+        and acts_alone(between)
+        and any(_pointer(compared, each) for each in operands(between) & operands(act))
+        for between in compared.old
+        if between is not other
+    )
+
+
+def _pointer(compared: Comparison, operand: str) -> bool:
+    """Whether an operand is no plain number: then what it leads to may have changed."""
+    return "*" in declared_types(compared.before).get(operand, "*")

@@ -24,6 +24,8 @@ SHARED_FOLDERS = ("include/linux", "mm")
 _INITIALISER = re.compile(rb"\.(\w+)\s*=\s*&?([a-z_]\w*)\s*[,}]")
 _OPENS = re.compile(rb"\s*\(")
 _LETTER = re.compile(rb"\w")
+_PROFILED = "_noprof"
+"""How the function behind an allocator's macro is called (include/linux/alloc_tag.h alloc_hooks, since 6.10)."""
 MAX_FILE = 8 << 20
 
 
@@ -216,6 +218,8 @@ class Program:
             found = [f for p in candidates for f in self.named(p.path, name)]
             if found:
                 return max(found, key=lambda f: len(f.text))
+        if "alloc" in name and not name.endswith(_PROFILED):
+            return self._find_abroad(name + _PROFILED, folder)
         return None
 
     def elsewhere(self, name: str, path: str) -> Place | None:

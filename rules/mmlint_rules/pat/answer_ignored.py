@@ -60,7 +60,6 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
 
 RULE = Rule(
     code="PAT121",
-    instead_of=("PAT126",),
     name="answer-ignored",
     summary="a call is still made, what it says is not looked at any more",
     severity=Severity.WARNING,

@@ -64,7 +64,6 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
 
 RULE = Rule(
     code="PAT111",
-    instead_of=("PAT126",),
     name="carried-bit-removed",
     summary="a bit of the old entry is no longer carried to the new one",
     severity=Severity.WARNING,

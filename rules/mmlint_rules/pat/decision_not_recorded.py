@@ -4,7 +4,8 @@
 Compares each function before and after the patch. On one way a variable was set to a constant; after the patch the rest
 of that way is still there, the variable comes along it with another constant, and a branch further on reads it. The
 same for what a parameter points to: the caller is not told any more. Or a member was set to something that a branch in
-the same file asks for, and nothing in the file sets it any more; or a mask got a flag in an arm that is gone.
+the same file asks for, and nothing in the file sets it any more; or a mask got a flag, or lost one, in an arm that is
+gone, or a member did so each time.
 
 ## Why it matters
 `count_increased = false` before a retry says that the reference is gone. Without it the next round takes itself for the
@@ -60,10 +61,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     for less in unflagged(change):
         assert after is not None
         assert less.reader.expr is not None
-        assert less.test.expr is not None
         verb = "lose" if less.cleared else "get"
-        message = f"`{less.variable}` does not {verb} `{less.flag}` any more where `{cut(less.test.expr.key)}`"
-        yield after.hit(less.reader.expr, message, anchor=f"unflagged {less.variable} {less.flag}")
+        where = f" where `{cut(less.test.expr.key)}`" if less.test is not None and less.test.expr is not None else ""
+        message = f"`{less.variable}` does not {verb} `{less.flag}` any more{where}"
+        severity = Severity.INFO if less.test is None and change.patch.mends else None
+        anchor = f"unflagged {less.variable} {less.flag}"
+        yield after.hit(less.reader.expr, message, severity=severity, anchor=anchor)
     for lost in unraised(change):
         assert after is not None
         assert lost.node.expr is not None

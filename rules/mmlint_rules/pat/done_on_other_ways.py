@@ -79,7 +79,6 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
 
 RULE = Rule(
     code="PAT125",
-    instead_of=("PAT126",),
     name="done-on-other-ways",
     summary="a release or mark hangs on another test than before",
     severity=Severity.WARNING,

@@ -83,6 +83,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     compare=compare,
+    last=True,
     by_steps=True,
     scenario=UAF1,
 )

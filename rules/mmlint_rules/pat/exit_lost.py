@@ -63,6 +63,7 @@ RULE = Rule(
     confidence=Confidence.MEDIUM,
     since="0.1",
     compare=compare,
+    last=True,
     by_steps=True,
     scenario=SOFT1,
 )

@@ -74,7 +74,6 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
 
 RULE = Rule(
     code="PAT106",
-    instead_of=("PAT126", "PAT129"),
     name="guard-removed",
     summary="a check that guarded a change of an entry or page is gone",
     severity=Severity.WARNING,

@@ -45,7 +45,6 @@ from mmlint_rules.pat.lost import reporter
 
 RULE = Rule(
     code="PAT112",
-    instead_of=("PAT126",),
     name="mark-removed",
     summary="a mark on a page, folio or mm is gone",
     severity=Severity.WARNING,

@@ -95,7 +95,6 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
 
 RULE = Rule(
     code="PAT107",
-    instead_of=("PAT126", "PAT129"),
     name="recheck-removed",
     summary="the recheck after a lock was retaken, or after a lockless step, is gone",
     severity=Severity.WARNING,

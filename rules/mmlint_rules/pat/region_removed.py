@@ -84,7 +84,6 @@ def _says(found: Unprotected) -> str:
 
 RULE = Rule(
     code="PAT119",
-    instead_of=("PAT126",),
     name="region-removed",
     summary="both ends of a protected section are gone, what ran inside is still there",
     severity=Severity.WARNING,
