@@ -16,6 +16,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
+from mmlint.facts.halves import asks_for
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act
@@ -65,6 +66,9 @@ def unheard(change: FunctionChange) -> list[Unheard]:
         ):
             found.append(Unheard(now.expr, ""))
             continue
+        if _kept_unread(compared, act, now) and _answers(change, compared.after, act):
+            found.append(Unheard(now.expr, ""))
+            continue
         for variable in _filled(act.expr) & _filled(now.expr):
             if (
                 _deciding(compared, act, variable)
@@ -94,6 +98,20 @@ def decided(change: FunctionChange) -> list[tuple[Act, Expr, str]]:
         if len(pairs) == 1 and pairs[0][1].key in ("true", "false") and pairs[0][0].value in _QUESTIONS:
             found.append((now, *pairs[0]))
     return [(now, was, told.key) for now, was, told in found] if len(found) == 1 else []
+
+
+def _kept_unread(compared: Comparison, act: Act, now: Act) -> bool:
+    """Whether a variable still keeps the result, which nothing reads any more before it keeps another."""
+    keeper = target(act)
+    if act.use != "value" or now.use != "value" or len(keeper) != 1 or keeper != target(now):
+        return False
+    gone = (test for test in act.tests if test.line not in compared.lines)
+    if not any(asks_for(act.node, test) for test in gone) or not _decided(compared, act):
+        return False
+    name = next(iter(keeper))
+    reached = graph.after([node for node, _ in now.node.succ], lambda n: n.sets(name))
+    readers = (n for n in compared.after.cfg.order if n.id in reached and n.expr is not None)
+    return not any(_read_in(n.expr, name) for n in readers if n.expr is not None)
 
 
 def _handed_out(compared: Comparison, act: Act) -> bool:

@@ -2,8 +2,8 @@
 
 ## What it does
 Compares each function before and after the patch. A call decided by its result, or by a variable whose address it gets,
-what was done next; after the patch the call is still there, and nothing reads the answer. The same for a call that was
-handed the answer to a question and is told `true` or `false` now.
+what was done next; after the patch the call is still there, and nothing reads the answer, though a variable may still
+keep it. The same for a call that was handed the answer to a question and is told `true` or `false` now.
 
 ## Why it matters
 `fixup_user_fault` says in `unlocked` that it let go of the mmap lock, and that the vma may be another by now. The pass

@@ -40,7 +40,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.unwritten import unwritten
+from mmlint.changes.leftunset import left_unset
 from mmlint.changes.vanished import vanished
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -51,7 +51,7 @@ from mmlint_rules.pat.lost import cut
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report the value that nothing sets any more, or the call that is gone."""
-    after, value = change.after, unwritten(change)
+    after, value = change.after, left_unset(change)
     found = vanished(change) if value is None else None
     if after is not None and value is not None and value.setter.expr is not None:
         what, setter = cut(value.what), value.setter.expr.key

@@ -24,7 +24,7 @@ _OBJECT = re.compile(r"^(const )?struct \w+$|\[")
 
 
 @dataclass(frozen=True, slots=True)
-class Unwritten:
+class LeftUnset:
     """`what` was set by `setter` (of before), and is still read at `place` (of after); or (`shared`) it is for others
     to read, and `place` stands where it was set.
     """
@@ -35,7 +35,7 @@ class Unwritten:
     shared: bool = False
 
 
-def unwritten(change: FunctionChange) -> Unwritten | None:
+def left_unset(change: FunctionChange) -> LeftUnset | None:
     """What the one statement that a patch deletes from a function set, if the patch adds nothing there."""
     compared = comparison(change)
     if compared is None or change.patch.partial or compared.scoped or change.named_elsewhere or change.patch.large:
@@ -93,7 +93,7 @@ def _again(function: Function, node: Node, expr: Expr) -> bool:
     return values <= {value}
 
 
-def _read(compared: Comparison, setter: Node, what: str) -> Unwritten | None:
+def _read(compared: Comparison, setter: Node, what: str) -> LeftUnset | None:
     """The first statement that reads what the deleted one set, and that nothing else sets it for now."""
     function = compared.before
     filled = not any(op != "call" and e.args[0].key == what for op, e in setter.events)
@@ -103,10 +103,10 @@ def _read(compared: Comparison, setter: Node, what: str) -> Unwritten | None:
     readers = (n for n in function.cfg.order if n.id in reached and n is not setter and _uses(n, what, filled))
     places = {(n.line, n.expr.key): n for n in compared.after.cfg.order if n.expr is not None}
     there = (places.get((compared.lines.get(n.line, 0), n.expr.key)) for n in readers if n.expr is not None)
-    return next((Unwritten(what, setter, node) for node in there if node is not None), None)
+    return next((LeftUnset(what, setter, node) for node in there if node is not None), None)
 
 
-def _shared(change: FunctionChange, compared: Comparison, setter: Node) -> Unwritten | None:
+def _shared(change: FunctionChange, compared: Comparison, setter: Node) -> LeftUnset | None:
     """What a parameter points to, a member of a page, vma or the like, or, in mm, any or a variable of the file; but no
     statistics.
     """
@@ -124,7 +124,7 @@ def _shared(change: FunctionChange, compared: Comparison, setter: Node) -> Unwri
         if not (handed or ours) or change.lost_elsewhere(name) or name in change.patch.dropped_members:
             continue
         if place is not None and not any(n.sets(target.key) for n in compared.after.cfg.order):
-            return Unwritten(target.key, setter, place, shared=True)
+            return LeftUnset(target.key, setter, place, shared=True)
     return None
 
 
