@@ -11,7 +11,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.needless import needless
 from mmlint.changes.otherwise import FLAG, mask
-from mmlint.changes.spared import beside, spares_work
+from mmlint.changes.spared import spares_work, terms_around
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.held import local_names
@@ -132,7 +132,7 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
         return
     if asked_by_callee(compared, node):
         return
-    for other in beside(node):
+    for other in terms_around(node):
         if ruled_out(compared.before.tables, node, other):
             return
         place = next((n for n in compared.after.cfg.order if n.kind == "branch" and plain(n) == plain(other)), None)

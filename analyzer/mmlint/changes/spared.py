@@ -13,14 +13,21 @@ _ONE_CONDITION = 2
 
 
 def beside(node: Node) -> Iterator[Node]:
-    """The terms next to a term of a condition, or one further (`a || (b && c)`): a way leads from one to the other, and
-    both lead to the same place.
-    """
+    """The terms next to a term of a condition: a way leads from one to the other, and both lead to the same place."""
     ends = {t.id for t, _ in node.succ}
-    near = [*(t for t, _ in node.succ), *node.pred]
-    far = [*(t for n in near if n.kind == "branch" for t, _ in n.succ), *(p for n in node.pred for p in n.pred)]
-    for other in dict.fromkeys((*near, *(n for n in far if abs(n.line - node.line) <= _ONE_CONDITION))):
-        if other is not node and other.kind == "branch" and not ends.isdisjoint(t.id for t, _ in other.succ):
+    near = dict.fromkeys((*(t for t, _ in node.succ), *node.pred))
+    yield from (n for n in near if n.kind == "branch" and not ends.isdisjoint(t.id for t, _ in n.succ))
+
+
+def terms_around(node: Node) -> Iterator[Node]:
+    """Those, and then the terms one further (`a || (b && c)`)."""
+    yield from beside(node)
+    ends = {t.id for t, _ in node.succ}
+    near = (t for t, _ in node.succ if t.kind == "branch")
+    far = dict.fromkeys((*(t for n in near for t, _ in n.succ), *(p for n in node.pred for p in n.pred)))
+    for other in far:
+        close = other.kind == "branch" and other is not node and abs(other.line - node.line) <= _ONE_CONDITION
+        if close and not ends.isdisjoint(t.id for t, _ in other.succ):
             yield other
 
 

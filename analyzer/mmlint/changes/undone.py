@@ -48,7 +48,8 @@ def _left_elsewhere(change: FunctionChange, compared: Comparison, act: Act) -> b
     order = reach(compared.before)
     same = [other for other in compared.old if other.key == act.key and other is not act]
     still = bool(same) and all(id(o) in compared.still and not order.together(o.node, act.node) for o in same)
-    return has_effect(act) and still and not change.lost_elsewhere(act.word)
+    lock = act.word in compared.before.tables.drops
+    return has_effect(act) and still and not lock and not change.lost_elsewhere(act.word)
 
 
 def undoes(change: FunctionChange, act: Act) -> bool:

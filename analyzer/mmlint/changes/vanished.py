@@ -66,7 +66,7 @@ def vanished(change: FunctionChange) -> Vanished | None:
     tables = compared.before.tables
     if act.word in tables.takes or act.word in tables.drops or "lock" in act.word:
         return None
-    if given(compared.before, act.word, act.expr) or (frees(act.word) and _moved(compared)):
+    if given(compared.before, act.word, act.expr) or (_LASTING.search(act.word) and _moved(compared)):
         return None
     if not _ours(compared, act) or not _spoken_of(compared, act):
         return None
@@ -84,7 +84,7 @@ def _only_one(compared: Comparison) -> Act | None:
 
 
 def _moved(compared: Comparison) -> bool:
-    """Whether calls have moved: what was got before may be got behind, and need not be freed."""
+    """Whether calls have moved: what stood in two places may stand in one, or be got later."""
     return any(o.expr.kind == "call" and id(o) in compared.pairs and id(o) not in compared.still for o in compared.old)
 
 
