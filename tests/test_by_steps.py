@@ -52,6 +52,13 @@ def test_a_lost_step_counts_less_in_a_revert() -> None:
     assert set(severities(BEFORE, BEFORE.replace("\t\tfolio_put(folio);\n", ""), body)) == {Severity.INFO}
 
 
+def test_a_fix_that_only_takes_away_means_what_it_takes() -> None:
+    fix = 'The folio is put twice.\n\nFixes: 0123456789ab ("demo: put it")\n'
+    less = BEFORE.replace("\t\tfolio_put(folio);\n", "")
+    assert set(severities(BEFORE, less, fix)) == {Severity.INFO}
+    assert set(severities(BEFORE, less + "int drops;\n", fix)) == {Severity.WARNING}
+
+
 @pytest.mark.parametrize(
     ("body", "severity"), [("Spare the pages a second count.", "warning"), ("Drop publish_mm_pages().", "info")]
 )

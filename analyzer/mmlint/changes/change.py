@@ -81,8 +81,11 @@ class PatchView:
 
     @cached_property
     def takes_away(self) -> bool:
-        """Whether a step of before that is gone was most likely meant to: the patch is large, or reverts a commit."""
-        return self.large or _REVERTS.search(self.body) is not None
+        """Whether a step of before that is gone was most likely meant to: the patch is large, reverts a commit, or
+        mends one by taking lines away alone.
+        """
+        alone = self.mends and not any(file.added for file in self.files)
+        return alone or self.large or _REVERTS.search(self.body) is not None
 
     def speaks_of(self, text: str) -> bool:
         """Whether the changelog has a word of more than one part (`folio_clear_dirty_for_io`) of a piece of code."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mmlint.facts.cfg import Node
@@ -141,16 +142,19 @@ def _moved(arg: Expr) -> bool:
 
 # ------------------------------------------------------------------- hooks
 
+_OF_DEVICES = re.compile(r"devmap|zone_device|pgmap|device_(private|coherent)")
+
 
 @fact
 def hooks(function: Function) -> tuple[tuple[Expr, Expr], ...]:
     """(hook, primitive): a call for device pages only, beside a count that others raise or lower without it.
 
-    Only functions of a page and perhaps a number are looked at: wrappers of a primitive.
+    Only functions of a page and perhaps a number are looked at: wrappers of a primitive, but those that bear the name
+    of device pages, who are called for no others.
     """
     rows = function.tables.ref_helpers
     kinds = function.tables.with_class("zone_device")
-    if function.words.isdisjoint(kinds) or not 0 < len(function.params) <= 2:
+    if function.words.isdisjoint(kinds) or not 0 < len(function.params) <= 2 or _OF_DEVICES.search(function.name):
         return ()
     counts = [
         (call, canon(call.args[rows[name].arg]))
