@@ -45,11 +45,28 @@ def outside(change: FunctionChange) -> list[Outside]:
     after = change.after
     if after is None:
         return []
+    before = change.before
     found: dict[str, Outside] = {}
     for pair in reordered(change):
-        for left in _left(after, pair):
+        for left in _left(after, pair) if before is not None and not _apart(before, pair) else ():
             found.setdefault(left.lock.key, left)
     return list(found.values())
+
+
+def _apart(before: Function, pair: Turned) -> bool:
+    """Whether what the one takes was given up before the other came: it did not run in that section at all."""
+    order, tables = reach(before), before.tables
+    for lock, others in ((pair.first, tables.drops), (pair.second, tables.takes)):
+        call = lock.expr if lock.expr is not None and lock.expr.kind == "call" else None
+        mine = tables.takes if others is tables.drops else tables.drops
+        if call is None or call.value not in mine:
+            continue
+        for name in others.keys() & before.calls.keys():
+            for node, other in before.calls[name]:
+                same = [arg.key for arg in other.args[:1]] == [arg.key for arg in call.args[:1]]
+                if same and order.before(pair.first, node) and order.before(node, pair.second):
+                    return True
+    return False
 
 
 def _left(function: Function, pair: Turned) -> Iterator[Outside]:

@@ -67,7 +67,7 @@ def unprotected(change: FunctionChange) -> list[Unprotected]:
         found
         or [
             *_unheld(compared),
-            *_asserted(compared),
+            *(() if change.named_elsewhere else _asserted(compared)),
             *_saved(compared),
             *_waited(compared),
             *_emptied(compared),

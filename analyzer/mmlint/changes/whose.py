@@ -12,7 +12,7 @@ from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
 from mmlint.facts.reuse import assigned_values
-from mmlint.facts.steps import plain
+from mmlint.facts.steps import plain, plain_null
 from mmlint.facts.things import Thing, things
 
 _OWNED = re.compile(r"(^|_)(un)?(pin|pinned|own|owned|owns|owner|ref|refs|held|taken|get|got|put)(_|$)", re.I)
@@ -27,8 +27,8 @@ def asks_whose(test: Expr) -> bool:
 
 def others_own(change: FunctionChange, thing: Thing) -> bool:
     """Whether a test that a patch brings before a release of a thing tells the ways on which it is the function's from
-    those on which it is not: a flag says so, or the result of a call that may have given it up, or a comment names the
-    function that does.
+    those on which it is not: a flag says so, the member of its name that it lies in, or the result of a call that may
+    have given it up, or a comment names the function that does.
     """
     compared = comparison(change)
     if compared is None:
@@ -55,6 +55,9 @@ def _fresh(compared: Comparison, thing: Thing) -> list[Node]:
 def _says(function: Function, test: Node, thing: Thing) -> bool:
     if test.expr is None:
         return False
+    holder = plain_null(test.expr)
+    if holder is not None and holder.kind == "field" and holder.value == thing.key:
+        return True  # who holds it does so no more
     calls = (v for name in test.expr.names() for v in assigned_values(function).get(name, ()) if v.kind == "call")
     return asks_whose(test.expr) or any(_gives_up(function, call, thing) for call in calls)
 
