@@ -19,6 +19,8 @@ from mmlint.frozen import dataclass
 
 _SETTER = re.compile(r"(^|_)(set|clear)_(\w+_)?(bit|flag)s?$")
 _FLAG = re.compile(r"[A-Z]\w*_[A-Z0-9_]+$")
+_FILLS = re.compile(r"(^|_)(get|read|find|query|fetch|fill|parse)(_|$)")
+"""Calls that put into a structure whose address they get what they are named after."""
 _CLEARED = frozenset({"NULL", "0", "false"})
 """What is given to a variable when it is done with: that a reading comes first is right."""
 _PARTS = 2
@@ -159,7 +161,8 @@ def _uses(e: Expr, what: str) -> bool:
         return what.startswith(f"{e.args[0].key}->")
     if e.kind == "assign" and e.value == "=":
         return (e.args[0].key != what and _uses(e.args[0], what)) or _uses(e.args[1], what)
-    return any(_uses(arg, what) for arg in e.args)
+    filled = e.kind == "call" and _FILLS.search(e.value) is not None
+    return any(_uses(arg, what) for arg in e.args if not (filled and arg.kind == "unary" and arg.value == "&"))
 
 
 def _asks(function: Function, call: Expr, flag: str) -> bool:

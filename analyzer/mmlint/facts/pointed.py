@@ -55,12 +55,11 @@ def _in_body(function: Function, depth: int, seen: set[Function]) -> Sleeper | N
     if known:
         return known[0]
     program, path = function.program, function.path
-    for name in dict.fromkeys(_BY_POINTER.findall(function.text)):
-        for target in field_targets(program, path, name.decode()):
+    for name, line in _by_pointer(function).items():
+        for target in field_targets(program, path, name):
             found = [s for s in sleepers(target) if not s.unlocked]
             if found:
-                line = _line(function, name)
-                return _behind(found[0], Step(path, line, f"`->{name.decode()}()` may be `{target.name}`"))
+                return _behind(found[0], Step(path, line, f"`->{name}()` may be `{target.name}`"))
     for name in dict.fromkeys(_CALLED.findall(function.text)) if depth > 1 else ():
         callee = next(iter(program.named(path, name.decode())), None)
         if callee is not None and callee not in seen and callee.name in function.calls:
@@ -69,6 +68,18 @@ def _in_body(function: Function, depth: int, seen: set[Function]) -> Sleeper | N
                 step = Step(path, _line(function, name), f"`{function.name}` calls `{callee.name}`")
                 return _behind(found_below, step)
     return None
+
+
+def _by_pointer(function: Function) -> dict[str, int]:
+    """The fields that a function calls, each with the line of the first such call."""
+    if _BY_POINTER.search(function.text) is None:
+        return {}
+    calls = (call for _, call in function.calls.get("", ()) if call.callee is not None and call.callee.kind == "field")
+    found: dict[str, int] = {}
+    for call in calls:
+        assert call.callee is not None
+        found.setdefault(call.callee.value, call.line)
+    return found
 
 
 def _behind(sleeper: Sleeper, step: Step) -> Sleeper:
