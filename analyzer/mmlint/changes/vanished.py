@@ -142,10 +142,13 @@ def _ours(compared: Comparison, act: Act) -> bool:
 
 
 def _spoken_of(compared: Comparison, act: Act) -> bool:
-    """Whether the function still names the variables that the call was handed, but for those filled for it."""
+    """Whether the function still names the variables that the call was handed, but for those filled for it; what was
+    allocated for it is gone as a whole.
+    """
     spoken, mine = _spoken(compared), local_names(compared.before) | frozenset(compared.before.params)
     handed = {arg.root for arg in act.expr.args} & mine
-    return handed - spoken <= {_filled(gone) for gone in compared.removed} and (not handed or bool(handed & spoken))
+    filled = {_filled(gone) for gone in compared.removed if not _ALLOCATES.search(gone.word)}
+    return handed - spoken <= filled and (not handed or bool(handed & spoken))
 
 
 def _done_by_other(compared: Comparison, act: Act) -> bool:
