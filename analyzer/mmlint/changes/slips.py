@@ -46,13 +46,21 @@ def slip(change: FunctionChange) -> Slip | None:
         return None  # what it calls may mean something else now
     before, after = compared.before, compared.after
     pair = _differ(tokens(before), tokens(after))
-    node = next((n for n in after.cfg.order if n.expr is not None and _on(n.expr, change.touched)), None)
+    node = _place(after, change.touched)
     if pair is None or node is None or change.lost_elsewhere(pair[0].decode()):
         return None
     failed = pair[0].startswith(b"-E") and node.kind == "return"
     if frozenset(pair) in _EXCHANGED or b"" in pair or failed:
         return Slip(node, pair[0].decode(), pair[1].decode())
     return _argument(compared, node, *(word.decode() for word in pair))
+
+
+def _place(function: Function, lines: frozenset[int]) -> Node | None:
+    """The first statement that lies on one of some lines in part, or the nearest in front: a jump is none."""
+    nodes = [n for n in function.cfg.order if n.expr is not None]
+    here = next((n for n in nodes if n.expr is not None and _on(n.expr, lines)), None)
+    ahead = (n for n in nodes if lines and n.line < min(lines))
+    return here or max(ahead, key=lambda n: n.line, default=None)
 
 
 def _on(expr: Expr, lines: frozenset[int]) -> bool:
