@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import zip_longest
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.jumps import jumps
 from mmlint.changes.mistaken import mistaken
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
@@ -52,7 +54,17 @@ def slip(change: FunctionChange) -> Slip | None:
     failed = pair[0].startswith(b"-E") and node.kind == "return"
     if frozenset(pair) in _EXCHANGED or b"" in pair or failed:
         return Slip(node, pair[0].decode(), pair[1].decode())
-    return _argument(compared, node, *(word.decode() for word in pair))
+    was, now = (word.decode() for word in pair)
+    return Slip(node, was, now) if _label(change, was, now) else _argument(compared, node, was, now)
+
+
+def _label(change: FunctionChange, was: str, now: str) -> bool:
+    """Whether a jump leads to another label, and the rest of the function does not say which of the two is right."""
+    sides = (change.before, change.after)
+    labels = {n.name for side in sides if side is not None for n in side.cfg.nodes if n.kind == "nop"} - {""}
+    if was == now or not {was, now} <= labels:
+        return False
+    return not jumps(change) and not jumps(replace(change, before=change.after, after=change.before))
 
 
 def _place(function: Function, lines: frozenset[int]) -> Node | None:
