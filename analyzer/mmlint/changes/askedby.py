@@ -6,9 +6,9 @@ from collections.abc import Set
 from typing import TYPE_CHECKING
 
 from mmlint.changes.spared import beside
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.ir import Expr
-from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, bare, negated, plain_null
 
 if TYPE_CHECKING:

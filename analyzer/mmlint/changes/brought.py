@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts import graph
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, Prop, family, local_names, naming, root_of, visible_to_callers
@@ -21,7 +22,6 @@ from mmlint.facts.locks import atomic, locks
 from mmlint.facts.needs import GUESS, Settings, excludes, settings
 from mmlint.facts.pointed import pointed_sleeper
 from mmlint.facts.reach import reach
-from mmlint.facts.reuse import assigned_values
 from mmlint.facts.sleep import USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
 from mmlint.facts.steps import Act
 from mmlint.facts.values import Facts

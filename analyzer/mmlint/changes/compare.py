@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import field
 
 from mmlint.changes.change import FunctionChange
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
+from mmlint.facts.ir import Expr
 from mmlint.facts.steps import Act, acts
 from mmlint.frozen import dataclass
 from mmlint.linediff import opcodes
@@ -60,6 +61,21 @@ class Comparison:
         lines = (self.lines.get(n.line) for n in (*order[at:], *order[at::-1]) if n.expr is not None)
         line = next((line for line in lines if line is not None), None)
         return next((n for n in self.after.cfg.order if n.line == line and n.expr is not None), None)
+
+    def reworded(self) -> Iterator[tuple[Act, Act, Expr, Expr]]:
+        """The calls of one function of which one argument alone is another: the calls and the argument, old and new."""
+        for act in self.old:
+            now = self.pairs.get(id(act))
+            if (
+                now is None
+                or act.expr.kind != "call"
+                or now.word != act.word
+                or len(act.expr.args) != len(now.expr.args)
+            ):
+                continue
+            other = [(a, b) for a, b in zip(act.expr.args, now.expr.args, strict=True) if a.key != b.key]
+            if len(other) == 1:
+                yield act, now, *other[0]
 
     def join(self, a: Act, b: Act) -> None:
         """Make `b` the counterpart of `a`."""

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.reordered import Turned, reordered
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.held import declared_types, local_names
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
-from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import performed
 from mmlint.facts.telling import keeps_count, tells
 from mmlint.facts.things import given

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from mmlint.changes.change import FunctionChange
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.lifetimes import Life
 from mmlint.facts.reach import reach
-from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import bare
 from mmlint.facts.things import Thing, kind_of, things
 

@@ -14,6 +14,7 @@ from mmlint.changes.brought import owed_by
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
 from mmlint.facts.aliases import same_thing
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import consumed, harmless, keeps
 from mmlint.facts.function import Function
@@ -21,7 +22,6 @@ from mmlint.facts.held import Held, family, local_names, result_class, root_of, 
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
 from mmlint.facts.reach import reach
-from mmlint.facts.reuse import assigned_values
 from mmlint.frozen import dataclass
 
 _Name = tuple[str, str]

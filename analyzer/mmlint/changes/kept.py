@@ -8,10 +8,10 @@ from functools import cached_property
 from mmlint.changes.about import settled_by, target
 from mmlint.changes.covers import Covers, Sides
 from mmlint.changes.loss import Loss
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach
-from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, called, callee_here, performed
 from mmlint.kernel.entries import Step
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mmlint.changes.change import FunctionChange
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.reuse import assigned_values
 from mmlint.frozen import dataclass
 
 _Values = frozenset[tuple[str, str]]

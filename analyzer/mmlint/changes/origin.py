@@ -8,10 +8,10 @@ from mmlint.changes.about import operands
 from mmlint.changes.askedby import asked_under_lock
 from mmlint.changes.covers import Sides
 from mmlint.facts.aliases import results
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.holders import canon
 from mmlint.facts.outcome import failing
-from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, opposite, plain
 
 _FAILURE = re.compile(r"-E[A-Z0-9]+$|NULL$|ERR_PTR\(")

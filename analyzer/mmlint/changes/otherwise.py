@@ -96,14 +96,10 @@ def told_anyway(change: FunctionChange) -> list[tuple[Act, str, str]]:
     if compared is None or change.patch.partial or change.named_elsewhere:
         return []
     found = []
-    for act in compared.old:
-        now = compared.pairs.get(id(act))
-        if now is None or act.expr.kind != "call" or now.word != act.word or len(act.expr.args) != len(now.expr.args):
-            continue
-        other = [(a, b) for a, b in zip(act.expr.args, now.expr.args, strict=True) if a.key != b.key]
-        flags = {name for e in other[0][0].walk() for name in e.names() if FLAG.match(name)} if len(other) == 1 else ()
-        if flags and other[0][1].key in _TRUTHS and any(e.value == "&" for e in other[0][0].walk()):
-            found.append((now, other[0][0].key, other[0][1].key))
+    for _, now, was, told in compared.reworded():
+        flags = any(FLAG.match(name) for e in was.walk() for name in e.names())
+        if flags and told.key in _TRUTHS and any(e.value == "&" for e in was.walk()):
+            found.append((now, was.key, told.key))
     return found
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
-from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, plain
 from mmlint.frozen import dataclass
 

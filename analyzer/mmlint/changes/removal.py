@@ -20,10 +20,10 @@ from mmlint.changes.kept import Kept
 from mmlint.changes.loss import Loss
 from mmlint.changes.origin import comes_otherwise, failure_gone, looked_up, nothing_lost, of_failed_call, turned_away
 from mmlint.changes.weaken import weakened
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.giveback import given_by
 from mmlint.facts.locks import locks
-from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import Act, callee_here, performed, spelled
 from mmlint.facts.things import given
 from mmlint.kernel.entries import Step

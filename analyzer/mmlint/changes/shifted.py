@@ -26,15 +26,9 @@ def shifted(change: FunctionChange) -> list[Shifted]:
     if compared is None:
         return []
     found = []
-    for act in compared.old:
-        now = compared.pairs.get(id(act))
-        if now is None or act.expr.kind != "call" or now.word != act.word or act.key == now.key:
-            continue
-        if not _about_pages(compared.before, act) or len(act.expr.args) != len(now.expr.args):
-            continue
-        differ = [(a, b) for a, b in zip(act.expr.args, now.expr.args, strict=True) if a.key != b.key]
-        base, offset = _place(differ[0][0]) if len(differ) == 1 else ("", "")
-        if base and differ[0][1].key == base and not _moves(compared.after, base):
+    for act, now, was, new in compared.reworded():
+        base, offset = _place(was) if _about_pages(compared.before, act) else ("", "")
+        if base and new.key == base and not _moves(compared.after, base):
             found.append(Shifted(now, base, offset))
     return found
 

@@ -90,12 +90,8 @@ def fewer_passed(change: FunctionChange) -> list[tuple[Act, Act, str]]:
         return []
     changed = {other.name for other in change.patch.changes}
     found = []
-    for act in compared.old:
-        now = compared.pairs.get(id(act))
-        if now is None or act.word != now.word or act.word in changed or len(act.expr.args) != len(now.expr.args):
-            continue
-        other = [(a, b) for a, b in zip(act.expr.args, now.expr.args, strict=True) if a.key != b.key]
-        lost = _less(*other[0]) if act.expr.kind == "call" and act.word != "return" and len(other) == 1 else ""
+    for act, now, was, new in compared.reworded():
+        lost = _less(was, new) if act.word != "return" and act.word not in changed else ""
         if lost and lost not in compared.after.words and not (_taken_away(change, lost) or _sets(compared, act, lost)):
             found.append((act, now, lost))
     return found if len(found) == 1 else []

@@ -87,17 +87,13 @@ def decided(change: FunctionChange) -> list[tuple[Act, Expr, str]]:
     if compared is None or change.patch.partial:
         return []
     changed = {other.name for other in change.patch.changes}
-    found = []
-    for act in compared.old:
-        now = compared.pairs.get(id(act))
-        if now is None or now.word != act.word or act.word in changed or act.word != act.expr.value:
-            continue
-        if len(act.expr.args) != len(now.expr.args):
-            continue
-        pairs = [(a, b) for a, b in zip(act.expr.args, now.expr.args, strict=True) if a.key != b.key]
-        if len(pairs) == 1 and pairs[0][1].key in ("true", "false") and pairs[0][0].value in _QUESTIONS:
-            found.append((now, *pairs[0]))
-    return [(now, was, told.key) for now, was, told in found] if len(found) == 1 else []
+    found = [
+        (now, was, told.key)
+        for act, now, was, told in compared.reworded()
+        if act.word not in changed and act.word == act.expr.value
+        if told.key in ("true", "false") and was.value in _QUESTIONS
+    ]
+    return found if len(found) == 1 else []
 
 
 def _kept_unread(compared: Comparison, act: Act, now: Act) -> bool:

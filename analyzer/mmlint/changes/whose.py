@@ -6,12 +6,12 @@ import re
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
-from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import plain, plain_null
 from mmlint.facts.things import Thing, things
 

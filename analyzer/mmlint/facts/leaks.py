@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import NOT_SHOWN, Function, call_targets, fact
 from mmlint.facts.giveback import fails
 from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, canon, held_at, mentions_bare
 from mmlint.facts.ir import Expr
 from mmlint.facts.resources import Ownership, acquirers, ownership
-from mmlint.facts.reuse import assigned_values
 from mmlint.facts.values import Facts, is_error, is_zero
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking

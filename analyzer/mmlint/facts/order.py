@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from mmlint.facts import contract
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.held import Held
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
 from mmlint.facts.lockwords import lock_tokens
-from mmlint.facts.reuse import assigned_values
 from mmlint.frozen import dataclass
 
 _HUGETLB = "huge"

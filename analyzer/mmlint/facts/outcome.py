@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.function import Function, call_targets
 from mmlint.facts.ir import Expr
-from mmlint.facts.reuse import assigned_values
 from mmlint.facts.steps import bare
 
 _FAILS = {"true": False, "null-fails": False, "zero": True, "nonzero": False}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
@@ -53,16 +54,6 @@ def _counted(function: Function, expr: Expr) -> tuple[str, Expr] | None:
     if guard is None or guard.class_ not in ("count", "mapcount"):
         return None
     return guard.class_, expr
-
-
-@fact
-def assigned_values(function: Function) -> dict[str, list[Expr]]:
-    """What is assigned to each variable, in order of control flow."""
-    found: dict[str, list[Expr]] = {}
-    for node in function.cfg.order:
-        if node.expr is not None and node.expr.kind == "assign" and node.expr.args[0].kind == "name":
-            found.setdefault(node.expr.args[0].value, []).append(node.expr.args[1])
-    return found
 
 
 def _single(function: Function, expr: Expr, named: bool = True) -> tuple[str, Expr, bool] | None:

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
-from mmlint.facts.reuse import assigned_values
 from mmlint.frozen import dataclass
 
 _COMPARED = frozenset({"==", "!="})

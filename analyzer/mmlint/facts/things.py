@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.holders import canon, held_at
 from mmlint.facts.ir import Expr
-from mmlint.facts.reuse import assigned_values
 from mmlint.kernel.rows import Taking
 
 _GIVES = re.compile(r"(^|_)(put|unpin|release|deref|unref|destroy)(_|s?$)|_drop$")

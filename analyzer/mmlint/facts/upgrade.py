@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.reuse import assigned_values
 from mmlint.facts.values import Facts
 
 UNKNOWN, EMPTY, FOUND, PRESENT, CHECKED = "unknown", "empty", "found", "present", "checked"
