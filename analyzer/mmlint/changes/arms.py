@@ -54,28 +54,31 @@ def _kept(compared: Comparison) -> Iterator[KeptOnArm]:
         if row is None or row.kind not in _LOCKS or row.arg is None or row.arg >= len(act.expr.args):
             continue
         key = canon(act.expr.args[row.arg])
-        for start_old, start_new in _arm(compared, old, act):
+        for start_old, start_new, branch in _arm(compared, old, act):
             if (
                 _meets(compared.before, start_old, key)
                 and not _meets(compared.after, start_new, key)
                 and _held(compared, start_new, row.kind, key)
                 and not _handed_on(compared, row.kind, key)
             ):
-                yield KeptOnArm(act.expr, row.kind, key, start_new)
+                back = start_new.line < branch.line  # a jump to a label above
+                yield KeptOnArm(act.expr, row.kind, key, branch if back else start_new)
 
 
-def _arm(compared: Comparison, old: Reach, act: Act) -> Iterator[tuple[Node, Node]]:
-    """The start of the innermost arm that the act stands on, before and after."""
+def _arm(compared: Comparison, old: Reach, act: Act) -> Iterator[tuple[Node, Node, Node]]:
+    """The start of the innermost arm that the act stands on, before and after, and the branch after."""
     nearest, side = old.innermost(act.node)
     if nearest is None or nearest.expr is None:
         return
     line = compared.lines.get(nearest.line)
-    for now in reach(compared.after).order:
-        if now.kind == "branch" and now.line == line and now.expr is not None and now.expr.key == nearest.expr.key:
-            starts = [[t for t, label in b.succ if label is side] for b in (nearest, now)]
-            if starts[0] and starts[1]:
-                yield starts[0][0], starts[1][0]
-            return
+    branches = [n for n in reach(compared.after).order if n.kind == "branch" and n.expr is not None]
+    alike = [n for n in branches if n.expr is not None and n.expr.key == nearest.expr.key]
+    fresh = [n for n in alike if n.line not in compared.standing]  # `if (a) {` has lost its brace
+    for now in [n for n in alike if n.line == line] if line is not None else fresh if len(fresh) == 1 else []:
+        starts = [[t for t, label in b.succ if label is side] for b in (nearest, now)]
+        if starts[0] and starts[1]:
+            yield starts[0][0], starts[1][0], now
+        return
 
 
 def _meets(function: Function, start: Node, key: str) -> bool:

@@ -13,6 +13,8 @@ from mmlint.facts.reach import Reach, once, reach
 from mmlint.facts.steps import Act, opposite, plain
 from mmlint.frozen import dataclass
 
+_COMPOSED = rb"^#[ \t]*define[ \t]+%s[ \t]+\(((?:\w+[ \t]*\|[ \t]*)+\w+)\)[ \t]*$"
+_WORDS = re.compile(r"\w+")
 FLAG = re.compile(
     r"_?(VM|PAGE|SEGMENT_ENTRY|FOLL|FAULT_FLAG|MMF|PTE|TTU|RMAP|PG|ZAP_FLAG|MM_CP|MIGRATE|SWP|FGP|AS)_[A-Z0-9_]+$"
 )
@@ -109,13 +111,20 @@ def fewer_flags(change: FunctionChange) -> list[tuple[Node, str]]:
     if compared is None or change.patch.partial or change.named_elsewhere:
         return []
     gone, fresh = ([n for n in _tests(order, lines) if n.kind == "return"] for order, lines in _sides(compared))
-    lost = (
-        mask(gone[0]) - mask(fresh[0])
-        if len(gone) == len(fresh) == 1 and set() < mask(fresh[0]) < mask(gone[0])
-        else ()
-    )
+    alone = len(gone) == len(fresh) == 1
+    was, now = (_spelled(change.file.after, mask(nodes[0])) if alone else frozenset() for nodes in (gone, fresh))
+    lost = was - now if set() < now < was else frozenset()
     still = lost and {word for other in change.others if other.before is not None for word in other.before.words}
     return [(fresh[0], flag) for flag in sorted(lost) if FLAG.match(flag) and flag not in still]
+
+
+def _spelled(text: bytes, names: frozenset[str]) -> frozenset[str]:
+    """The flags of a mask, those that stand behind a macro of the file (`#define BOTH (A | B)`) by their names."""
+    found: set[str] = set()
+    for name in names:
+        macro = re.search(_COMPOSED % re.escape(name).encode(), text, re.M) if name.isupper() else None
+        found |= set(_WORDS.findall(macro[1].decode())) if macro is not None else {name}
+    return frozenset(found)
 
 
 def mask(node: Node) -> frozenset[str]:

@@ -92,7 +92,8 @@ def fewer_passed(change: FunctionChange) -> list[tuple[Act, Act, str]]:
     found = []
     for act, now, was, new in compared.reworded():
         lost = _less(was, new) if act.word != "return" and act.word not in changed else ""
-        if lost and lost not in compared.after.words and not (_taken_away(change, lost) or _sets(compared, act, lost)):
+        unnamed = lost not in compared.after.words or (new.kind == "binary" and new.value == "&")
+        if lost and unnamed and not (_taken_away(change, lost) or _sets(compared, act, lost)):
             found.append((act, now, lost))
     return found if len(found) == 1 else []
 
@@ -141,6 +142,9 @@ def _names(expr: Expr, target: Expr) -> bool:
 
 def _less(was: Expr, now: Expr) -> str:
     """The flag that a mask has lost, its last one too, or nothing."""
+    if now.kind == "binary" and now.value == "&" and now.args[0].key == was.key and now.args[1].kind == "unary":
+        flag = now.args[1].args[0].key if now.args[1].value == "~" else ""
+        return flag if _counts(flag) else ""
     had, left = _flags(was), _flags(now)
     if had is None or left is None or len(had - left) != 1 or not left < had:
         return ""

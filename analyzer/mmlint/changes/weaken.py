@@ -14,6 +14,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.doors import by_wrong_door
 from mmlint.facts.flags import FlagSet, flags_at
 from mmlint.facts.function import Function
+from mmlint.facts.giveback import RESOURCES, given_by
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
 from mmlint.facts.reach import reach
@@ -25,7 +26,9 @@ _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 """Tests, by class, with the outcome on which an entry is not present."""
 _TAKEN = Stronger(name="only-asked", calls=(), what="the reference that it takes", scenario="UAF1")
 _TRIED = Stronger(name="tried", calls=(), what="the refusal where there is nothing to take", scenario="ZERO1")
+_UNPINNED = Stronger(name="unpinned", calls=(), what="the rest of the pin count", scenario="MIX1")
 _TRY = re.compile(r"(^|_)try_?(?=get|grab|hold|acquire|pin)")
+_REFERENCES = frozenset({"folio reference", RESOURCES["get"]})
 _COUNTS = frozenset({"count", "mapcount"})
 NOTHING = "nothing"
 """The last word of an order of flags: the flag is simply not there; the first one if the flag claims too much."""
@@ -49,7 +52,13 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
     key = ("weakened", id(compared.before))
     kept = compared.after.cache
     if key not in kept:
-        kept[key] = (*_calls(compared), *_flags(compared), *_only_asked(change, compared), *_for_sure(compared))
+        kept[key] = (
+            *_calls(compared),
+            *_flags(compared),
+            *_only_asked(change, compared),
+            *_for_sure(compared),
+            *_put(compared),
+        )
     found: tuple[Weaker, ...] = kept[key]
     return found
 
@@ -120,6 +129,18 @@ def _for_sure(compared: Comparison) -> Iterator[Weaker]:
         alike = [a for a in (now, *compared.added) if a is not None and a.word == name and a.key != act.key]
         known = compared.before.tables.steps.weakened(act.word, name) is not None
         yield from (Weaker(_TRIED, act, other) for other in alike[:1] if not known and other.names & act.names)
+
+
+def _put(compared: Comparison) -> Iterator[Weaker]:
+    """A helper that gives pins back, with a release of references in its place."""
+    gives = compared.before.tables.gives_resource
+    for act in compared.removed:
+        if act.word in gives or given_by(compared.before, act.expr).always != {RESOURCES["pin"]}:
+            continue
+        near = [a for a in compared.added if compared.hunks[id(a)] == compared.hunks[id(act)] and a.names & act.names]
+        puts = [a for a in near if any(row.resource in _REFERENCES for row in gives.get(a.word, ()))]
+        if not any(row.resource == RESOURCES["pin"] for a in compared.added for row in gives.get(a.word, ())):
+            yield from (Weaker(_UNPINNED, act, other) for other in puts[:1])
 
 
 def _takes_nothing(function: Function, act: Act) -> bool:
