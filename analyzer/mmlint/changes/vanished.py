@@ -63,6 +63,8 @@ def vanished(change: FunctionChange) -> Vanished | None:
     elsewhere = (other.after for other in change.others if other.after is not None)
     if any(act.word in other.words for other in elsewhere) or change.lost_elsewhere(act.word):
         return None
+    if _LASTING.search(act.word) and any(change.lost_elsewhere(member) for member in _members(act)):
+        return None  # what it made ready is on its way out
     tables = compared.before.tables
     if act.word in tables.takes or act.word in tables.drops or "lock" in act.word:
         return None
@@ -81,6 +83,12 @@ def _only_one(compared: Comparison) -> Act | None:
     if len(found) != 1 or any(act.node is not found[0].node and not serves(compared, act) for act in gone):
         return None
     return found[0]
+
+
+def _members(act: Act) -> set[str]:
+    """The members that a call is handed, themselves or their addresses."""
+    handed = (arg.args[0] if arg.kind == "unary" and arg.value == "&" else arg for arg in act.expr.args)
+    return {arg.value for arg in handed if arg.kind == "field"}
 
 
 def _moved(compared: Comparison) -> bool:

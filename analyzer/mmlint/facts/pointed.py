@@ -35,7 +35,7 @@ def _started(function: Function, call: Expr) -> Iterator[Function]:
     program, path = function.program, function.path
     if not call.value:
         if call.callee is not None and call.callee.kind == "field":
-            yield from field_targets(program, path, call.callee.value)
+            yield from field_targets(program, path, call)
         return
     row = function.tables.sleeps.get(call.value)
     if row is not None and row.when.startswith("calls:"):
@@ -55,11 +55,11 @@ def _in_body(function: Function, depth: int, seen: set[Function]) -> Sleeper | N
     if known:
         return known[0]
     program, path = function.program, function.path
-    for name, line in _by_pointer(function).items():
-        for target in field_targets(program, path, name):
+    for name, call in _by_pointer(function).items():
+        for target in field_targets(program, path, call):
             found = [s for s in sleepers(target) if not s.unlocked]
             if found:
-                return _behind(found[0], Step(path, line, f"`->{name}()` may be `{target.name}`"))
+                return _behind(found[0], Step(path, call.line, f"`->{name}()` may be `{target.name}`"))
     for name in dict.fromkeys(_CALLED.findall(function.text)) if depth > 1 else ():
         callee = next(iter(program.named(path, name.decode())), None)
         if callee is not None and callee not in seen and callee.name in function.calls:
@@ -70,15 +70,15 @@ def _in_body(function: Function, depth: int, seen: set[Function]) -> Sleeper | N
     return None
 
 
-def _by_pointer(function: Function) -> dict[str, int]:
-    """The fields that a function calls, each with the line of the first such call."""
+def _by_pointer(function: Function) -> dict[str, Expr]:
+    """The fields that a function calls, each with the first such call."""
     if _BY_POINTER.search(function.text) is None:
         return {}
     calls = (call for _, call in function.calls.get("", ()) if call.callee is not None and call.callee.kind == "field")
-    found: dict[str, int] = {}
+    found: dict[str, Expr] = {}
     for call in calls:
         assert call.callee is not None
-        found.setdefault(call.callee.value, call.line)
+        found.setdefault(call.callee.value, call)
     return found
 
 
@@ -90,10 +90,13 @@ def _line(function: Function, name: bytes) -> int:
     return function.line + function.text[: max(function.text.find(name), 0)].count(b"\n")
 
 
-def field_targets(program: Program, path: str, field: str) -> list[Function]:
-    """The functions that initialisers in the folder of `path` give to a field of this name; none if they are many."""
+def field_targets(program: Program, path: str, call: Expr) -> list[Function]:
+    """The functions that initialisers in the folder of `path` give to a field of the name that is called, if they take
+    as many arguments; none if there are many initialisers.
+    """
+    field = call.callee.value if call.callee is not None else ""
     names = program.initialisers(path.rpartition("/")[0]).get(field, ())
     if len(names) > _MAX_TARGETS:
         return []
     found = (program.resolve(name, where) for where, name in names)
-    return [function for function in found if function is not None]
+    return [function for function in found if function is not None and len(function.params) == len(call.args)]
