@@ -28,13 +28,15 @@ MORE = "".join(f"#define DEMO_{i} {i}\n" for i in range(60))
 CODES = ("PAT110", "PAT115")
 
 
-def severities(before: str, after: str, body: str = "", codes: tuple[str, ...] = CODES) -> list[Severity]:
+def severities(
+    before: str, after: str, body: str = "", codes: tuple[str, ...] = CODES, elsewhere: int = 0
+) -> list[Severity]:
     path = "mm/demo.c"
     old = Program(OverlayTree(EmptyTree(), {path: before.encode()}))
     new = Program(OverlayTree(EmptyTree(), {path: after.encode()}), old, frozenset((path,)))
     added, removed = changed_lines(before.encode(), after.encode())
     file = FileText(path, path, path, before.encode(), after.encode(), added, removed)
-    view = PatchView("demo", body, old, new, (file,))
+    view = PatchView("demo", body, old, new, (file,), elsewhere=elsewhere)
     view.changes.extend(pair_functions(file, view))
     return [f.severity for f in check_patch(view, [rule for rule in load() if rule.code in codes])[0]]
 
@@ -83,3 +85,26 @@ def test_the_page_of_such_a_rule_says_so() -> None:
     pages = Path(__file__).parent.parent / "docs" / "rules"
     told = {rule.code: "changes a lot" in (pages / f"{rule.name}.md").read_text("utf-8") for rule in load()}
     assert told == {rule.code: rule.by_steps for rule in load()}
+
+
+EXIT = """
+int scan_it(struct scan *scan)
+{
+	if (scan->seen)
+		return -EPERM;
+	if (scan->flags & SCAN_PROTECT)
+		return 1;
+	return scan_range(scan);
+}
+
+void protect_it(struct scan *scan)
+{
+	scan->flags |= SCAN_PROTECT;
+}
+"""
+
+
+@pytest.mark.parametrize(("elsewhere", "found"), [(0, [Severity.WARNING]), (3, [])])
+def test_an_exit_that_is_gone_counts_where_all_of_the_patch_is_seen(elsewhere: int, found: list[Severity]) -> None:
+    less = EXIT.replace("\tif (scan->flags & SCAN_PROTECT)\n\t\treturn 1;\n", "")
+    assert severities(EXIT, less, codes=("PAT133",), elsewhere=elsewhere) == found

@@ -21,7 +21,7 @@ _JUMP = re.compile(r"\b(goto \w+|break|continue);")
 def exit_gone(change: FunctionChange) -> Fewer | None:
     """Where control goes on now, and the test that sent some away from there, if the patch only deletes that."""
     compared = alone(change)
-    if compared is None or change.patch.large or compared.added:
+    if compared is None or change.patch.large or change.patch.elsewhere or compared.added:
         return None
     node, place = _only_exit(compared)
     if node is None or place is None or not _of_state(node) or _asked_again(compared, node):

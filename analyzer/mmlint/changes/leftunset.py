@@ -19,6 +19,7 @@ from mmlint.frozen import dataclass
 
 _STATEMENTS = ("expr", "decl")
 _CONSTANT = re.compile(r"-?[A-Z0-9][A-Z0-9_]*$|true$|false$|ERR_PTR\(-E[A-Z0-9]+\)$")
+_CASE = re.compile(rb"\s*(case\b.*|default\s*):")
 _OBJECT = re.compile(r"^(const )?struct \w+$|\[")
 """Types whose variables a call may fill: structures and arrays."""
 
@@ -40,11 +41,18 @@ def left_unset(change: FunctionChange) -> LeftUnset | None:
     compared = comparison(change)
     if compared is None or change.patch.partial or compared.scoped or change.named_elsewhere or change.patch.large:
         return None
-    setter = _deleted(compared)
+    setter = _deleted(compared) if not _case_gone(compared) else None
     if setter is None or any(change.lost_elsewhere(call.value) for op, call in setter.events if op == "call"):
         return None
     found = (_read(compared, setter, what) for what in _set_by(compared, setter))
     return next((each for each in found if each is not None), None) or _shared(change, compared, setter)
+
+
+def _case_gone(compared: Comparison) -> bool:
+    """Whether a label of a switch is gone: what was set for it was for nothing else."""
+    first = compared.before.source.start_line
+    lines = enumerate(compared.before.text.splitlines(), first)
+    return any(_CASE.match(line) for number, line in lines if number not in compared.lines)
 
 
 def _deleted(compared: Comparison) -> Node | None:

@@ -23,6 +23,9 @@ _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
 _EXCHANGED = (
     frozenset({b"&&", b"||"}),
     frozenset({b"==", b"!="}),
+    frozenset({b"<", b"<="}),
+    frozenset({b">", b">="}),
+    frozenset({b"<", b">"}),
     frozenset({b"true", b"false"}),
     frozenset({b"break", b"continue"}),
 )
