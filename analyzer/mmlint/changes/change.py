@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _FIXES = re.compile(r"^Fixes:\s*[0-9a-f]{8,40}\b", re.M | re.I)
 _REVERTS = re.compile(r"^This reverts commit [0-9a-f]{8,40}\b", re.M | re.I)
 _WORD = re.compile(r"\w+")
+_PARTS = re.compile(r"[a-z][A-Z]")
 _DECLARED = re.compile(rb"\s+(?!return\b|goto\b)[\w \t]+[\s*]\**(\w+)\s*(?:\[[^;]*\])?(?::\s*\d+)?;")
 """A line that declares a member, or a variable of a function."""
 _SIMILAR = 0.6
@@ -88,8 +89,10 @@ class PatchView:
         return alone or self.large or _REVERTS.search(self.body) is not None
 
     def speaks_of(self, text: str) -> bool:
-        """Whether the changelog has a word of more than one part (`folio_clear_dirty_for_io`) of a piece of code."""
-        words = {word for word in _WORD.findall(text) if "_" in word.strip("_")}
+        """Whether the changelog has a word of more than one part (`folio_clear_dirty_for_io`, `ClearPageMovable`) of a
+        piece of code.
+        """
+        words = {word for word in _WORD.findall(text) if "_" in word.strip("_") or _PARTS.search(word)}
         return not words.isdisjoint(_WORD.findall(f"{self.subject} {self.body}"))
 
     @cached_property

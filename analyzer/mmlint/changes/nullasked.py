@@ -152,14 +152,22 @@ def _may_be_null(function: Function, given: Expr) -> str:
 
 @fact
 def _gives_null(function: Function) -> bool:
-    """Whether one of the results is NULL itself, and another is not: not the stub of a configuration that has none."""
+    """Whether one of the results is NULL itself, and another is not: not the stub of a configuration that has none, nor
+    for a parameter that is NULL alone.
+    """
     if "*" not in function.source.returns:
         return False
-    results = [node.expr for node in function.cfg.order if node.kind == "return" and node.expr is not None]
-    values = [value for result in results for value in assigned_values(function).get(result.key, [result])]
-    nulls = [any(part.key == "NULL" for part in _arms(value)) for value in values]
-    return any(nulls) and (not all(nulls) or any(len(_arms(value)) > 1 for value in values))
+    returns = [node for node in function.cfg.order if node.kind == "return" and node.expr is not None]
+    given = [(n, value) for n in returns if n.expr is not None for value in _values(function, n.expr)]
+    nulls = [node for node, value in given if value.key == "NULL"]
+    return len(nulls) < len(given) and not all(_for_null(function, node) for node in nulls)
 
 
-def _arms(value: Expr) -> tuple[Expr, ...]:
-    return value.args[1:] if value.kind == "cond" else (value,)
+def _values(function: Function, result: Expr) -> list[Expr]:
+    return assigned_values(function).get(result.key, [result])
+
+
+def _for_null(function: Function, node: Node) -> bool:
+    """Whether control comes to a result only where a parameter is NULL."""
+    asked = (plain_null(p.expr) if p.kind == "branch" and p.expr is not None else None for p in node.pred)
+    return all(expr is not None and expr.key in function.params for expr in asked)
