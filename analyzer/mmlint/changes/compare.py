@@ -47,6 +47,16 @@ class Comparison:
         return [act for act in self.new if id(act) not in self.sources]
 
     @property
+    def gone(self) -> list[Node]:
+        """The nodes of before that stand on lines which the patch removes."""
+        return [node for node in self.before.cfg.order if node.expr is not None and node.line not in self.lines]
+
+    @property
+    def fresh(self) -> list[Node]:
+        """The nodes of after that stand on lines which the patch adds."""
+        return [node for node in self.after.cfg.order if node.expr is not None and node.line not in self.standing]
+
+    @property
     def scoped(self) -> bool:
         """Whether the function has come to give things up at the end of a scope, or with its device."""
         fresh = self.after.words - self.before.words

@@ -63,7 +63,7 @@ def _fixed(compared: Comparison) -> Iterator[Exchanged]:
 
 def _not_set(compared: Comparison) -> Iterator[Exchanged]:
     """The first release whose count is not set any more on the way to it: it is what it was before."""
-    gone, fresh = _changed(compared)
+    gone, fresh = compared.gone, compared.fresh
     for node in gone:
         for store in (e for op, e in node.events if op in ("assign", "update") and _counts_by(e)):
             count = store.args[0].key
@@ -122,7 +122,7 @@ def told_and_asked(function: Function) -> Iterator[tuple[str, str, Expr]]:
 
 def _asked_for(compared: Comparison, pairs: list[tuple[str, str, Expr]]) -> Iterator[Exchanged]:
     """A statement in which what was told has become what was asked for."""
-    gone, fresh = _changed(compared)
+    gone, fresh = compared.gone, compared.fresh
     there: dict[str, list[Expr]] = {}
     for expr in (node.expr for node in fresh if node.expr is not None):
         there.setdefault(expr.key, []).append(expr)
@@ -137,14 +137,6 @@ def _asked_for(compared: Comparison, pairs: list[tuple[str, str, Expr]]) -> Iter
             for expr in there.get(name.sub(asked, node.expr.key), ()):
                 if _counts(compared, expr, taking):
                     yield Exchanged(expr, told, asked, taking)
-
-
-def _changed(compared: Comparison) -> tuple[list[Node], list[Node]]:
-    """The statements on lines that the patch removes, and on those that it adds."""
-    standing = compared.standing
-    gone = [n for n in compared.before.cfg.order if n.expr is not None and n.line not in compared.lines]
-    fresh = [n for n in compared.after.cfg.order if n.expr is not None and n.line not in standing]
-    return gone, fresh
 
 
 def _counts(compared: Comparison, expr: Expr, taking: Expr) -> bool:

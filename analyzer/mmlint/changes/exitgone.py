@@ -23,16 +23,17 @@ def exit_gone(change: FunctionChange) -> Fewer | None:
     compared = alone(change)
     if compared is None or change.patch.large or change.patch.elsewhere or compared.added:
         return None
-    node, place = _only_exit(compared)
-    if node is None or place is None or not _of_state(node) or _asked_again(compared, node):
+    found = _only_exit(compared)
+    if found is None:
         return None
-    if not weighs(node.expr) or kept_in_a_value(compared, node):
+    node, place = found
+    if not _of_state(node) or not weighs(node.expr) or kept_in_a_value(compared, node):
         return None
     if spares_work(compared, node) and _says_nothing(node):
         return None
-    if asked_by_callee(compared, node) or not missed(change, compared, plain(node), anywhere=True):
+    if _asked_again(compared, node) or asked_by_callee(compared, node):
         return None
-    return Fewer(place, plain(node))
+    return Fewer(place, plain(node)) if missed(change, compared, plain(node), anywhere=True) else None
 
 
 def _asked_again(compared: Comparison, node: Node) -> bool:
@@ -60,35 +61,29 @@ def _of_state(node: Node) -> bool:
     return node.expr is not None and any(part.kind in ("field", "call") for part in bare(node.expr).walk())
 
 
-def _only_exit(compared: Comparison) -> tuple[Node | None, Node | None]:
+def _only_exit(compared: Comparison) -> tuple[Node, Node] | None:
     """The one test that is gone, with the statement behind it (of after), if all that is gone is the way out."""
-    order, place = reach(compared.before), None
-    gone = [n for n in order.order if n.kind == "branch" and n.expr is not None and n.line not in compared.lines]
-    fresh = any(n.line not in compared.standing for n in reach(compared.after).order if n.expr is not None)
-    test = gone[0] if gone and not fresh else None
-    place = compared.behind(test) if test is not None else None
-    for arm, side in test.succ if test is not None and place is not None else ():
-        rest = next((n for n, label in test.succ if label is (not side)), None) if test is not None else None
-        if rest is None or not isinstance(side, bool) or not _jumps(compared, test, arm, rest):
-            continue
-        others = [
-            *gone[1:],
-            *(
-                a.node
-                for a in compared.removed
-                if a.word != "return" and a.node is not test and not serves(compared, a)
-            ),
-        ]
-        if test is not None and all(order.chosen(test, node) is side for node in others):
+    gone = [node for node in compared.gone if node.kind == "branch"]
+    place = compared.behind(gone[0]) if gone and not compared.fresh else None
+    if place is None:
+        return None
+    test, order = gone[0], reach(compared.before)
+    calls = (act for act in compared.removed if act.word != "return" and act.node is not test)
+    others = [*gone[1:], *(act.node for act in calls if not serves(compared, act))]
+    arms = {side: arm for arm, side in test.succ if isinstance(side, bool)}
+    for side, arm in arms.items():
+        rest = arms.get(not side)
+        out = rest is not None and _jumps(compared, test, arm, rest)
+        if out and all(order.chosen(test, node) is side for node in others):
             return test, place
-    return None, None
+    return None
 
 
-def _jumps(compared: Comparison, test: Node | None, arm: Node, rest: Node) -> bool:
+def _jumps(compared: Comparison, test: Node, arm: Node, rest: Node) -> bool:
     """Whether one way from a test leads off from where the other goes on: by statements that are gone, or at once."""
     if arm.line not in compared.lines:
         return not reach(compared.before).before(arm, rest)
-    if test is None or test.line > rest.line or test.line <= arm.line <= rest.line:
+    if test.line > rest.line or test.line <= arm.line <= rest.line:
         return False
     text = compared.before.text.decode("utf-8", "replace").splitlines()[test.line - compared.before.source.start_line :]
     gone = takewhile(lambda pair: pair[0] not in compared.lines, enumerate(text, test.line))

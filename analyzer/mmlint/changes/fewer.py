@@ -113,8 +113,7 @@ def _set(function: Function) -> frozenset[str]:
 
 
 def _of_branches(compared: Comparison) -> Iterator[Fewer]:
-    fresh = [n for n in compared.after.cfg.order if n.kind == "branch" and n.line not in compared.standing]
-    gone = [n for n in compared.before.cfg.order if n.kind == "branch" and n.line not in compared.lines]
+    gone, fresh = ([n for n in nodes if n.kind == "branch"] for nodes in (compared.gone, compared.fresh))
     masks = [(flag, now) for was in gone for now in fresh if (flag := _flag_less(compared, was, now))]
     if masks:
         yield from (Fewer(now, flag) for flag, now in masks)

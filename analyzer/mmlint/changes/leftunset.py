@@ -57,10 +57,9 @@ def _case_gone(compared: Comparison) -> bool:
 
 def _deleted(compared: Comparison) -> Node | None:
     """The one statement that is gone, with the test for its sake if there was one: none whose arm jumped elsewhere."""
-    gone = [n for n in compared.before.cfg.order if n.expr is not None and n.line not in compared.lines]
-    fresh = [n for n in compared.after.cfg.order if n.expr is not None and n.line not in compared.standing]
+    gone = compared.gone
     found = [n for n in gone if n.kind in _STATEMENTS]
-    if fresh or len(found) != 1 or any(n.kind not in ("branch", *_STATEMENTS) for n in gone):
+    if compared.fresh or len(found) != 1 or any(n.kind not in ("branch", *_STATEMENTS) for n in gone):
         return None
     inside = {n.id for n in gone} | {target.id for target, _ in found[0].succ}
     return found[0] if all(target.id in inside for n in gone for target, _ in n.succ) else None

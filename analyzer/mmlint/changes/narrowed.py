@@ -14,7 +14,7 @@ from functools import cached_property
 from mmlint.changes.covers import Sides
 from mmlint.changes.loss import Loss
 from mmlint.facts.cfg import Node
-from mmlint.facts.ir import Expr
+from mmlint.facts.ir import Expr, conjuncts
 from mmlint.facts.reach import Reach
 from mmlint.facts.states import let_through, one_subject
 from mmlint.facts.steps import Act, bare, plain
@@ -194,16 +194,8 @@ class Narrowed:
 def _terms(whole: Expr | None, part: Expr) -> list[Expr]:
     """The terms of the conjunction that `part` is a term of; none if it is no conjunction."""
     expr = whole.args[1] if whole is not None and whole.kind == "assign" else whole
-    terms = list(_conjuncts(expr)) if expr is not None and expr.kind == "binary" and expr.value == "&&" else []
+    terms = list(conjuncts(expr)) if expr is not None and expr.kind == "binary" and expr.value == "&&" else []
     return terms if any(e is part for term in terms for e in term.walk()) else []
-
-
-def _conjuncts(expr: Expr) -> Iterator[Expr]:
-    if expr.kind == "binary" and expr.value == "&&":
-        for arg in expr.args:
-            yield from _conjuncts(arg)
-    else:
-        yield expr
 
 
 def _conditions(place: Node, order: Reach) -> int:

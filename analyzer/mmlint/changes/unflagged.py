@@ -20,7 +20,8 @@ _OVERRIDES = frozenset({"FOLL_FORCE"})
 @dataclass(frozen=True, slots=True)
 class Unflagged:
     """`variable` got `flag`, or lost it (`cleared`), where `test` (of before) held, and does not any more; it, or what
-    was made of it there, is read at `reader` (of after). With no test it is a member, and it got the flag each time.
+    was made of it there, is read at `reader` (of after). With no test it did so each time: a member, or a variable that
+    begins with fewer flags now.
     """
 
     variable: str
@@ -66,8 +67,7 @@ def _begun_with(change: FunctionChange, compared: Comparison) -> Iterator[Unflag
     """The one flag that a variable is given no more where it is set, if the patch changes no other statement."""
     if change.patch.large or change.named_elsewhere:
         return
-    gone = [n for n in compared.before.cfg.order if n.expr is not None and n.line not in compared.lines]
-    fresh = [n for n in compared.after.cfg.order if n.expr is not None and n.line not in compared.standing]
+    gone, fresh = compared.gone, compared.fresh
     was, now = (nodes[0].expr if len(nodes) == 1 else None for nodes in (gone, fresh))
     if was is None or now is None or not was.kind == now.kind == "assign" or was.args[0].key != now.args[0].key:
         return
@@ -79,8 +79,8 @@ def _begun_with(change: FunctionChange, compared: Comparison) -> Iterator[Unflag
 def _asked_anew(compared: Comparison, test: Node) -> bool:
     """Whether a branch that the patch adds asks for what the test did, alone or among other things."""
     asked = test.expr.names() if test.expr is not None else frozenset()
-    fresh = (n for n in compared.after.cfg.order if n.kind == "branch" and n.line not in compared.standing)
-    return any(n.expr is not None and asked <= n.expr.names() for n in fresh)
+    fresh = (node.expr for node in compared.fresh if node.kind == "branch")
+    return any(expr is not None and asked <= expr.names() for expr in fresh)
 
 
 def fewer_passed(change: FunctionChange) -> list[tuple[Act, Act, str]]:

@@ -144,8 +144,7 @@ def _ours(compared: Comparison, act: Act) -> bool:
         return True
     types = declared_types(compared.before)
     handed = {types.get(arg.root, "") for arg in act.expr.args if arg.kind in ("name", "unary")}
-    members = {arg.value for arg in act.expr.args if arg.kind == "field"}
-    known = known_call(compared.before, act.word) or bool(members & _MEMBERS)
+    known = known_call(compared.before, act.word) or not _MEMBERS.isdisjoint(_members(act))
     return known or any(OURS.match(kind) for kind in handed)
 
 

@@ -117,6 +117,15 @@ def _operand(expr: Expr) -> str:
     return f"({expr.key})" if expr.kind in ("binary", "assign", "cond", "comma") else expr.key
 
 
+def conjuncts(expr: Expr) -> Iterator[Expr]:
+    """The terms of `a && b && c`; a condition of another sort is its own only term."""
+    if expr.kind == "binary" and expr.value == "&&":
+        for arg in expr.args:
+            yield from conjuncts(arg)
+    else:
+        yield expr
+
+
 class Lowering:
     """Turns tree-sitter expression nodes of one function into `Expr`."""
 

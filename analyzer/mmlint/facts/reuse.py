@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
-from mmlint.facts.ir import Expr
+from mmlint.facts.ir import Expr, conjuncts
 from mmlint.facts.locks import locks
 from mmlint.facts.reach import reach
 from mmlint.frozen import dataclass
@@ -149,21 +149,13 @@ def _decides(function: Function) -> bool:
 
 def _in_result(function: Function, node: Node, expr: Expr) -> Iterator[CountTest]:
     """The count tests that are conditions of a returned conjunction which does not ask for the exclusive mark."""
-    parts = list(_conjuncts(expr))
+    parts = list(conjuncts(expr))
     if any(part.kind == "call" and _is_exclusive(function, part) for part in parts):
         return
     for part in parts:
         test = _single(function, part)
         if test is not None and test[2]:
             yield CountTest(node, test[1], test[0], True, _locked(function, test[1]))
-
-
-def _conjuncts(expr: Expr) -> Iterator[Expr]:
-    if expr.kind == "binary" and expr.value == "&&":
-        for arg in expr.args:
-            yield from _conjuncts(arg)
-    else:
-        yield expr
 
 
 def _is_exclusive(function: Function, call: Expr) -> bool:
