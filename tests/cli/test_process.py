@@ -63,6 +63,21 @@ def test_ctrl_c_while_reading_ends_at_once_without_a_traceback(tree: Path) -> No
     assert stderr == b"mmlint: interrupted\n"
 
 
+def test_an_ignored_ctrl_c_stays_ignored(tree: Path) -> None:
+    command = f"trap '' INT; exec {sys.executable} -m mmlint check - -v"
+    run = subprocess.Popen(
+        ["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tree
+    )
+    assert run.stderr is not None
+    while b"rules run" not in run.stderr.readline():
+        pass
+    run.send_signal(signal.SIGINT)
+    stdout, stderr = run.communicate(BAD.encode(), timeout=20)
+    assert run.returncode == 1, stderr
+    assert b":9:6" in stdout
+    assert b"interrupted" not in stderr
+
+
 DROPS = """
 import signal, sys
 from mmlint import __main__, api
