@@ -20,7 +20,8 @@ else:
 
         def make(plain):
             own = vars(plain)
-            made = dataclasses.dataclass(plain, slots=slots, eq=False, repr=False, kw_only=kw_only)
+            compiled = "__mypyc_attrs__" in own  # then it has its slots, and cannot be made anew with others
+            made = dataclasses.dataclass(plain, slots=slots and not compiled, eq=False, repr=False, kw_only=kw_only)
             if eq and "__eq__" not in own:
                 made.__eq__, key = _equality(made)
                 if "__hash__" not in own:

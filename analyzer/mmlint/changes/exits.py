@@ -132,7 +132,7 @@ def _guarded_as_elsewhere(after: Function, names: frozenset[str]) -> bool:
 def _questions(function: Function) -> Iterator[tuple[Expr, tuple[str, str]]]:
     """The calls that give a lock up, each with the question that it hangs on last ("" for none) and its own name."""
     order = reach(function)
-    for name in sorted(function.words & function.tables.drops.keys()):
+    for name in sorted(function.words.intersection(function.tables.drops)):
         for node, call in function.calls.get(name, ()):
             test = order.innermost(node)[0] if node.id in order.rank else None
             asked = test.expr.value if test is not None and test.expr is not None and test.expr.kind == "call" else ""

@@ -59,7 +59,7 @@ def _deleted(compared: Comparison) -> Node | None:
     """The one statement that is gone, with the test for its sake if there was one: none whose arm jumped elsewhere."""
     gone = compared.gone
     found = [n for n in gone if n.kind in _STATEMENTS]
-    if compared.fresh or len(found) != 1 or any(n.kind not in ("branch", *_STATEMENTS) for n in gone):
+    if compared.fresh or len(found) != 1 or any(n.kind != "branch" and n.kind not in _STATEMENTS for n in gone):
         return None
     inside = {n.id for n in gone} | {target.id for target, _ in found[0].succ}
     return found[0] if all(target.id in inside for n in gone for target, _ in n.succ) else None

@@ -92,7 +92,7 @@ def mapping_params(function: Function) -> frozenset[int]:
 def _mapping_params(function: Function, depth: int) -> frozenset[int]:
     if performed(function).isdisjoint(_rmap(function)) or function.source.damaged or function.cfg.truncated:
         return frozenset()
-    calls = [call for name in _rmap(function) & function.calls.keys() for _, call in function.calls[name]]
+    calls = [call for name in _rmap(function).intersection(function.calls) for _, call in function.calls[name]]
     mapped = {canon(call.args[0]) for call in calls if call.args}
     for name in function.calls if depth > 1 and not mapped else ():
         callee = next((f for f in function.program.named(function.path, name) if f is not function), None)

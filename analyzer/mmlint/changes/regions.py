@@ -253,7 +253,7 @@ def _words(tables: Tables, kind: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _of(rows: Mapping[str, Sequence[Take | Drop]], kind: str) -> frozenset[str]:
-    return frozenset(name for name, each in rows.items() if any(kind in (row.kind, *row.also) for row in each))
+    return frozenset(name for name, each in rows.items() if any(kind in row.kinds for row in each))
 
 
 def _made_up(change: FunctionChange, compared: Comparison, taken: frozenset[str]) -> bool:

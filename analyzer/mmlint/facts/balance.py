@@ -149,7 +149,7 @@ def _judge(function: Function, facts: LockFacts, site: Site, exits: list[Exit]) 
     if site[1] not in function.tables.takes and not contract.plain_taker(function, site[1]):
         return None
     drops = contract.releases(function).get(site, [])
-    if not drops and any(held.kind in (t.kind, *t.also) for t in function.tables.takes.get(function.name, ())):
+    if not drops and any(held.kind in t.kinds for t in function.tables.takes.get(function.name, ())):
         return None
     ours = held.kind in _OURS or contract.nameless(function, held)
     if not ours and (facts.uncertain or not drops or held.kind in _LOOSE):

@@ -106,7 +106,7 @@ def bits_of_itself(function: Function) -> dict[str, list[tuple[Expr, Expr]]]:
 def _was_writable(function: Function, made: _Made) -> bool:
     """Whether a test has found an entry writable on every way to the write: then it is not write-protected for uffd."""
     order, asked = reach(function), function.tables.with_class("writable")
-    for name in asked & function.calls.keys():
+    for name in asked.intersection(function.calls):
         for node, call in function.calls[name]:
             test = node.expr if node.kind == "branch" and node.expr is not None else None
             if test is not None and bare(test) is call and order.dominates(node, made.write_node):

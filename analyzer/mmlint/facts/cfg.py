@@ -19,11 +19,7 @@ class Node:
     variable of a decl, the label of a nop, the cleanup of a cleanup node.
     """
 
-    __slots__ = ("column", "events", "expr", "id", "kind", "line", "name", "pred", "succ", "type")
-    events: tuple[tuple[str, Expr], ...]
-    """Its calls ("call"), assignments ("assign") and increments ("update"), in the order in which they happen; they are
-    looked for when they are first asked for.
-    """
+    __slots__ = ("_events", "column", "expr", "id", "kind", "line", "name", "pred", "succ", "type")
 
     def __init__(
         self, id_: int, kind: str, line: int, expr: Expr | None = None, name: str = "", type_: str = ""
@@ -38,15 +34,21 @@ class Node:
         self.succ: list[tuple[Node, Label]] = []
         self.pred: list[Node] = []
 
-    def __getattr__(self, name: str) -> tuple[tuple[str, Expr], ...]:
-        if name != "events":
-            raise AttributeError(name)
-        roots = () if self.expr is None else self.expr.args if self.kind == "iter" else (self.expr,)
-        found: list[tuple[str, Expr]] = []
-        for root in roots:
-            _find_events(root, found)
-        self.events = tuple(found)
-        return self.events
+        self._events: tuple[tuple[str, Expr], ...] | None = None
+
+    @property
+    def events(self) -> tuple[tuple[str, Expr], ...]:
+        """Its calls ("call"), assignments ("assign") and increments ("update"), in the order in which they happen; they
+        are looked for when they are first asked for.
+        """
+        events = self._events
+        if events is None:
+            roots = () if self.expr is None else self.expr.args if self.kind == "iter" else (self.expr,)
+            found: list[tuple[str, Expr]] = []
+            for root in roots:
+                _find_events(root, found)
+            events = self._events = tuple(found)
+        return events
 
     def sets(self, *lvalues: str) -> bool:
         """Whether an assignment or increment in it changes one of these lvalues."""

@@ -222,7 +222,7 @@ def given_up(function: Function, call: Expr, prop: Prop) -> list[Held]:
         for drop in drops:
             arg = call.args[drop.arg].key if drop.arg is not None and drop.arg < len(call.args) else ""
             mapped = call.args[drop.map_arg].key if drop.map_arg is not None and drop.map_arg < len(call.args) else ""
-            asked += [(kind, arg if kind == drop.kind else "", mapped) for kind in (drop.kind, *drop.also)]
+            asked += [(kind, arg if kind == drop.kind else "", mapped) for kind in drop.kinds]
     elif call.value and call.value not in function.tables.takes:
         callee = function.program.resolve(call.value, function.path)
         if callee is not None and callee is not function:

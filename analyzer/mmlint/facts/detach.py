@@ -25,7 +25,7 @@ _STRIPS = re.compile(r"(filemap_release_folio|try_to_release_page)$")
 def unguarded_detaches(function: Function) -> tuple[tuple[Node, Expr, str], ...]:
     """The places, with what they do, that no check for pins stands before on every way."""
     order = reach(function)
-    names = function.tables.with_class("pinned") & function.calls.keys()
+    names = function.tables.with_class("pinned").intersection(function.calls)
     checks = [node for name in names for node, _ in function.calls[name] if node.kind == "branch"]
     return tuple(
         (node, call, what)

@@ -193,7 +193,7 @@ def nonpresent_as_page(function: Function) -> tuple[Unchecked, ...]:
     tables = function.tables
     tests = frozenset[str]().union(*map(tables.with_class, ("present", "devmap", "swap_kind", "protnone")))
     found = []
-    for name in _HUGE_LOCKS & function.calls.keys():
+    for name in _HUGE_LOCKS.intersection(function.calls):
         for node, call in function.calls[name]:
             reached = graph.after([t for t, _ in node.succ], lambda n: n.kind == "branch" and _asks(n, tests))
             for use_node, use in _all_calls(function):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sized
-from dataclasses import field
 from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -19,7 +18,6 @@ from mmlint.facts.cfg import Cfg, Node
 from mmlint.facts.ir import Expr
 from mmlint.facts.symbols import names_in, same, symbol
 from mmlint.facts.values import EMPTY, Facts, evaluate, is_zero, join, refine, with_fact, without
-from mmlint.frozen import dataclass
 
 P = TypeVar("P", bound=Hashable)
 MAX_STATES = 48
@@ -30,13 +28,15 @@ _MAX_WORK = 60_000
 times what the busiest function of a kernel needs."""
 
 
-@dataclass(frozen=True, slots=True)
 class Outcome(Generic[P]):
     """One way a call may end: the property after it and what is known of its result (`facts`: of other lvalues)."""
 
-    prop: P
-    value: str | None = None
-    facts: tuple[tuple[Expr, str], ...] = ()
+    __slots__ = ("facts", "prop", "value")
+
+    def __init__(self, prop: P, value: str | None = None, facts: tuple[tuple[Expr, str], ...] = ()) -> None:
+        self.prop = prop
+        self.value = value
+        self.facts = facts
 
 
 class Client(Protocol[P]):
@@ -57,13 +57,15 @@ class Client(Protocol[P]):
         """The property after a scope's cleanup ran."""
 
 
-@dataclass(slots=True)
 class Flow(Generic[P]):
     """The result: for each node (by id) the states before it, and the states at the function's end by return node."""
 
-    before: dict[int, dict[P, Facts]] = field(default_factory=dict)
-    returns: list[tuple[Node, P, Facts, str | None]] = field(default_factory=list)
-    overflow: bool = False
+    __slots__ = ("before", "overflow", "returns")
+
+    def __init__(self) -> None:
+        self.before: dict[int, dict[P, Facts]] = {}
+        self.returns: list[tuple[Node, P, Facts, str | None]] = []
+        self.overflow = False
 
     def states(self, node: Node) -> dict[P, Facts]:
         """The states in which control may reach `node`."""

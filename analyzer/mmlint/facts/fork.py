@@ -165,7 +165,7 @@ def _protected(function: Function) -> tuple[tuple[Node, str], ...]:
     values = {name for name, row in function.tables.wrprotects.items() if row.arg is None}
     return tuple(
         (node, target.value)
-        for name in sorted(values & function.calls.keys())
+        for name in sorted(values.intersection(function.calls))
         for node, call in function.calls[name]
         if (target := call_targets(function).get(id(call))) is not None and target.kind == "name"
     )
@@ -174,7 +174,7 @@ def _protected(function: Function) -> tuple[tuple[Node, str], ...]:
 @fact
 def pin_checks(function: Function) -> tuple[tuple[Node, Expr], ...]:
     """The calls that tell whether a page may be pinned, in order of control flow."""
-    names = function.tables.with_class("pinned") & function.calls.keys()
+    names = function.tables.with_class("pinned").intersection(function.calls)
     return tuple(sorted((pair for n in names for pair in function.calls[n]), key=lambda p: (p[1].line, p[1].column)))
 
 

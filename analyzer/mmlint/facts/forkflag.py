@@ -21,7 +21,7 @@ def source_flags(function: Function) -> tuple[tuple[Expr, Node, str], ...]:
     if not sources or not any(is_target(name) for name in mappings):
         return ()
     found = []
-    names = function.tables.with_class("uffd_wp") & function.calls.keys()
+    names = function.tables.with_class("uffd_wp").intersection(function.calls)
     for node, call in sorted((p for n in names for p in function.calls[n]), key=lambda p: (p[1].line, p[1].column)):
         vma = next((arg.value for arg in call.args if arg.kind == "name" and arg.value in sources), "")
         decided = _decided(function, node) if vma and node.kind == "branch" else None

@@ -29,15 +29,7 @@ HOLES = (NOT_SHOWN, CUT, "mmlint_above", "mmlint_hidden")
 class Function:
     """A function of one state of a tree. Facts about it are asked for by calling the fact: `locks(function)`."""
 
-    __slots__ = ("cache", "calls", "name", "path", "program", "provisional", "source", "tables", "text", "words")
-    calls: dict[str, list[tuple[Node, Expr]]]
-    """Every reachable call by callee name (the empty name: calls through pointers), in order of control flow."""
-    tables: Tables
-    """The kernel tables for the tree's release."""
-    text: bytes
-    """Its original text."""
-    words: frozenset[str]
-    """Every identifier in its text, comments and numbers included."""
+    __slots__ = ("_calls", "_words", "cache", "name", "path", "program", "provisional", "source")
 
     def __init__(self, source: FunctionSource, program: Program) -> None:
         self.source = source
@@ -47,14 +39,34 @@ class Function:
         """Its file, from the tree's root."""
         self.cache: dict[object, Any] = {}
         self.provisional: dict[object, Any] = {}
+        self._calls: dict[str, list[tuple[Node, Expr]]] | None = None
+        self._words: frozenset[str] | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        """What is made when it is first asked for."""
-        if name not in _MADE:
-            raise AttributeError(name)
-        made = _MADE[name](self)
-        setattr(self, name, made)
-        return made
+    @property
+    def calls(self) -> dict[str, list[tuple[Node, Expr]]]:
+        """Every reachable call by callee name (the empty name: calls through pointers), in order of control flow."""
+        calls = self._calls
+        if calls is None:
+            calls = self._calls = _calls(self)
+        return calls
+
+    @property
+    def tables(self) -> Tables:
+        """The kernel tables for the tree's release."""
+        return self.program.tables
+
+    @property
+    def text(self) -> bytes:
+        """Its original text."""
+        return self.source.text
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Every identifier in its text, comments and numbers included."""
+        found = self._words
+        if found is None:
+            found = self._words = frozenset(words(self.text))
+        return found
 
     @property
     def line(self) -> int:
@@ -136,14 +148,6 @@ def _calls(function: Function) -> dict[str, list[tuple[Node, Expr]]]:
         if node.kind == "iter" and node.expr is not None:
             found.setdefault(node.expr.value, []).append((node, node.expr))
     return found
-
-
-_MADE: dict[str, Callable[[Function], Any]] = {
-    "calls": _calls,
-    "tables": lambda function: function.program.tables,
-    "text": lambda function: function.source.text,
-    "words": lambda function: frozenset(words(function.text)),
-}
 
 
 class _Cut:

@@ -97,7 +97,7 @@ def _given_away(function: Function) -> dict[int, str]:
         return {}
     found = {}
     for table in (tables.gives_resource, tables.transfers_resource):
-        for name in sorted(function.words & table.keys()):
+        for name in sorted(function.words.intersection(table)):
             rows = [row for row in table[name] if tables.resources[row.resource].single]
             for row, (_, call) in product(rows, function.calls.get(name, ())):
                 held = held_at(call, row.holder, None)

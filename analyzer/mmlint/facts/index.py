@@ -131,7 +131,7 @@ def _unpatched(tree: Tree, folder: str) -> FolderIndex:
         rest = ((function, [entry for entry in found if entry[0] not in stale]) for function, found in where.items())
         where = {function: found for function, found in rest if found}
         outlines = {name: outlined for name, outlined in outlines.items() if name not in stale}
-        for name in sorted(stale & stamps.keys()):
+        for name in sorted(stale.intersection(stamps)):
             _add(where, outlines, name, tree.read(f"{folder}/{name}" if folder else name) or b"")
         _store(tree, folder, stamps, where, outlines)
     return FolderIndex(folder, where, outlines)

@@ -25,9 +25,7 @@ class Expr:
     through an expression (`ops->fn(x)`) `value` is empty and `callee` holds the expression.
     """
 
-    __slots__ = ("args", "callee", "column", "end_line", "key", "kind", "line", "value")
-    key: str
-    """Canonical text, for comparing expressions; made when it is first asked for."""
+    __slots__ = ("_key", "args", "callee", "column", "end_line", "kind", "line", "value")
 
     def __init__(
         self,
@@ -46,12 +44,15 @@ class Expr:
         self.column = column
         self.end_line = end_line or line
         self.callee = callee
+        self._key: str | None = None
 
-    def __getattr__(self, name: str) -> str:
-        if name != "key":
-            raise AttributeError(name)
-        self.key = _render(self)
-        return self.key
+    @property
+    def key(self) -> str:
+        """Canonical text, for comparing expressions; made when it is first asked for."""
+        key = self._key
+        if key is None:
+            key = self._key = _render(self)
+        return key
 
     @property
     def opposite(self) -> str:

@@ -51,7 +51,7 @@ def unlive_gets(function: Function) -> tuple[Unlive, ...]:
 
 def _takers(function: Function, when: str) -> set[str]:
     rows = function.tables.takes_resource
-    names = function.words & rows.keys()
+    names = function.words.intersection(rows)
     return {name for name in names for row in rows[name] if row.resource == _RESOURCE and row.when == when}
 
 

@@ -63,7 +63,7 @@ FRAMES = Looked("functions that put a given frame into an entry", lambda functio
 ATOMIC_CALLS = Looked("calls inside atomic sections", _in_atomic_sections)
 LOCK_CALLS = calls("calls that take or drop a lock", lambda tables: tables.takes.keys() | tables.drops.keys())
 PAGE_CALLS = calls(
-    "calls that take or give back a page", lambda tables: tables.page_takers | tables.gives_resource.keys()
+    "calls that take or give back a page", lambda tables: tables.page_takers.union(tables.gives_resource)
 )
 TEARDOWNS = calls("calls around the removal of a memory map", lambda tables: tables.teardowns)
 KIND_LOOKS = Looked("questions about a page's kind beside its count", lambda function: len(kind_looks(function)))

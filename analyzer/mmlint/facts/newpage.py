@@ -47,7 +47,7 @@ def new_pages(function: Function) -> tuple[NewPage, ...]:
 def _known(function: Function, rmap: Node) -> bool:
     """Whether the page was looked at before: one from the swap cache that has no reverse map yet is on the LRU."""
     order = reach(function)
-    names = function.tables.with_class("anon") & function.calls.keys()
+    names = function.tables.with_class("anon").intersection(function.calls)
     return any(
         node.kind == "branch" and order.chosen(node, rmap) is not None
         for name in names

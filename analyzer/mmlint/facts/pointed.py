@@ -60,12 +60,12 @@ def _in_body(function: Function, depth: int, seen: set[Function]) -> Sleeper | N
             found = [s for s in sleepers(target) if not s.unlocked]
             if found:
                 return _behind(found[0], Step(path, call.line, f"`->{name}()` may be `{target.name}`"))
-    for name in dict.fromkeys(_CALLED.findall(function.text)) if depth > 1 else ():
-        callee = next(iter(program.named(path, name.decode())), None)
+    for called in dict.fromkeys(_CALLED.findall(function.text)) if depth > 1 else ():
+        callee = next(iter(program.named(path, called.decode())), None)
         if callee is not None and callee not in seen and callee.name in function.calls:
             found_below = _in_body(callee, depth - 1, seen)
             if found_below is not None:
-                step = Step(path, _line(function, name), f"`{function.name}` calls `{callee.name}`")
+                step = Step(path, _line(function, called), f"`{function.name}` calls `{callee.name}`")
                 return _behind(found_below, step)
     return None
 

@@ -296,6 +296,4 @@ def _gives_up(function: Function, call: Expr) -> bool:
 
 def drops_first(function: Function, call: Expr, held: Held) -> bool:
     """Whether the call gives the lock up before it sleeps (`migration_entry_wait_on_locked`)."""
-    return any(
-        held.kind in (d.kind, *d.also) or d.kind in ("ptl", "spin") for d in function.tables.drops.get(call.value, ())
-    )
+    return any(held.kind in d.kinds or d.kind in ("ptl", "spin") for d in function.tables.drops.get(call.value, ()))

@@ -53,6 +53,11 @@ class Take(Row):
     atomic: bool = False
     mode: str = ""
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All kinds of lock that it takes."""
+        return (self.kind, *self.also)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Drop(Row):
@@ -68,6 +73,11 @@ class Drop(Row):
     also: tuple[str, ...] = ()
     when: str = "always"
     mode: str = ""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All kinds of lock that it gives up."""
+        return (self.kind, *self.also)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

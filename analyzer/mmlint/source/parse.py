@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from mmlint.frozen import dataclass
 from mmlint.source import preproc
 from mmlint.source.normalise import normal_function
 
@@ -26,15 +25,19 @@ def parse(text: bytes) -> Tree:
     return _parser().parse(text)
 
 
-@dataclass(frozen=True, slots=True)
 class Parsed:
     """One function's tree: its definition (the root where none was found), the text it is of, the arms left out."""
 
-    node: Node
-    body: Node | None
-    text: bytes
-    dropped: tuple[tuple[int, int], ...]
-    damaged: bool
+    __slots__ = ("body", "damaged", "dropped", "node", "text")
+
+    def __init__(
+        self, node: Node, body: Node | None, text: bytes, dropped: tuple[tuple[int, int], ...], damaged: bool
+    ) -> None:
+        self.node = node
+        self.body = body
+        self.text = text
+        self.dropped = dropped
+        self.damaged = damaged
 
 
 _ATTEMPTS = (
