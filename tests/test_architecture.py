@@ -34,8 +34,9 @@ ALLOWED: dict[str, set[str]] = {
     "changes": {"source", "facts", "finding", "kernel"},
     "rule": {"changes", "facts", "finding", "kept", "sim"},
     "mmlint_rules": {"rule", "finding", "changes", "facts", "sim"},
-    "tally": {"facts", "finding", "kernel", "rule", "triggers"},
-    "engine": {"tally", "changes", "facts", "finding", "rule", "triggers"},
+    "failures": {"finding", "rule"},
+    "tally": {"facts", "failures", "finding", "kernel", "rule", "triggers"},
+    "engine": {"failures", "tally", "changes", "facts", "finding", "rule", "triggers"},
     "triggers": {"kernel", "rule"},
     "settings": {"finding"},
     "policy": {"settings", "rule", "finding"},
@@ -59,7 +60,14 @@ ALLOWED: dict[str, set[str]] = {
 ANYWHERE = {"frozen", "linediff"}
 """Units that all but the simulator may import, which imports nothing of the analyzer."""
 
-TYPES_ONLY = {("facts", "inputs"), ("rule", "changes"), ("rule", "facts"), ("rule", "sim"), ("finding", "sim")}
+TYPES_ONLY = {
+    ("facts", "inputs"),
+    ("failures", "rule"),
+    ("rule", "changes"),
+    ("rule", "facts"),
+    ("rule", "sim"),
+    ("finding", "sim"),
+}
 """Arrows that exist for annotations alone: under TYPE_CHECKING."""
 
 MODULE_LINES = 400

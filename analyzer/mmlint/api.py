@@ -281,7 +281,7 @@ def _check_one(program: Program, name: str, rules: Sequence[Rule], tally: bool) 
     if b"\0" in file.text[:4096]:
         report.errors.append(InputError(name, "is a binary file, not C source"))
         return report
-    report.findings = check_file(program, name, rules, report.places if tally else None)
+    report.findings = check_file(program, name, rules, report.places if tally else None, report.errors)
     report.whole.append(name)
     if inline.MARK.encode() in file.text:
         report.ignores += inline.scan(name, file.text.decode("utf-8", "replace"))

@@ -11,6 +11,7 @@ from mmlint.changes.change import PatchView
 from mmlint.facts.function import Function
 from mmlint.facts.program import Program
 from mmlint.facts.summaries import summary
+from mmlint.failures import Failures, note_failure
 from mmlint.finding import Confidence, Finding, Hit, Origin, Severity, Simulation, Step
 from mmlint.rule import Rule
 from mmlint.tally import tally
@@ -48,29 +49,40 @@ def to_finding(rule: Rule, hit: Hit, path: str, function: str, *, cap: Confidenc
     )
 
 
-def check_function(function: Function, rules: Sequence[Rule]) -> Iterator[Finding]:
-    """The findings of the `check` rules in one function; hunks may not show the words that a rule is told by."""
+def check_function(function: Function, rules: Sequence[Rule], failures: Failures | None = None) -> Iterator[Finding]:
+    """The findings of the `check` rules in one function; hunks may not show the words that a rule is told by.
+
+    What a rule raises is noted in `failures`, if given.
+    """
     partial = function.program.partial
     cap = Confidence.MEDIUM if partial else Confidence.HIGH
     for rule in rules if partial else triggers(rules, function.tables).woken_by(function.words):
         if rule.check is None or (partial and not rule.partial):
             continue
-        for hit in rule.check(function):
-            if function.source.damaged and function.cfg.truncated:
-                return
-            yield to_finding(rule, hit, function.path, function.name, cap=cap)
+        try:
+            for hit in rule.check(function):
+                if function.source.damaged and function.cfg.truncated:
+                    return
+                yield to_finding(rule, hit, function.path, function.name, cap=cap)
+        except Exception as error:
+            note_failure(failures, error, rule, function.path, function.line)
 
 
 def check_file(
-    program: Program, path: str, rules: Sequence[Rule], places: dict[str, tuple[int, int]] | None = None
+    program: Program,
+    path: str,
+    rules: Sequence[Rule],
+    places: dict[str, tuple[int, int]] | None = None,
+    failures: Failures | None = None,
 ) -> list[Finding]:
     """The findings of the `check` rules in one file, numbered and in order, one for each cause.
 
-    `places`, if given, gets for each rule the places that it looked at and those that break it.
+    `places`, if given, gets for each rule the places that it looked at and those that break it; what a rule raises is
+    noted in `failures`, if given.
     """
-    found = number(f for function in program.functions(path) for f in check_function(function, rules))
+    found = number(f for function in program.functions(path) for f in check_function(function, rules, failures))
     if places is not None:
-        places.update(tally(program.functions(path), rules, found))
+        places.update(tally(program.functions(path), rules, found, failures))
     return one_a_cause(found)
 
 
@@ -103,11 +115,14 @@ def number(findings: Iterable[Finding]) -> list[Finding]:
 # ------------------------------------------------------------------- patches
 
 
-def check_patch(view: PatchView, rules: Sequence[Rule]) -> tuple[list[Finding], list[Finding], list[Finding]]:
+def check_patch(
+    view: PatchView, rules: Sequence[Rule], failures: Failures | None = None
+) -> tuple[list[Finding], list[Finding], list[Finding]]:
     """What a patch brings, what was there and still is, and what it takes away.
 
     Where a rule on the state of the code has spoken, a comparison that points at the same line says nothing more, nor
-    one in the same function of a rule that it stands in for, or that comes last.
+    one in the same function of a rule that it stands in for, or that comes last. What a rule raises is noted in
+    `failures`, if given.
     """
     before = [c.before for c in view.changes if c.before is not None]
     after = [c.after for c in view.changes if c.after is not None]
@@ -115,14 +130,14 @@ def check_patch(view: PatchView, rules: Sequence[Rule]) -> tuple[list[Finding], 
         callers = _affected_callers(view)
         before += [b for b, _ in callers if b is not None]
         after += [a for _, a in callers]
-    old = number(f for function in before for f in check_function(function, rules))
-    new = number(f for function in after for f in check_function(function, rules))
+    old = number(f for function in before for f in check_function(function, rules, failures))
+    new = number(f for function in after for f in check_function(function, rules, failures))
     brought, kept, gone = compare(old, new)
     loud = [f for f in brought if f.severity.rank >= Severity.WARNING.rank]
     said = {(f.path, f.line) for f in loud}
     instead = {rule.code: rule.instead_of for rule in rules if rule.instead_of}
     covered = {(f.path, f.function, code) for f in loud for code in instead.get(f.code, ())}
-    compared = [f for f in _compared(view, rules) if (f.path, f.line) not in said]
+    compared = [f for f in _compared(view, rules, failures) if (f.path, f.line) not in said]
     covered |= {(f.path, f.function, code) for f in compared for code in instead.get(f.code, ())}
     brought += [f for f in compared if (f.path, f.function, f.code) not in covered]
     return one_a_cause(number(_without_last(brought, rules))), kept, gone
@@ -138,19 +153,27 @@ def _without_last(found: Sequence[Finding], rules: Sequence[Rule]) -> list[Findi
     return [f for f in found if f.code not in last or speaks.get((f.path, f.function), f.code) == f.code]
 
 
-def _compared(view: PatchView, rules: Sequence[Rule]) -> Iterator[Finding]:
+def _compared(view: PatchView, rules: Sequence[Rule], failures: Failures | None) -> Iterator[Finding]:
     cap = Confidence.MEDIUM if view.partial else Confidence.HIGH
     for rule in rules:
         if view.partial and not rule.partial:
             continue
         if rule.compare is not None:
             for change in (c for c in view.changes if not c.wide):
-                for hit in rule.compare(change):
-                    told = replace(hit, severity=Severity.INFO) if rule.by_steps and view.takes_away else hit
-                    yield to_finding(rule, told, change.file.path, change.name, cap=cap)
+                try:
+                    for hit in rule.compare(change):
+                        told = replace(hit, severity=Severity.INFO) if rule.by_steps and view.takes_away else hit
+                        yield to_finding(rule, told, change.file.path, change.name, cap=cap)
+                except Exception as error:
+                    line = change.after.line if change.after is not None else 0
+                    note_failure(failures, error, rule, change.file.path, line)
         elif rule.check_patch is not None:
-            for hit in rule.check_patch(view):
-                yield to_finding(rule, hit, hit.path or (view.files[0].path if view.files else ""), "", cap=cap)
+            first = view.files[0].path if view.files else ""
+            try:
+                for hit in rule.check_patch(view):
+                    yield to_finding(rule, hit, hit.path or first, "", cap=cap)
+            except Exception as error:
+                note_failure(failures, error, rule, first)
 
 
 def _affected_callers(view: PatchView) -> list[tuple[Function | None, Function]]:

@@ -121,7 +121,7 @@ class PatchRun:
     def _view(self, view: PatchView, patch: Patch) -> None:
         if self.look is not None:
             self.look(view)
-        brought, kept, gone = check_patch(view, self.rules)
+        brought, kept, gone = check_patch(view, self.rules, self.report.errors)
         report = self.report
         report.findings += [f.with_origin(Origin.NEW, patch.ref) for f in brought]
         report.findings += [f.with_origin(Origin.PRE_EXISTING, patch.ref) for f in kept]
@@ -170,7 +170,9 @@ class PatchRun:
                 continue
             view = self._between(narrow, before, after)
             still = view.after.named(finding.path, finding.function)
-            if not still or any(f.fingerprint == finding.fingerprint for f in check_patch(view, rules)[0]):
+            if not still or any(
+                f.fingerprint == finding.fingerprint for f in check_patch(view, rules, self.report.errors)[0]
+            ):
                 continue
             return later.ref
         return None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mmlint.failures import Failures, note_failure
 from mmlint.finding import Finding
 from mmlint.kernel.reader import visible
 from mmlint.kernel.tables import Tables
@@ -70,8 +71,13 @@ def unit_of(rule: Rule) -> str:
     return f"{'functions that name' if _named(rule.tokens) else 'calls of'} {rule.tokens[0]}{more}"
 
 
-def tally(functions: Iterable[Function], rules: Sequence[Rule], found: Sequence[Finding]) -> dict[str, tuple[int, int]]:
-    """By rule the places that it looked at in a file (`NOT_COUNTED` if it does not say), and those that break it."""
+def tally(
+    functions: Iterable[Function], rules: Sequence[Rule], found: Sequence[Finding], failures: Failures | None = None
+) -> dict[str, tuple[int, int]]:
+    """By rule the places that it looked at in a file (`NOT_COUNTED` if it does not say), and those that break it.
+
+    What counting them raises is noted in `failures`, if given.
+    """
     broken: dict[str, set[tuple[int, int]]] = {}
     for finding in found:
         broken.setdefault(finding.code, set()).add((finding.line, finding.column))
@@ -79,7 +85,10 @@ def tally(functions: Iterable[Function], rules: Sequence[Rule], found: Sequence[
     for function in functions:
         for rule in triggers(rules, function.tables).woken_by(function.words):
             count = _counter(rule.code, function.tables, rule)
-            looked[rule.code] = NOT_COUNTED if count is None else looked.get(rule.code, 0) + count(function)
+            try:
+                looked[rule.code] = NOT_COUNTED if count is None else looked.get(rule.code, 0) + count(function)
+            except Exception as error:
+                note_failure(failures, error, rule, function.path, function.line)
     return {code: (places, len(broken.get(code, ()))) for code, places in looked.items()}
 
 
