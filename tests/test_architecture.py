@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"finding"},
     "policy": {"settings", "rule", "finding"},
     "output": {"__version__", "finding", "rule", "policy", "sim"},
-    "patches": {"engine", "changes", "facts", "finding", "inputs", "interrupt", "kernel", "rule"},
+    "patches": {"engine", "changes", "facts", "failures", "finding", "inputs", "interrupt", "kernel", "rule"},
     "fit": {"engine", "changes", "facts", "inputs", "kept", "kernel", "rule"},
     "places": {"finding", "inputs", "patches"},
     "api": {"tally", "patches", "fit", "places", "engine", "changes", "facts", "interrupt", "kernel", "inputs"}

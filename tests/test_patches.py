@@ -9,14 +9,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mmlint import api
+from mmlint.changes.change import FunctionChange
 from mmlint.cli import app
+from mmlint.finding import Hit
 from mmlint.inputs.apply import place
 from mmlint.inputs.read import read_patches
 from mmlint.inputs.tree import FolderTree
+from mmlint.rule import load
 from typer.testing import CliRunner, Result
 
 from tests.inputs.mails import make_diff, make_mail
@@ -160,7 +165,7 @@ def test_members_in_files_of_their_own_are_one_series(tmp_path: Path) -> None:
 def undone(mail: str) -> str:
     """A mail whose hunks are taken back, as the second patch of two."""
     head, diff = mail.split("\ndiff --git ", 1)
-    head = head.replace("Subject: [PATCH]", "Subject: [PATCH 2/2]").replace("Message-ID: <", "Message-ID: <undo-")
+    head = head.replace("Message-ID: <", "Message-ID: <undo-")
     swap = {"+": "-", "-": "+"}
     rows = [
         row if row.startswith(("+++", "---")) else swap.get(row[:1], row[:1]) + row[1:]
@@ -170,28 +175,59 @@ def undone(mail: str) -> str:
     return head + "\ndiff --git " + "\n".join(rows) + "\n-- \n2.43.0\n\n"
 
 
-def flush_dropped() -> str:
-    """A mail that drops the TLB flush of a copied page: only a comparison sees that."""
+def exchanged(text: str, old: str, new: str, name: str) -> tuple[str, str]:
+    """The text with one call exchanged, and a mail that does so."""
+    after = text.replace(old, new, 1)
+    assert after != text
+    return after, make_mail(
+        f"[PATCH] mm: {name}", make_diff(text, after, "mm/memory.c"), f"{name}@mini.example"
+    ).decode()
+
+
+def flush_dropped() -> tuple[str, str]:
+    """A state without the TLB flush of a copied page, and the mail that drops it: only a comparison sees that."""
     old = (MINI / "mm/memory.c").read_text()
-    new = old.replace("\tptep_clear_flush(vma, addr, vmf->pte);\n", "\tptep_get_and_clear(mm, addr, vmf->pte);\n", 1)
-    assert new != old
-    return make_mail("[PATCH] mm/memory: simpler", make_diff(old, new, "mm/memory.c"), "drop@mini.example").decode()
+    return exchanged(old, "ptep_clear_flush(vma, addr, vmf->pte)", "ptep_get_and_clear(mm, addr, vmf->pte)", "drop")
+
+
+def two(first: str, second: str) -> str:
+    """A series of two mails."""
+    mails = [mail.replace("[PATCH]", f"[PATCH {at}/2]") for at, mail in enumerate((first, second), 1)]
+    return "".join(f"From x Thu Jan  1 00:00:00 1970\nReferences: <cover@mini.example>\n{one}" for one in mails)
 
 
 @pytest.mark.parametrize("code", ["PTL101", "PAT114"])
 def test_what_a_later_patch_of_the_series_restores_is_told_at_info(code: str, tmp_path: Path) -> None:
     """Of findings on a state and of comparisons alike."""
-    mail = flush_dropped() if code == "PAT114" else (PATCHES / "bug-ptl101.mbox").read_text().partition("\n")[2]
-    first = mail.replace("Subject: [PATCH]", "Subject: [PATCH 1/2]")
-    both = "".join(
-        f"From x Thu Jan  1 00:00:00 1970\nReferences: <cover@mini.example>\n{one}" for one in (first, undone(mail))
-    )
-    (tmp_path / "two.mbox").write_text(both)
+    mail = flush_dropped()[1] if code == "PAT114" else (PATCHES / "bug-ptl101.mbox").read_text().partition("\n")[2]
+    (tmp_path / "two.mbox").write_text(two(mail, undone(mail)))
     status, found = report("patch", str(tmp_path / "two.mbox"), "--tree", str(MINI))
     assert (status, {finding["code"] for finding in found["findings"]}) == (0, {code})
     for finding in found["findings"]:
         assert (finding["severity"], finding["patch"]["index"]) == ("info", 1)
         assert "patch 2/2 of the series takes it away again" in finding["notes"]
+
+
+def test_a_rule_that_fails_on_the_later_state_does_not_lower_its_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = next(rule for rule in load() if rule.code == "PAT114")
+    state, drop = flush_dropped()
+    later = exchanged(state, "folio_add_lru_vma(new_folio, vma)", "folio_add_lru(new_folio)", "list")[1]
+
+    def compare(change: FunctionChange) -> Iterator[Hit]:
+        """Raises where the first state is compared with the last."""
+        flushed = change.before is not None and "ptep_clear_flush" in change.before.calls
+        if flushed and change.after is not None and "folio_add_lru_vma" not in change.after.calls:
+            raise ValueError
+        assert known.compare is not None
+        yield from known.compare(change)
+
+    monkeypatch.setattr(api, "selected", lambda _: [replace(known, compare=compare)])
+    (tmp_path / "two.mbox").write_text(two(drop, later))
+    status, found = report("patch", str(tmp_path / "two.mbox"), "--tree", str(MINI))
+    assert (status, found["errors"]) == (1, [])
+    assert [(finding["code"], finding["severity"]) for finding in found["findings"]] == [("PAT114", "warning")]
 
 
 @pytest.mark.parametrize("mail", sorted(PATCHES.glob("*.mbox")), ids=lambda mail: mail.stem)

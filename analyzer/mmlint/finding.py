@@ -144,7 +144,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class InputError:
-    """Something that could not be read, in one line that says what to do."""
+    """Something that could not be read, or a rule that failed, in one line that says what to do."""
 
     path: str
     message: str

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mmlint.changes.change import FileText, PatchView, pair_functions
 from mmlint.engine import check_patch
 from mmlint.facts.program import Program
+from mmlint.failures import Failures
 from mmlint.finding import Finding, InputError, Mail, Origin, PatchRef, Report, Severity
 from mmlint.frozen import dataclass
 from mmlint.interrupt import heed
@@ -170,11 +171,13 @@ class PatchRun:
                 continue
             view = self._between(narrow, before, after)
             still = view.after.named(finding.path, finding.function)
-            if not still or any(
-                f.fingerprint == finding.fingerprint for f in check_patch(view, rules, self.report.errors)[0]
-            ):
+            if not still:
                 continue
-            return later.ref
+            failures: Failures = []
+            found = check_patch(view, rules, failures)[0]
+            # A rule that failed on the later state has not said that the loss is mended.
+            if not failures and all(f.fingerprint != finding.fingerprint for f in found):
+                return later.ref
         return None
 
 

@@ -27,7 +27,7 @@ def render(report: Report, context: Context) -> str:
         page = context.link(finding)
         rows += [f"## [{title}](<{plain(page)}>)" if page else f"## {title}", "", _text(finding.message), ""]
         rows += [fence, *body, fence, ""]
-    rows += [f"- could not read {_text(e.path)}: {_text(e.message)}" for e in report.errors]
+    rows += [f"- error: {_text(e.path)}: {_text(e.message)}" for e in report.errors]
     rows += [f"- {_text(note)}" for note in report.notes]
     rows += [_text(line) + "  " for line in summary(report)]
     return "".join(row + "\n" for row in rows)
