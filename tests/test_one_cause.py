@@ -105,3 +105,69 @@ def test_a_flag_that_goes_over_to_another_entry_point_is_no_new_one(flags: str, 
     old = PINNED % ("get_user_pages_fast", flags)
     new = PINNED % ("pin_user_pages_fast", "FOLL_TOUCH | FOLL_WRITE")
     assert len(findings_of(old, new, tmp_path, "GUP104")) == count
+
+
+KEPT = """
+struct buffers {
+	struct page **pages;
+	int nr;
+};
+
+static void buffers_drop(struct buffers *buffers, int nr)
+{
+	while (nr--)
+		%s(buffers->pages[nr]);
+}
+
+static int buffers_fill(struct buffers *buffers, unsigned long addr)
+{
+	int ret = %s(addr, buffers->nr, FOLL_WRITE, buffers->pages);
+
+	if (ret < 0)
+		return ret;
+	if (ret != buffers->nr) {
+		buffers_drop(buffers, ret);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void buffers_close(struct buffers *buffers)
+{
+	buffers_drop(buffers, buffers->nr);
+}
+"""
+GOT = KEPT % ("put_page", "get_user_pages_fast")
+TAKEN = KEPT % ("unpin_user_page", "pin_user_pages_fast")
+
+
+@pytest.mark.parametrize(("old", "new"), [(GOT, TAKEN), (TAKEN, GOT)], ids=["pinned", "got"])
+def test_pages_that_stay_and_are_taken_in_another_way_are_nothing_new(old: str, new: str, tmp_path: Path) -> None:
+    assert findings_of(old, new, tmp_path, "GUP101") == []
+
+
+def test_pages_that_stay_now_are_new(tmp_path: Path) -> None:
+    old = TAKEN.replace("FOLL_WRITE", "FOLL_WRITE | FOLL_LONGTERM")
+    assert [(severity, line) for severity, line, _ in findings_of(old, TAKEN, tmp_path, "GUP101")] == [("warning", 15)]
+
+
+TRIED = """
+int peek(struct queue *queue, unsigned long addr, struct page **page)
+{
+	int ret;
+
+	spin_lock(&queue->lock);
+	ret = get_user_pages_fast(addr, 1, FOLL_WRITE, page);
+	if (ret < 0)
+		ret = get_user_pages_fast(addr, 1, 0, page);
+	spin_unlock(&queue->lock);
+	return ret;
+}
+"""
+
+
+def test_pages_that_are_tried_twice_in_one_section_are_one_finding(tmp_path: Path) -> None:
+    unlocked = "".join(line for line in TRIED.splitlines(True) if "queue->lock" not in line)
+    [found] = findings_of(unlocked, TRIED, tmp_path, "GUP105")
+    assert found[:2] == ("error", 7)
+    assert found[2][-1].startswith("the same here: `get_user_pages_fast` may fault and sleep")

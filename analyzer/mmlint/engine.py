@@ -226,12 +226,12 @@ def _noticed(function: Function, name: str) -> bool:
     return callee is not None and any(summary(callee))
 
 
-_NAME = re.compile(r"[A-Za-z_]\w*(?!\w|\s*\()")
+_NAME = re.compile(r"\b(?<!under )[A-Za-z_]\w*(?!\w|\s*\()")
 _LINE = re.compile(r"\bline \d+")
 
 
 def _shape(anchor: str) -> str:
-    """The anchor with its variables made anonymous; calls keep their names."""
+    """The anchor with its variables made anonymous; calls keep their names, and so does what they stand under."""
     return _NAME.sub("_", anchor)
 
 

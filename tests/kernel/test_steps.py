@@ -56,7 +56,6 @@ def test_calls_know_their_steps() -> None:
         ("ptep_clear_flush", "ptep_get_and_clear", "clear-and-flush"),
         ("get_page_unless_zero", "get_page", "page-get-may-fail"),
         ("spin_lock_irqsave", "spin_lock", "interrupts-off"),
-        ("folio_maybe_dma_pinned", "page_count", "pinned-not-counted"),
         ("unpin_user_page", "put_page", "unpin-not-put"),
     ],
 )
@@ -66,6 +65,18 @@ def test_weaker(before: str, after: str, order: str) -> None:
     assert found is not None
     assert found.name == order
     assert steps.weakened(after, before) is None
+
+
+def test_counts_and_pins_each_see_what_the_other_does_not() -> None:
+    steps = tables().steps
+    lost, gained = (
+        steps.weakened(*pair)
+        for pair in (("page_maybe_dma_pinned", "page_count"), ("page_count", "page_maybe_dma_pinned"))
+    )
+    assert lost is not None
+    assert (lost.name, lost.only) == ("pinned-not-counted", "seldom")
+    assert gained is not None
+    assert (gained.name, gained.only) == ("counted-not-pinned", "any")
 
 
 def test_gfp_order_counts_only_where_nothing_may_sleep() -> None:

@@ -23,7 +23,7 @@ from mmlint.facts.needs import GUESS, Settings, excludes, settings
 from mmlint.facts.pointed import pointed_sleeper
 from mmlint.facts.reach import reach
 from mmlint.facts.sleep import USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
-from mmlint.facts.steps import Act
+from mmlint.facts.steps import Act, performed
 from mmlint.facts.values import Facts
 from mmlint.frozen import dataclass
 
@@ -81,7 +81,7 @@ def _brought(compared: Comparison, owed: Owed) -> Iterator[Brought]:
         if act.expr.kind != "call" or id(act.expr) not in new_at or act.word.startswith(("ptl:", "guard:")):
             continue
         inside = _inside(after, act.expr, new_at[id(act.expr)], owed)
-        if inside is None:
+        if inside is None or _dropped_by_helper(compared, act, inside):
             continue
         old = compared.sources.get(id(act)) or _moved_from(compared, act)
         if old is not None and old.expr.kind == "call":
@@ -91,7 +91,7 @@ def _brought(compared: Comparison, owed: Owed) -> Iterator[Brought]:
         elif counts.setdefault(act.word, _atomic_calls(before, act.word, owed)):
             counts[act.word] -= 1
             continue
-        moved = old is not None or _made_outside(compared, act, owed)
+        moved = old is not None or _made_outside(compared, act, owed) or _now_in_helper(compared, act, owed)
         sleeper = _sleeper(after, act.node, act.expr, inside, moved=moved)
         if sleeper is not None or (old is not None and _unlocked_for(compared, old, inside)):
             callers = any(inside is held for held, _ in owed.values())
@@ -117,6 +117,29 @@ def _made_outside(compared: Comparison, act: Act, owed: Owed) -> bool:
         and _inside(before, call, at_call.get(id(call), {}), owed) is None
         for _, call in before.calls.get(act.word, ())
     )
+
+
+def _now_in_helper(compared: Comparison, act: Act, owed: Owed) -> bool:
+    """Whether a helper that the patch brings makes a call that was made here, outside of any atomic lock."""
+    before, after = compared.before, compared.after
+    helper = after.program.resolve(act.word, after.path)
+    if helper is None or before.program.resolve(act.word, before.path) is not None:
+        return False
+    at_call = locks(before).at_call
+    gone = [a for a in compared.removed if a.expr.kind == "call" and a.word in before.tables.sleeps]
+    return any(
+        a.word in performed(helper) and _inside(before, a.expr, at_call.get(id(a.expr), {}), owed) is None for a in gone
+    )
+
+
+def _dropped_by_helper(compared: Comparison, act: Act, held: Held) -> bool:
+    """Whether a helper that the patch brings gives the lock up itself, if only on the ways on which it is held."""
+    after = compared.after
+    helper = after.program.resolve(act.word, after.path)
+    if helper is None or compared.before.program.resolve(act.word, after.path) is not None:
+        return False
+    drops = (call for name in after.tables.drops if name in helper.words for _, call in helper.calls.get(name, ()))
+    return any(held.key in {arg.key for arg in call.args} for call in drops)
 
 
 def _atomic_calls(function: Function, word: str, owed: Owed) -> int:

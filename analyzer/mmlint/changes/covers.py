@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cached_property
 
 from mmlint.changes.about import alike_about, target
 from mmlint.changes.askedabove import asked_above
 from mmlint.changes.askedby import asked_by_kin, asked_of_implied, asked_where_it_was, left_to_beside
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
+from mmlint.changes.everyway import released_on_every_way
 from mmlint.changes.gains import Gains
 from mmlint.changes.spared import beside, spares_work
 from mmlint.facts.cfg import Node
@@ -17,7 +18,6 @@ from mmlint.facts.reach import Reach, reach
 from mmlint.facts.states import let_through, one_subject
 from mmlint.facts.steps import NO_CALL, Act, callee_here, performed
 from mmlint.kernel.entries import Step
-from mmlint.kernel.tables import Tables
 
 _KINDS = frozenset({"swap_kind", "present", "zone_device", "vma_kind", "mapping_kind", "page_kind", "revalidate"})
 """Classes of guards whose members ask for different kinds of one thing."""
@@ -115,7 +115,7 @@ class Covers:
             or any(self._still_does(other, act, row, sink) for other in self.sides.compared.old)
             or self.sides.gains.elsewhere(act, row)
             or self._dispatched(there)
-            or (row.role == "check" and (self._asked_inside(act, there) or asked_above(self.sides.compared, act, sink)))
+            or (row.role == "check" and self._asked_elsewhere(act, sink, there))
             or self._predicated(act, there)
             or self._asked_for_errors(act, there)
             or asked_where_it_was(self.sides, act, there)
@@ -128,7 +128,7 @@ class Covers:
             or self._read_again(act, sink)
             or self._to_head(act)
             or self._on_either_arm(act, sink)
-            or (row.role == "release" and self._always_released(act, sink, there))
+            or (row.role == "release" and released_on_every_way(self.sides, act, sink, there))
         )
 
     def _predicated(self, act: Act, there: Act) -> bool:
@@ -163,6 +163,20 @@ class Covers:
             if all(let_through(tables, other, asked, after) <= let_through(tables, act, *way) for way in ways):
                 return True
         return False
+
+    def _asked_elsewhere(self, act: Act, sink: Act, there: Act) -> bool:
+        """Whether the sink itself asks, all callers do, or another call of before that has come to decide about it."""
+        if self._asked_inside(act, there) or asked_above(self.sides.compared, act, sink):
+            return True
+        pairs = ((other, self.sides.compared.pairs.get(id(other))) for other in self.sides.compared.old)
+        return any(
+            other.key == act.key
+            and now is not None
+            and other is not act
+            and not other.guards(sink, self.sides.old)
+            and now.guards(there, self.sides.new)
+            for other, now in pairs
+        )
 
     def _asked_inside(self, act: Act, there: Act) -> bool:
         """Whether what the test guarded makes it itself, with the lock or the page in hand."""
@@ -254,33 +268,6 @@ class Covers:
             return False
         hunks = self.sides.compared.hunks
         return any(hunks[id(o)] == hunks[id(act)] and o.use == "test" for o in self.sides.compared.added)
-
-    def _always_released(self, act: Act, sink: Act, there: Act) -> bool:
-        """Whether every way to the exit that met a release of this thing before does so after: which of several equal
-        lines is the removed one is a matter of how the texts are laid side by side.
-        """
-        alike = self.sides.tables.steps.equals(act.word) | {act.word}
-        before = [a.node for a in self.sides.compared.old if a.word in alike and alike_about(a, act)]
-        after = [a.node for a in self.sides.compared.new if a.word in alike and alike_about(a, act)]
-        judged, others = False, [node for node in before if node is not act.node]
-        if not after:
-            return False
-        needed = self.sides.old.meets(sink.node, before) and not self.sides.old.meets(sink.node, others)
-        if sink.word in _takes(self.sides.tables) and needed:
-            judged = True
-            if not self.sides.new.meets(there.node, after):
-                return False
-        for branch in self.sides.old.order:
-            if branch.kind != "branch" or branch.expr is None or not self.sides.old.before(branch, act.node):
-                continue
-            now = self.sides.counterparts(branch)
-            for outcome in (True, False):
-                needed = self.sides.old.always_meets(branch, outcome, before)
-                if now and needed and not self.sides.old.always_meets(branch, outcome, others):
-                    judged = True
-                    if not any(self.sides.new.always_meets(n, outcome, after) for n in now):
-                        return False
-        return judged
 
     def stands_in(self, other: Act, act: Act, row: Step, there: Act) -> bool:
         """An act that the patch adds on the sink's path and that is worth the step, or may be."""
@@ -385,8 +372,3 @@ class Covers:
             return True
         callee = callee_here(self.sides.compared.before, other) if act.word in self.sides.tables.flushes else None
         return callee is not None and not performed(callee).isdisjoint(self.sides.tables.set_entries)
-
-
-@cache
-def _takes(tables: Tables) -> frozenset[str]:
-    return frozenset((*tables.takes, *tables.takes_resource, "ptl:spin_lock", "ptl:spin_lock_nested"))

@@ -69,7 +69,7 @@ def _not_set(compared: Comparison) -> Iterator[Exchanged]:
             count = store.args[0].key
             if "*" in declared_types(compared.before).get(count, ""):
                 continue
-            if len(node.succ) == 1 and not any(other.sets(count) for other in fresh):
+            if len(node.succ) == 1 and not any(_may_set(other, count) for other in fresh):
                 releases = _counted_by(compared, count, node)
                 reached = _behind(compared, node)
                 still = (now for now in releases if now.node.id in reached)
@@ -77,6 +77,12 @@ def _not_set(compared: Comparison) -> Iterator[Exchanged]:
                     Exchanged(now.expr, store.args[-1].key if store.kind == "assign" else store.key, count, None)
                     for now in islice(still, 1)
                 )
+
+
+def _may_set(node: Node, count: str) -> bool:
+    """Whether a statement sets a count, or hands its address to a call."""
+    calls = (expr for op, expr in node.events if op == "call")
+    return node.sets(count) or any(arg.key == f"&{count}" for call in calls for arg in call.args)
 
 
 def _counts_by(store: Expr) -> bool:

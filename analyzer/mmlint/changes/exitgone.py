@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import takewhile
 
 from mmlint.changes.change import FunctionChange
@@ -10,6 +11,7 @@ from mmlint.changes.compare import Comparison
 from mmlint.changes.fewer import Fewer, alone, asked_by_callee, kept_in_a_value, missed, weighs
 from mmlint.changes.spared import spares_work
 from mmlint.changes.vanished import serves
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import bare, performed, plain
@@ -27,9 +29,10 @@ def exit_gone(change: FunctionChange) -> Fewer | None:
     if found is None:
         return None
     node, place = found
-    if not _of_state(node) or not weighs(node.expr) or kept_in_a_value(compared, node):
+    bits = _of_bits(compared, node)
+    if not (_of_state(node) or bits) or not weighs(node.expr) or kept_in_a_value(compared, node):
         return None
-    if spares_work(compared, node) and _says_nothing(node):
+    if not bits and spares_work(compared, node) and _says_nothing(node):
         return None
     if _asked_again(compared, node) or asked_by_callee(compared, node):
         return None
@@ -61,10 +64,29 @@ def _of_state(node: Node) -> bool:
     return node.expr is not None and any(part.kind in ("field", "call") for part in bare(node.expr).walk())
 
 
+def _of_bits(compared: Comparison, node: Node) -> bool:
+    """Whether a test is about bits of what was read or told once and is compared later (`seq & 1`): that is no answer
+    but a state.
+    """
+    asked = bare(node.expr) if node.expr is not None else None
+    if asked is None or asked.kind != "binary" or asked.value != "&" or asked.args[0].kind != "name":
+        return False
+    name = asked.args[0].value
+    values = assigned_values(compared.before).get(name, [])
+    branches = (n.expr for n in compared.after.cfg.order if n.kind == "branch" and n.expr is not None)
+    return len(values) == 1 and values[0].kind in ("call", "field") and any(name in e.names() for e in branches)
+
+
 def _only_exit(compared: Comparison) -> tuple[Node, Node] | None:
     """The one test that is gone, with the statement behind it (of after), if all that is gone is the way out."""
-    gone = [node for node in compared.gone if node.kind == "branch"]
-    place = compared.behind(gone[0]) if gone and not compared.fresh else None
+    braced = Counter(n.expr.key for n in compared.fresh if n.expr is not None)
+    gone = []
+    for node in (n for n in compared.gone if n.expr is not None):
+        if node.expr is not None and braced[node.expr.key]:
+            braced[node.expr.key] -= 1  # it is only that a brace went
+        elif node.kind == "branch":
+            gone.append(node)
+    place = compared.behind(gone[0]) if gone and not +braced else None
     if place is None:
         return None
     test, order = gone[0], reach(compared.before)

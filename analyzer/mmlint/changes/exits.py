@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.brought import owed_by
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.compare import comparison
+from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.aliases import same_thing
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
@@ -41,14 +41,15 @@ class ChangedExit:
 
 def changed_exits(change: FunctionChange) -> list[ChangedExit]:
     """The ways out that leave a caller's lock in another state than before the patch."""
-    before, after = change.before, change.after
-    if before is None or after is None or before.cfg.truncated or after.cfg.truncated:
+    compared = comparison(change)
+    if compared is None:
         return []
+    before, after = compared.before, compared.after
     owed = owed_by(before)
     if not owed or locks(before).flow.overflow or locks(after).flow.overflow or change.named_elsewhere:
         return []
     known = ((name, held) for name, (held, _) in sorted(owed.items()) if not _left_to_other(before, after, held))
-    return [found for name, held in known for found in _changed(before, after, name, held)][:2]
+    return [found for name, held in known for found in _changed(compared, name, held)][:2]
 
 
 def newly_owed(change: FunctionChange) -> list[Held]:
@@ -93,8 +94,8 @@ def _kept_by_all(after: Function, call: Expr, index: int) -> bool:
     return not any(index in consumed(twin) for twin in after.program.named(callee.path, call.value))
 
 
-def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iterator[ChangedExit]:
-    root = root_of(held.key)
+def _changed(compared: Comparison, name: _Name, held: Held) -> Iterator[ChangedExit]:
+    before, after, root = compared.before, compared.after, root_of(held.key)
     if root in _spoken(before) and root not in _spoken(after):
         return  # it is known by another name now
     if root in assigned_values(before) or root in assigned_values(after):
@@ -106,6 +107,8 @@ def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iter
     old, new = (_ways(side, name[0], keys) for side in (before, after))
     if _states(old) == _states(new):
         return  # only what is returned has changed
+    if len(set(_states(new))) < len(set(_states(old))) and _made_even(compared, held, gone=_states(new)[0]):
+        return
     if len({gone for ways in old.values() for _, gone in ways}) == 1:
         old, new = _merged(old), _merged(new)
     for value, ways in sorted(old.items(), key=lambda each: each[0] or ""):
@@ -117,6 +120,15 @@ def _changed(before: Function, after: Function, name: _Name, held: Held) -> Iter
         if other and not (was_gone and _guarded_as_elsewhere(after, names)):
             yield ChangedExit(held, other[0], not was_gone)
             return
+
+
+def _made_even(compared: Comparison, held: Held, *, gone: bool) -> bool:
+    """Whether the patch takes a lock, or gives it up, on the ways out that left it otherwise than the rest: that mends
+    what was forgotten there.
+    """
+    tables = compared.before.tables
+    rows = tables.drops if gone else tables.takes
+    return any(act.word in rows and held.key in {arg.key for arg in act.expr.args} for act in compared.added)
 
 
 def _guarded_as_elsewhere(after: Function, names: frozenset[str]) -> bool:

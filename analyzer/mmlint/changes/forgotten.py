@@ -56,7 +56,11 @@ def _forgotten(compared: Comparison, store: Node, member: Expr) -> Iterator[Forg
         if not old.before(act.node, store) or not _tells(compared.before, act, member.key):
             continue
         behind = [n for n in new.order if n is there.node or new.before(there.node, n)]
-        if any(n.sets(member.key) for n in behind) or _gone_too(behind, member):
+        if (
+            any(n.sets(member.key) for n in behind)
+            or _gone_too(behind, member)
+            or _set_inside(compared, behind, member)
+        ):
             continue
         other = _also_gives(compared.after, member.value)
         if other is not None:
@@ -87,6 +91,25 @@ def _gone_too(behind: list[Node], member: Expr) -> bool:
         for node in behind
         for op, expr in node.events
     )
+
+
+def _set_inside(compared: Comparison, behind: list[Node], member: Expr) -> bool:
+    """Whether a helper that gets the object sets the member to nothing."""
+    owner, after = member.args[0].key, compared.after
+    for call in (expr for node in behind for op, expr in node.events if op == "call"):
+        places = [i for i, arg in enumerate(call.args) if arg.key.removeprefix("&") == owner]
+        callee = after.program.resolve(call.value, after.path) if places and call.value else None
+        names = callee.params[places[0] : places[0] + 1] if callee is not None else ()
+        if callee is not None and any(
+            _clears(n, f"{name}->{member.value}") for n in callee.cfg.nodes for name in names
+        ):
+            return True
+    return False
+
+
+def _clears(node: Node, key: str) -> bool:
+    stores = (expr.args for op, expr in node.events if op == "assign" and expr.value == "=")
+    return any(target.key == key and value.value in _NOTHING for target, value in stores)
 
 
 def _also_gives(function: Function, member: str) -> Function | None:

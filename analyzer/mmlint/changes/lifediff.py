@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 
 from mmlint.changes.change import FunctionChange
@@ -331,10 +332,14 @@ def _kept(old: Life, new: Life, lines: Mapping[int, int]) -> Node | None:
         return None  # what a name stood for, or who was thought to own it, is judged otherwise now
     clean = not old.held
     there = {(lines.get(line, 0), code) for line, code in old.kept_at}
+    more = Counter(call.key for _, call in new.releases) > Counter(call.key for _, call in old.releases)
+    standing = set(lines.values()) if more else set()
     for way in sorted(new.held):
         levels, known = new.exits[way], old.exits.get(way)
         node = levels.get(HELD) or levels[TWICE]
+        if way.code == "0" and any(w.result == way.result and w.code.endswith(")") for w in old.held):
+            continue  # what a call said there may have been 0
         worse = clean or _alike_clean(old, way) if known is None else HELD not in known and TWICE not in known
-        if worse and (node.line, way.code) not in there:
+        if worse and (node.line, way.code) not in there and node.line not in standing:
             return node
     return None

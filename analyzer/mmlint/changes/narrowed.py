@@ -13,6 +13,7 @@ from functools import cached_property
 
 from mmlint.changes.covers import Sides
 from mmlint.changes.loss import Loss
+from mmlint.changes.needless import LARGE
 from mmlint.facts.cfg import Node
 from mmlint.facts.ir import Expr, conjuncts
 from mmlint.facts.reach import Reach
@@ -66,7 +67,7 @@ class Narrowed:
 
     def _around(self, act: Act, now: Act, row: Step) -> Loss | None:
         """A branch that the patch adds, one side of which does without the test what the test decided about."""
-        for branch in self._added:
+        for branch in (*self._added, *self._come_first(act, now)):
             outcome = self.sides.new.chosen(branch, now.node)
             if outcome is None or not self._more_conditions(act, now):
                 continue
@@ -88,8 +89,11 @@ class Narrowed:
         return None
 
     def _acts(self, sink: Act) -> bool:
+        """Whether a sink is a change of an entry, a mark, or the answer that a page was found."""
         tables = self.sides.tables
-        return sink.word in tables.set_entries or sink.word in tables.wrprotects or sink.word in tables.marks
+        pointer = "*" in self.sides.compared.before.source.returns
+        found = pointer and sink.word == "return" and sink.expr.kind == "name" and sink.key != "NULL"
+        return found or sink.word in tables.set_entries or sink.word in tables.wrprotects or sink.word in tables.marks
 
     @cached_property
     def _added(self) -> list[Node]:
@@ -112,8 +116,26 @@ class Narrowed:
             and self._no_state(node.expr)
         ]
 
+    def _come_first(self, act: Act, now: Act) -> list[Node]:
+        """The branches that came behind the test before, and lead to it now."""
+        came = {plain(n) for n in self.sides.old.order if n.kind == "branch" and self.sides.old.before(act.node, n)}
+        ahead = {plain(n) for n in self.sides.old.order if n.kind == "branch" and self.sides.old.before(n, act.node)}
+        return [
+            node
+            for node in self.sides.new.order
+            if node.kind == "branch"
+            and node.expr is not None
+            and plain(node) in came - ahead
+            and self.sides.new.before(node, now.node)
+            and self._no_state(node.expr)
+        ]
+
     def _no_state(self, expr: Expr) -> bool:
+        """Whether a condition says nothing that makes a test needless: a flag, a level, a size, that nobody writes."""
         expr = bare(expr)
+        guard = self.sides.tables.guards.get(expr.value) if expr.kind == "call" else None
+        if expr.kind == "call" and (LARGE.search(expr.value) or (guard is not None and guard.class_ == "writable")):
+            return True
         asked = any(call.value in self.sides.tables.guards for call in expr.calls())
         return expr.kind == "binary" and not asked and not any(e.key == "NULL" for e in expr.walk())
 

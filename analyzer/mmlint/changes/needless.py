@@ -12,7 +12,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, bare, plain
 
-_LARGE = re.compile(r"(folio_test|Page)_?(large|[Cc]ompound|[Hh]ead)$")
+LARGE = re.compile(r"(folio_test|Page)_?(large|[Cc]ompound|[Hh]ead)$")
 _SIZE = re.compile(r"folio_(nr_pages|order|size)$|compound_(nr|order)$|thp_nr_pages$")
 """Accessors that tell of a small page what every small page has."""
 
@@ -64,7 +64,7 @@ def _compares(function: Function, places: set[int]) -> bool:
 def _only_size(compared: Comparison, test: Node) -> bool:
     """Whether a test for a large page only guards the question how large it is."""
     expr, order = bare(test.expr) if test.expr is not None else None, reach(compared.before)
-    if expr is None or expr.kind != "call" or _LARGE.match(expr.value) is None:
+    if expr is None or expr.kind != "call" or LARGE.match(expr.value) is None:
         return False
     guarded = [a for a in compared.old if a.expr.kind == "call" and a.node is not test]
     guarded = [a for a in guarded if order.chosen(test, a.node) is not None and not a.tests]

@@ -50,9 +50,20 @@ def _unasked(compared: Comparison, pointer: str) -> Unasked | None:
 
 
 def _asked(function: Function) -> frozenset[str]:
-    """The variables that a branch asks whether they are NULL."""
-    tests = (plain_null(n.expr) for n in function.cfg.order if n.kind == "branch" and n.expr is not None)
+    """The variables that a branch, or a term of an answer, asks whether they are NULL."""
+    tests = (plain_null(term) for n in function.cfg.order if n.expr is not None for term in _terms(n, n.expr))
     return frozenset(expr.value for expr in tests if expr is not None and expr.kind == "name")
+
+
+def _terms(node: Node, expr: Expr) -> Iterator[Expr]:
+    """What decides about something: the condition of a branch, the operands of `&&` and `||`, what `?` asks."""
+    if node.kind == "branch":
+        yield expr
+    for part in expr.walk():
+        if part.kind == "binary" and part.value in ("&&", "||"):
+            yield from part.args
+        elif part.kind == "cond":
+            yield part.args[0]
 
 
 def _passed(compared: Comparison, pointer: str) -> Iterator[Unasked]:

@@ -6,6 +6,7 @@ import re
 
 from mmlint.changes.about import operands
 from mmlint.changes.askedby import asked_under_lock
+from mmlint.changes.barriers import ordered_by_lock
 from mmlint.changes.covers import Sides
 from mmlint.facts.aliases import results
 from mmlint.facts.assignments import assigned_values
@@ -19,7 +20,8 @@ _FAILURE = re.compile(r"-E[A-Z0-9]+$|NULL$|ERR_PTR\(")
 
 def nothing_lost(sides: Sides, act: Act) -> bool:
     """Whether a step that is gone is none any more, is asked again where it counts, or is made by its twin."""
-    return abolished(sides, act) or asked_under_lock(sides, act) or _done_by_twin(sides, act)
+    found = abolished(sides, act) or asked_under_lock(sides, act) or _done_by_twin(sides, act)
+    return found or ordered_by_lock(sides.compared, act)
 
 
 def abolished(sides: Sides, act: Act) -> bool:

@@ -20,18 +20,21 @@ from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
 from mmlint.facts.telling import tells
+from mmlint.facts.things import holder_of
 from mmlint.frozen import dataclass
 
 _PLAIN = re.compile(r"(k|v|kv|kz)free(_|$)|kmem_cache_free$|p(te|md|ud)_free")
 _COUNTS = re.compile(r"^kref_put(_mutex|_lock)?$")
 _READY = re.compile(r"(^|_)init(_|$)")
+_LETS_GO = re.compile(r"(^|_)(release|put|drop)(_|$)")
+_SETS = frozenset({"=", "+=", "-="})
 _NOTHING = frozenset({"NULL", "0", "false"})
 
 
 @dataclass(frozen=True, slots=True)
 class Outrun:
     """`node` (after the patch) uses `what`, which `by`, now in front of it, has `how`: set, freed; or unset: `by`, now
-    behind it, makes that ready.
+    behind it, makes that ready; or unheld: `node` takes a reference of it, and `by` lets something go.
     """
 
     how: str
@@ -47,7 +50,8 @@ def outrun(change: FunctionChange) -> list[Outrun]:
         return []
     found: dict[str, Outrun] = {}
     for pair in reordered(change):
-        for each in (*_freed(compared.after, pair), *_overwritten(compared, pair), *_unready(compared, pair)):
+        late = (*_freed(compared.after, pair), *_unheld(compared.after, pair))
+        for each in (*late, *_overwritten(compared, pair), *_unready(compared, pair)):
             found.setdefault(each.what, each)
     return list(found.values())
 
@@ -65,6 +69,20 @@ def _freed(function: Function, pair: Turned) -> Iterator[Outrun]:
             key = canon(arg.args[0] if arg.kind == "call" and len(arg.args) == 1 else arg)
         if key and key not in _NOTHING and _looks_into(pair.now_first, key):
             yield Outrun("freed", key, pair.now_first, pair.now_second)
+
+
+def _unheld(function: Function, pair: Turned) -> Iterator[Outrun]:
+    """What the first statement takes a further reference of, behind a call that lets go of something else now: that may
+    have held it.
+    """
+    tables = function.tables
+    going = [e for op, e in pair.now_second.events if op == "call" and _LETS_GO.search(e.value) and e.args]
+    for op, call in pair.now_first.events if going else ():
+        rows = tables.takes_resource.get(call.value, ()) if op == "call" else ()
+        for key in (holder_of(function, call, row) for row in rows if row.holder.startswith("arg:")):
+            others = [e for e in going if e.value not in tables.drops and key not in {arg.key for arg in e.args}]
+            if key and others:
+                yield Outrun("unheld", key, pair.now_first, pair.now_second)
 
 
 def _frees_all(function: Function, call: Expr) -> bool:
@@ -92,7 +110,7 @@ def _overwritten(compared: Comparison, pair: Turned) -> Iterator[Outrun]:
     """What the second statement sets anew was read by the first, which gets the new value now."""
     first, second = pair.now_first, pair.now_second
     for op, expr in second.events:
-        if op != "assign" or expr.value != "=" or first.expr is None or expr.args[0].kind == "index":
+        if op != "assign" or expr.value not in _SETS or first.expr is None or expr.args[0].kind == "index":
             continue
         target, value = expr.args
         if any(e.key == target.key for e in value.walk()) or not reads(first, target.key):

@@ -10,7 +10,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import local_names
+from mmlint.facts.held import declared_types, local_names
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, once, reach
 from mmlint.facts.steps import Act
@@ -53,7 +53,7 @@ def _overtaken(compared: Comparison) -> Iterator[Overtaken]:
     if len(moved) * len(both) > _MOST:
         return
     for key in both:
-        for what in _set_by(compared.after, old[key]) if moved else ():
+        for what in (*_set_by(compared.after, old[key]), *_ruled_out(compared, new[key])) if moved else ():
             others = both if key in moved else list(moved)
             reader = next((r for r in others if r != key and _swapped(compared, what, old, new, key, r)), None)
             if reader is not None:
@@ -133,6 +133,20 @@ def _set_by(function: Function, node: Node) -> list[str]:
         else:
             found += [part.key for part in _parts(function, expr)]
     return found
+
+
+def _ruled_out(compared: Comparison, node: Node) -> list[str]:
+    """The local variables, no pointers, that a statement sets to false and that nothing reads behind it."""
+    types = declared_types(compared.after)
+    cleared = (e.args for op, e in node.events if op == "assign" and e.value == "=" and e.args[1].key in _CLEARED)
+    names = [target.key for target, _ in cleared if "*" not in types.get(target.key, "*")]
+    order = [n for n in reach(compared.after).order if n.expr is not None]
+    return [
+        name
+        for name in names
+        if name in local_names(compared.after)
+        and not any(_reads(compared.after, n, name) and _flows(node, n, name) for n in order if n is not node)
+    ]
 
 
 def _parts(function: Function, call: Expr) -> list[Expr]:

@@ -111,7 +111,7 @@ class _Judge:
                     if there is None:
                         continue
                     judged, gone = True, False
-                    if row.role == "release" and self._unlocked_anyway(there):
+                    if row.role == "release" and (self._unlocked_anyway(there) or self._taken_later(act, there)):
                         break
                     if not self.covers.covered(act, row, sink, there) and not self.covers.stricter(act, sink, there):
                         yield Loss(row, act, there, "removed")
@@ -153,6 +153,14 @@ class _Judge:
             return False
         site = (there.line, there.word)
         return not any((h.line, h.name) == site and not h.gone for _, p, _, _ in locks(after).flow.returns for h in p)
+
+    def _taken_later(self, act: Act, there: Act) -> bool:
+        """Whether what led to the release is decided before the thing is taken at all now."""
+        test, outcome = self.sides.old.innermost(act.node)
+        if test is None or outcome is None or id(there) in self.sides.compared.still:
+            return False
+        now, new = self.sides.counterparts(test), self.sides.new
+        return bool(now) and all(new.chosen(n, there.node) is (not outcome) for n in now)
 
     def _alone(self, act: Act, rows: list[Step]) -> Iterator[Loss]:
         """A mark or release of something that the function neither took nor maps: gone for whoever comes after."""

@@ -14,6 +14,8 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks import locks
+from mmlint.facts.steps import Act
 from mmlint.facts.telling import tells
 from mmlint.facts.things import given
 from mmlint.frozen import dataclass
@@ -114,6 +116,8 @@ def _argument(compared: Comparison, node: Node, was: str, now: str) -> Slip | No
             continue
         if (was, now) not in {(a.key, b.key) for a, b in zip(act.expr.args, there.expr.args, strict=False)}:
             continue
+        if act.word in before.tables.drops and _only_now_held(compared, act, there, was, now):
+            return None
         if now.encode() in _ANSWERS and (was in before.params or was.encode() in _ANSWERS):
             return Slip(node, was, now, act.word)
         types = declared_types(before)
@@ -125,6 +129,15 @@ def _argument(compared: Comparison, node: Node, was: str, now: str) -> Slip | No
         if alike and not tells(act.word) and mistaken(compared, act, there, was, now):
             return Slip(node, was, now, act.word)
     return None
+
+
+def _only_now_held(compared: Comparison, act: Act, there: Act, was: str, now: str) -> bool:
+    """Whether a release is of a lock that is held there, and was of one that is not."""
+    held = [
+        [{h.key for h in prop if not h.gone} for prop in locks(side).held(each.expr)]
+        for side, each in ((compared.before, act), (compared.after, there))
+    ]
+    return all(held) and not any(was in keys for keys in held[0]) and all(now in keys for keys in held[1])
 
 
 def known_call(function: Function, word: str) -> bool:

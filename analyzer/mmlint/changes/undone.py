@@ -85,8 +85,21 @@ def _on_failure(compared: Comparison, act: Act) -> Iterator[Undone]:
             return  # a lock that was given up for a while
         asked = (t for t in step.tests if order.dominates(t, act.node))
         if any(_failed(test, order.chosen(test, act.node), step) for test in asked) and _about(compared, act):
-            yield Undone(act, now)
+            if not _always_done(compared, act, now):
+                yield Undone(act, now)
             return
+
+
+def _always_done(compared: Comparison, act: Act, step: Act) -> bool:
+    """Whether the same call is made behind a step now, before anything depends on what the step said."""
+    order = reach(compared.after)
+    return any(
+        other.key == act.key
+        and other.node is not step.node
+        and order.dominates(step.node, other.node)
+        and all(order.chosen(test, other.node) is None for test in step.tests if test.line <= other.line)
+        for other in compared.new
+    )
 
 
 def _failed(test: Node, outcome: bool | None, step: Act) -> bool:

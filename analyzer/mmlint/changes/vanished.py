@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mmlint.changes.about import operands
+from mmlint.changes.barriers import ordered_by_lock
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.slips import known_call
@@ -13,7 +14,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
 from mmlint.facts.held import declared_types, local_names
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act
+from mmlint.facts.steps import Act, opposite, plain
 from mmlint.facts.things import given
 from mmlint.frozen import dataclass
 
@@ -73,7 +74,8 @@ def vanished(change: FunctionChange) -> Vanished | None:
     if not _ours(compared, act) or not _spoken_of(compared, act):
         return None
     place = compared.behind(act.node) or compared.after.cfg.entry
-    return None if _done_by_other(compared, act) else Vanished(act, place)
+    made_up = _done_by_other(compared, act) or _met_still(compared, act) or ordered_by_lock(compared, act)
+    return None if made_up else Vanished(act, place)
 
 
 def _only_one(compared: Comparison) -> Act | None:
@@ -175,6 +177,23 @@ def _done_by_other(compared: Comparison, act: Act) -> bool:
         if other.word == act.word and _made_as_well(compared, act, other, now):
             return True
     return False
+
+
+def _met_still(compared: Comparison, act: Act) -> bool:
+    """Whether the way that led to a call leads to another one like it now: two arms have become one."""
+    old, new = reach(compared.before), reach(compared.after)
+    test, outcome = old.innermost(act.node)
+    if test is None or outcome is None:
+        return False
+    gives = act.word in compared.before.tables.gives_resource
+    before, after = (
+        [a.node for a in side if a is not act and a.word == act.word and (gives or a.key == act.key)]
+        for side in (compared.old, compared.new)
+    )
+    alike = [n for n in new.order if n.kind == "branch" and plain(n) == plain(test)]
+    now = [n for n in alike if n.line == compared.lines.get(test.line)] or alike
+    met = all(new.always_meets(n, outcome is (opposite(n) is opposite(test)), after) for n in now)
+    return bool(now) and met and not old.always_meets(test, outcome, before)
 
 
 def _made_as_well(compared: Comparison, act: Act, other: Act, now: Act) -> bool:

@@ -7,7 +7,7 @@ thing, and the stronger call is not made elsewhere instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
@@ -18,7 +18,7 @@ from mmlint.facts.giveback import RESOURCES, given_by
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act, opposite, performed, plain
+from mmlint.facts.steps import Act, opposite, performed, plain, spoken
 from mmlint.frozen import dataclass
 from mmlint.kernel.entries import Stronger
 
@@ -80,19 +80,9 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
                 continue
             if _same_door(compared, act, other):
                 continue
-            if row.only == "atomic" and not _in_atomic(compared.after, other.expr):
-                continue
-            if row.only == "nested" and not _inside_another(compared.after, other.expr):
-                continue
-            if row.only == "pins" and not _gives_pins(compared, act):
-                continue
             if _alike(compared, act, other):
                 continue
-            if row.only == "batch" and not _narrowed(compared, act, other):
-                continue
-            if row.only == "another" and _of_current(compared.after, other):
-                continue
-            if row.only == "nonpresent" and not _nonpresent(compared.after, other):
+            if row.only in _ONLY and not _ONLY[row.only](compared, act, other):
                 continue
             taken.add(id(other))
             yield Weaker(row, act, other)
@@ -222,6 +212,12 @@ def _nonpresent(function: Function, act: Act) -> bool:
     return False
 
 
+def _asks_for_any(act: Act) -> bool:
+    """Whether a count is compared with one: then every reference counts but the asker's, pins as well."""
+    tests = (e for test in act.tests if test.expr is not None for e in test.expr.walk())
+    return any(e.kind == "binary" and [a.key for a in e.args] == [act.expr.key, "1"] for e in tests)
+
+
 def _narrowed(compared: Comparison, act: Act, other: Act) -> bool:
     """Whether a call about a batch became one about an entry: its count is gone, and no loop makes up for it."""
     counts = act.expr.names() - other.expr.names()
@@ -241,6 +237,19 @@ def _in_atomic(function: Function, expr: Expr) -> bool:
 
 def _inside_another(function: Function, expr: Expr) -> bool:
     return any(not held.gone for prop in locks(function).held(expr) for held in prop)
+
+
+_ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
+    "atomic": lambda compared, _, now: _in_atomic(compared.after, now.expr),
+    "nested": lambda compared, _, now: _inside_another(compared.after, now.expr),
+    "pins": lambda compared, was, _: _gives_pins(compared, was),
+    "batch": _narrowed,
+    "another": lambda compared, _, now: not _of_current(compared.after, now),
+    "any": lambda _, was, __: _asks_for_any(was),
+    "seldom": lambda _, __, now: not _asks_for_any(now),
+    "nonpresent": lambda compared, _, now: _nonpresent(compared.after, now),
+}
+"""Where an order of strength holds, by what its row says."""
 
 
 def _flags(compared: Comparison) -> Iterator[Weaker]:
@@ -279,6 +288,10 @@ def _lacks(function: Function, act: Act, flag: str) -> bool:
     values = list(_values(function, act))
     if any(flag in value.may for value in values):
         return False
+    asked = (call.value for arg in act.expr.args for call in arg.calls())
+    callees = (function.program.resolve(word, function.path) for word in asked)
+    if any(callee is not None and flag in spoken(callee) for callee in callees):
+        return False
     prefix = flag.split("_")[0]
     masks = [v for v in values if any(f.startswith(prefix) for f in v.may)]
-    return not function.has(flag) or (bool(masks) and all(v.exact for v in masks))
+    return flag not in spoken(function) or (bool(masks) and all(v.exact for v in masks))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.held import declared_types
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.things import PATH
@@ -57,6 +58,11 @@ def mapped_as(function: Function, names: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+def handed_out(call: Expr, key: str) -> bool:
+    """Whether a call gets the address of an lvalue."""
+    return any(arg.kind == "unary" and arg.value == "&" and arg.args[0].key == key for arg in call.args)
+
+
 def fills_array(function: Function, call: Expr, key: str) -> bool:
     """Whether a call is handed an array to put things into: its body stores into elements of that parameter."""
     places = [i for i, arg in enumerate(call.args) if arg.key == key]
@@ -66,6 +72,12 @@ def fills_array(function: Function, call: Expr, key: str) -> bool:
     params = {callee.params[i] for i in places if i < len(callee.params)}
     stores = (e.args[0] for n in callee.cfg.order for op, e in n.events if op == "assign" and e.value == "=")
     return any(target.kind == "index" and target.args[0].key in params for target in stores)
+
+
+def wipes(function: Function, call: Expr, key: str) -> bool:
+    """Whether a call clears an array of pointers: what these lead to is left alone."""
+    array = declared_types(function).get(key, "").endswith("* *")
+    return array and call.value == "memset" and call.args[0].key == key
 
 
 def other_names(function: Function, key: str) -> frozenset[str]:

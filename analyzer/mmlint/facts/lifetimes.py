@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import NamedTuple
 
 from mmlint.facts.acquired import REFUSED, TAKEN
-from mmlint.facts.aliases import fills_array, found_in, mapped_as, other_names, results, same_thing
+from mmlint.facts.aliases import fills_array, found_in, handed_out, mapped_as, other_names, results, same_thing, wipes
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import harmless, keeps
 from mmlint.facts.doors import SG_STORE
@@ -24,8 +24,8 @@ from mmlint.facts.loops import loop_ends
 from mmlint.facts.outcome import told_by
 from mmlint.facts.resources import asks_for_one, loop_gives
 from mmlint.facts.things import WALK, Thing, counts, holder_of, kind_of, perishes, plain, things
-from mmlint.facts.values import Facts, is_error, is_zero
-from mmlint.facts.wayout import Way, way_of
+from mmlint.facts.values import Facts, counts_nothing, is_error, is_zero
+from mmlint.facts.wayout import Way, code_at, way_of
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
 
@@ -45,21 +45,22 @@ NOTHING, GIVEN, HELD, TWICE, PASSED = -1, 0, 1, 2, 3
 
 class State(NamedTuple):
     """How a thing stands, and what the function's result was last set to. `alone`: since an own reference was taken of
-    what somebody else holds, a lock was dropped, and the other may have let go.
+    what somebody else holds, a lock was dropped, and the other may have let go. `counted`: the variable by which the
+    thing is given up has not been set to something else since the thing was taken.
     """
 
     level: int
     code: str
     alone: bool = False
+    counted: bool = True
 
 
 @dataclass(slots=True)
 class Life:
     """One thing in one function. `exits` holds the levels on each way out, with a node to show; `kept_at` the lines and
-    results of the ways out that keep it; `lost` the assignments
-    that overwrite it while it is held; `late` its uses behind the release, by text; `idle` the releases that are
-    handed a count or pointer known to be zero, by text; `again` the releases of what was given up or
-    handed on already. `taken`: the function itself takes it.
+    results of the ways out that keep it; `lost` the assignments that overwrite it while it is held; `late` its uses
+    behind the release, by text; `idle` the releases that are handed a count or pointer known to be nothing, by text;
+    `again` the releases of what was given up or handed on already. `taken`: the function itself takes it.
     """
 
     thing: Thing
@@ -118,9 +119,10 @@ def _live(function: Function, thing: Thing, keepers: frozenset[str]) -> Life | N
     names = _copies(function, thing.key)
     for node, state, facts, _ in flow.returns:
         level = _left(thing, names, node, state, facts)
-        found.exits.setdefault(way_of(node, state.code), {}).setdefault(level, node)
+        code = code_at(node, state.code, facts)
+        found.exits.setdefault(way_of(node, code), {}).setdefault(level, node)
         if level in (HELD, TWICE):
-            found.kept_at.add((node.line, state.code))
+            found.kept_at.add((node.line, code))
     _read(function, flow, client, found)
     return found
 
@@ -157,7 +159,7 @@ def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) 
         for release in (call for n, call in found.releases if n is node):
             if levels & {GIVEN, PASSED} and not found.in_parts:
                 found.again.append(node)
-            if any(_always_zero(arg, states.values()) for arg in release.args):
+            if any(_never_a_count(arg, states.values()) for arg in release.args):
                 found.idle.setdefault(release.key, node)
         if GIVEN in levels:
             for used in client.uses(node) if found.thing.kind == WALK or perishes(function, found.thing.kind) else ():
@@ -174,8 +176,8 @@ def _looks_up(node: Node) -> bool:
     return any(_LOOK_UP.search(value.value) or canon(value) != value.key for value in values)
 
 
-def _always_zero(arg: Expr, states: Iterable[Facts]) -> bool:
-    return arg.kind in ("name", "field") and arg.value != "NULL" and all(f.get(arg.key) == "0" for f in states)
+def _never_a_count(arg: Expr, states: Iterable[Facts]) -> bool:
+    return arg.kind in _LVALUE and arg.value != "NULL" and all(counts_nothing(f.get(arg.key)) for f in states)
 
 
 class _Tracker:
@@ -218,6 +220,9 @@ class _Tracker:
 
     def renews(self, node: Node) -> bool:
         """Whether the node gives the lvalue another thing (not NULL, not what is computed from the old one)."""
+        takes = self.function.tables.takes_resource
+        if any(op == "call" and e.value in takes and handed_out(e, self.thing.key) for op, e in node.events):
+            return True
         return any(
             op == "assign"
             and expr.args[0].key == self.thing.key
@@ -239,7 +244,7 @@ class _Tracker:
             elif (
                 each.kind == "call"
                 and id(each) not in self.releases
-                and not (_SPARES.search(each.value) or self._fills(each))
+                and not (_SPARES.search(each.value) or self._fills(each) or wipes(self.function, each, self.thing.key))
             ):
                 takes = any(self._takes(each, r) for r in self.function.tables.takes_resource.get(each.value, ()))
                 unmaps = each.value in self.function.tables.gives_resource
@@ -251,8 +256,8 @@ class _Tracker:
     # ---------------------------------------------------------------- events
     def call(self, call: Expr, prop: State, facts: Facts, node: Node) -> Iterable[Outcome[State]] | None:
         if id(call) in self.releases:
-            level = NOTHING if counts(self.function, call) else GIVEN if prop.alone else _less(prop.level)
-            left = prop._replace(level=level)
+            level = HELD if prop.level == TWICE and not prop.alone else GIVEN
+            left = prop._replace(level=NOTHING if counts(self.function, call) else level)
             rows = self.function.tables.gives_resource.get(call.value, ())
             when = next((row.when for row in rows if row.when != "always"), None)
             if when is None:
@@ -303,8 +308,8 @@ class _Tracker:
 
     def _fills(self, call: Expr) -> bool:
         """Whether the call gets the address of the lvalue or the array, to put something there."""
-        address = any(arg.value == "&" and arg.args[0].key == self.thing.key for arg in call.args)
-        return (address and not harmless(self.function, call.value)) or fills_array(self.function, call, self.thing.key)
+        address = handed_out(call, self.thing.key) and not harmless(self.function, call.value)
+        return address or fills_array(self.function, call, self.thing.key)
 
     def _takes(self, call: Expr, row: Taking) -> bool:
         """Whether the row means this thing; what is given up by a call of unknown make is taken for pages."""
@@ -352,12 +357,14 @@ class _Tracker:
         elif value is not None and prop.level == HELD and target.kind in ("field", "index", "unary"):
             stored = canon(value).removeprefix("&") == self.thing.key
             prop = prop._replace(level=PASSED) if stored else prop
+        if target.key in self.numbers and value is not None and value.kind == "call":
+            prop = prop._replace(counted=value.value in self.function.tables.takes_resource or self._fills(value))
         if target.key in self.results and value is not None:
             prop = prop._replace(code=value.key if _CODE.match(value.key) or value.kind == "call" else "")
         return prop
 
     def _assigned_level(self, value: Expr | None, prop: State, facts: Facts) -> int:
-        if value is None:
+        if value is None or canon(value) == self.thing.key:
             return prop.level
         if value.value in _NO_THING or value.kind == "num":
             return NOTHING
@@ -371,7 +378,7 @@ class _Tracker:
             return prop._replace(level=NOTHING)
         if outcome and node.expr is not None and self._uncounted(node.expr):
             return prop._replace(level=NOTHING)
-        if prop.level == HELD and any(is_zero(facts.get(n)) for n in self.numbers & _mentioned(node)):
+        if prop.level == HELD and prop.counted and any(is_zero(facts.get(n)) for n in self.numbers & _mentioned(node)):
             return prop._replace(level=NOTHING)
         if node.kind == "iter" and node.expr is not None and prop.level in (GIVEN, PASSED):
             named = self.root in {arg.key for arg in node.expr.args}
@@ -391,7 +398,3 @@ class _Tracker:
 
 def _mentioned(node: Node) -> frozenset[str]:
     return frozenset(e.key for e in node.expr.walk() if e.kind in _LVALUE) if node.expr is not None else frozenset()
-
-
-def _less(level: int) -> int:
-    return HELD if level == TWICE else GIVEN

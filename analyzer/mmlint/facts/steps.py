@@ -16,6 +16,8 @@ from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
 from mmlint.frozen import dataclass
+from mmlint.source.identifiers import words
+from mmlint.source.mask import mask
 
 _COMPARED = frozenset({"==", "!="})
 _FIELDS = frozenset({"mapping", "swap", "anon_vma", "vm_userfaultfd_ctx"})
@@ -249,9 +251,13 @@ def _is_mask(e: Expr) -> bool:
 def _compared(e: Expr) -> Iterator[str]:
     for inner in e.walk():
         entry = inner.kind == "call" and inner.value.endswith(_VALUES) and inner.value.startswith(_LEVELS)
-        if entry or (inner.kind == "call" and inner.value in _LOOKUPS):
+        if entry:
             yield f"compare:{inner.value}"
             return
+    looked_up = next((side.value for side in e.args if side.kind == "call" and side.value in _LOOKUPS), None)
+    if looked_up is not None:
+        yield f"compare:{looked_up}"
+        return
     for side in e.args:
         for inner in side.walk():
             if inner.kind == "field" and inner.value in _FIELDS:
@@ -306,13 +312,20 @@ def opposite(node: Node) -> bool:
 
 
 @fact
+def spoken(function: Function) -> frozenset[str]:
+    """The words of a function, those of comments and strings left out."""
+    return frozenset(words(mask(function.text)))
+
+
+@fact
 def performed(function: Function) -> frozenset[str]:
-    """Every word of the function and of what it calls in its file, at any depth: what it may do, at the most."""
+    """Every word of the function and of what it calls in its file, at any depth: what it may do, at the most. What
+    comments say is not done.
+    """
     found: set[str] = set()
     seen, work = {function}, [function]
     while work:
-        words = work.pop().words
-        fresh = words - found
+        fresh = spoken(work.pop()) - found
         found |= fresh
         for name in fresh:
             for callee in function.program.named(function.path, name):

@@ -31,6 +31,11 @@ def is_zero(value: str | None) -> bool | None:
     return _ZERO.get(value, False if value.lstrip("-").isdigit() else None)
 
 
+def counts_nothing(value: str | None) -> bool:
+    """Whether the value is known to be zero or an error code."""
+    return value == "0" or bool(is_negative(value))
+
+
 def is_negative(value: str | None) -> bool | None:
     """Whether the value is below zero; None when unknown."""
     if value is None:

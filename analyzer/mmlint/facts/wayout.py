@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
+from mmlint.facts.values import Facts, is_zero
 
 _MOST = 8
 
@@ -21,6 +22,12 @@ def way_of(node: Node, code: str) -> Way:
     """What tells a way out from the others."""
     result = node.expr.key if node.kind == "return" and node.expr is not None else ""
     return Way(result, _branch(node), code)
+
+
+def code_at(node: Node, code: str, facts: Facts) -> str:
+    """What the result was last set to, or 0 where a test has told so much."""
+    told = node.expr is not None and node.expr.kind == "name" and is_zero(facts.get(node.expr.key))
+    return "0" if told else code
 
 
 def _branch(node: Node) -> str:

@@ -49,7 +49,8 @@ def check(function: Function) -> Iterator[Hit]:
             if held:
                 step = function.step(held[-1].line, f"`{held[-1].name}` enters the section")
                 message = f"`{site.call.value}` may fault and sleep inside the section of `{held[-1].name}`"
-                yield function.hit(site.call, message, steps=(step,))
+                cause = f"{function.name}: section of line {held[-1].line}"
+                yield function.hit(site.call, message, steps=(step,), cause=cause)
                 break
 
 

@@ -30,7 +30,7 @@ no flag. A wrapper that passes FOLL_GET for FOLL_PIN hands out pages that are un
 
 ## Limits
 Silent where the flags of the new side are not all known, where the patch adds the flag elsewhere in the function, and
-where another callee is called that names the flag itself.
+where another callee is called, or asked for the flags, that names the flag itself.
 
 ## Sources
 Documentation/core-api/pin_user_pages.rst, cases 1 and 2; include/linux/mm_types.h (FOLL_LONGTERM, FOLL_PIN).
@@ -45,7 +45,7 @@ from mmlint.changes.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.gup import LONGTERM, gup_calls
 from mmlint.facts.ir import Expr
-from mmlint.facts.steps import Act
+from mmlint.facts.steps import Act, spoken
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S21
@@ -148,9 +148,10 @@ def _elsewhere(before: Function, after: Function, flag: str) -> bool:
 
 
 def _added_by(function: Function, old: Act, new: Act, flag: str) -> bool:
-    """Whether another callee is called now, which names the flag itself."""
-    callee = function.program.resolve(new.word, function.path) if new.word != old.word else None
-    return callee is not None and callee.has(flag)
+    """Whether another callee is called now, or asked for the flags, which names the flag itself."""
+    words = {new.word}.union(call.value for arg in new.expr.args for call in arg.calls()) - {old.word}
+    callees = (function.program.resolve(word, function.path) for word in words)
+    return any(callee is not None and flag in spoken(callee) for callee in callees)
 
 
 def _times(function: Function, flag: str) -> int:

@@ -45,7 +45,7 @@ def check(function: Function) -> Iterator[Hit]:
             found.call,
             f"`{found.call.value}` waits for a second folio lock under that of `{found.held.key}`",
             steps=(function.step(found.held.line, f"`{found.held.name}` locks `{found.held.key}`"),),
-            anchor=f"{found.call.key} under {found.held.key}",
+            anchor=f"{found.call.key} inside {found.held.key}",
         )
 
 

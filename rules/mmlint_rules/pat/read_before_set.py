@@ -62,7 +62,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = f"`{reader.word}` gets what `{setter.word}` does not set any more"
         yield after.hit(reader.expr, message, anchor=f"unset {setter.word} {reader.word}")
     for late in outrun(change):
-        if after is None or late.how == "freed":
+        if after is None or late.how in ("freed", "unheld"):
             continue
         what = "is set anew before" if late.how == "set" else "is not made ready before"
         steps = (after.step(late.by.line, "this has changed places with it"),)

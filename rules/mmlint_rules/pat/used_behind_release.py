@@ -9,7 +9,7 @@ a further reference that is not taken any more, or is one of another kind, while
 part of an array that is taken or given up from the start, where it was from an offset; and a member that told of what
 is given up, was cleared behind it, and is not any more, while another function gives up by it; and a put behind the
 mapping of a page, which has taken the reference over. Where two statements change places and nothing else does, what
-frees memory counts as a release, too.
+frees memory counts as a release, too, and no reference may come to be taken behind a call that lets go of something.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
@@ -54,6 +54,10 @@ from mmlint.sim.scenarios import UAF1
 from mmlint_rules.pat.lost import cut
 
 _LONG = 110
+_LATE = {
+    "freed": "`{}` is looked into here, behind what may free it",
+    "unheld": "a reference of `{}` is taken here, behind what may have held it until then",
+}
 _HOW = ("late", "again", "idle", "door", "fewer", "untaken", "swapped", "one")
 
 
@@ -76,7 +80,9 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = (
             f"`{found.now.word}` begins with the first of `{found.array}` now, no longer `{found.offset}` further on"
         )
-        if len(message) > _LONG:
+        if not found.offset:
+            message = f"`{found.now.word}` begins with an element of `{found.array}` that it left out before"
+        elif len(message) > _LONG:
             message = f"`{found.now.word}` begins with the first of `{found.array}` now, no longer at an offset"
         yield after.hit(found.now.expr, message, anchor=f"shifted {found.array}")
     for left in forgotten(change):
@@ -92,11 +98,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         step = after.step(put.mapping.line, "what is mapped holds the reference")
         yield after.hit(put.call, message, steps=(step,), anchor=f"mapped {put.thing.key}")
     for late in outrun(change):
-        if after is None or late.how != "freed" or late.what in told:
+        if after is None or late.how not in _LATE or late.what in told:
             continue
         step = after.step(late.by.line, "this has changed places with it")
-        message = f"`{cut(late.what)}` is looked into here, behind what may free it"
-        yield after.hit(late.node, message, steps=(step,), anchor=f"freed {late.what}")
+        message = _LATE[late.how].format(cut(late.what))
+        yield after.hit(late.node, message, steps=(step,), anchor=f"{late.how} {late.what}")
 
 
 def _message(turn: Turn, call: str) -> str:
@@ -105,7 +111,7 @@ def _message(turn: Turn, call: str) -> str:
         what = turn.text if len(turn.text) <= 40 else turn.text.split("(")[0]
         return f"`{what}` comes behind `{call}` now, which gives up `{name}`"
     if turn.how == "idle":
-        return f"`{call}` is handed a zero now, what `{name}` holds stays"
+        return f"`{call}` is handed a zero or an error now, what `{name}` holds stays"
     if turn.how == "door":
         return f"`{name}` is given up by `{call}` now, which is for another reference than the one taken"
     if turn.how == "swapped":
