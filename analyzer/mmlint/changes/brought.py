@@ -121,9 +121,8 @@ def _made_outside(compared: Comparison, act: Act, owed: Owed) -> bool:
 
 def _now_in_helper(compared: Comparison, act: Act, owed: Owed) -> bool:
     """Whether a helper that the patch brings makes a call that was made here, outside of any atomic lock."""
-    before, after = compared.before, compared.after
-    helper = after.program.resolve(act.word, after.path)
-    if helper is None or before.program.resolve(act.word, before.path) is not None:
+    before, helper = compared.before, _new_helper(compared, act)
+    if helper is None:
         return False
     at_call = locks(before).at_call
     gone = [a for a in compared.removed if a.expr.kind == "call" and a.word in before.tables.sleeps]
@@ -134,12 +133,15 @@ def _now_in_helper(compared: Comparison, act: Act, owed: Owed) -> bool:
 
 def _dropped_by_helper(compared: Comparison, act: Act, held: Held) -> bool:
     """Whether a helper that the patch brings gives the lock up itself, if only on the ways on which it is held."""
-    after = compared.after
-    helper = after.program.resolve(act.word, after.path)
-    if helper is None or compared.before.program.resolve(act.word, after.path) is not None:
-        return False
-    drops = (call for name in after.tables.drops if name in helper.words for _, call in helper.calls.get(name, ()))
-    return any(held.key in {arg.key for arg in call.args} for call in drops)
+    helper = _new_helper(compared, act)
+    calls = helper.calls_of(helper.tables.drops).values() if helper is not None else ()
+    return any(held.key in {arg.key for arg in call.args} for each in calls for _, call in each)
+
+
+def _new_helper(compared: Comparison, act: Act) -> Function | None:
+    """What a call means, if the patch brings that function."""
+    before, after = (side.program.resolve(act.word, side.path) for side in (compared.before, compared.after))
+    return after if before is None else None
 
 
 def _atomic_calls(function: Function, word: str, owed: Owed) -> int:

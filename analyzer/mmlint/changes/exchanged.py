@@ -13,6 +13,7 @@ from itertools import islice
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts import graph
+from mmlint.facts.aliases import handed_out
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
 from mmlint.facts.giveback import RESOURCES, given_by
@@ -82,7 +83,7 @@ def _not_set(compared: Comparison) -> Iterator[Exchanged]:
 def _may_set(node: Node, count: str) -> bool:
     """Whether a statement sets a count, or hands its address to a call."""
     calls = (expr for op, expr in node.events if op == "call")
-    return node.sets(count) or any(arg.key == f"&{count}" for call in calls for arg in call.args)
+    return node.sets(count) or any(handed_out(call, count) for call in calls)
 
 
 def _counts_by(store: Expr) -> bool:

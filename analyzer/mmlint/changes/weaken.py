@@ -18,7 +18,7 @@ from mmlint.facts.giveback import RESOURCES, given_by
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act, opposite, performed, plain, spoken
+from mmlint.facts.steps import Act, opposite, performed, plain, spoken, told_by_callee
 from mmlint.frozen import dataclass
 from mmlint.kernel.entries import Stronger
 
@@ -286,11 +286,7 @@ def _sets(function: Function, act: Act, flag: str) -> bool:
 def _lacks(function: Function, act: Act, flag: str) -> bool:
     """Whether no argument can hold the flag: all are known, or the function does not speak of it any more."""
     values = list(_values(function, act))
-    if any(flag in value.may for value in values):
-        return False
-    asked = (call.value for arg in act.expr.args for call in arg.calls())
-    callees = (function.program.resolve(word, function.path) for word in asked)
-    if any(callee is not None and flag in spoken(callee) for callee in callees):
+    if any(flag in value.may for value in values) or told_by_callee(function, act.expr, flag):
         return False
     prefix = flag.split("_")[0]
     masks = [v for v in values if any(f.startswith(prefix) for f in v.may)]

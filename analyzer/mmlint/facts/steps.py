@@ -317,6 +317,13 @@ def spoken(function: Function) -> frozenset[str]:
     return frozenset(words(mask(function.text)))
 
 
+def told_by_callee(function: Function, call: Expr, word: str) -> bool:
+    """Whether a function that is asked for an argument of a call (`pin(…, pin_flags(), …)`) names a word."""
+    asked = (inner.value for arg in call.args for inner in arg.calls())
+    callees = (function.program.resolve(name, function.path) for name in asked)
+    return any(callee is not None and word in spoken(callee) for callee in callees)
+
+
 @fact
 def performed(function: Function) -> frozenset[str]:
     """Every word of the function and of what it calls in its file, at any depth: what it may do, at the most. What

@@ -45,7 +45,7 @@ from mmlint.changes.compare import comparison
 from mmlint.facts.function import Function
 from mmlint.facts.gup import LONGTERM, gup_calls
 from mmlint.facts.ir import Expr
-from mmlint.facts.steps import Act, spoken
+from mmlint.facts.steps import Act, spoken, told_by_callee
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S21
@@ -149,9 +149,8 @@ def _elsewhere(before: Function, after: Function, flag: str) -> bool:
 
 def _added_by(function: Function, old: Act, new: Act, flag: str) -> bool:
     """Whether another callee is called now, or asked for the flags, which names the flag itself."""
-    words = {new.word}.union(call.value for arg in new.expr.args for call in arg.calls()) - {old.word}
-    callees = (function.program.resolve(word, function.path) for word in words)
-    return any(callee is not None and flag in spoken(callee) for callee in callees)
+    callee = function.program.resolve(new.word, function.path) if new.word != old.word else None
+    return (callee is not None and flag in spoken(callee)) or told_by_callee(function, new.expr, flag)
 
 
 def _times(function: Function, flag: str) -> int:
