@@ -285,7 +285,7 @@ def _check_one(program: Program, name: str, rules: Sequence[Rule], tally: bool) 
     report.whole.append(name)
     if inline.MARK.encode() in file.text:
         report.ignores += inline.scan(name, file.text.decode("utf-8", "replace"))
-    report.stats = Stats(1, len(program.functions(name)), sum(f.source.damaged for f in program.functions(name)))
+    report.stats = Stats(1, len(program.functions(name)), sum(f.source.missed for f in program.functions(name)))
     if report.findings:
         report.sources[name] = file.text.decode("utf-8", "replace").splitlines()
         _add_sources(report, program)

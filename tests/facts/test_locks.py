@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mmlint.facts.locks import locks
+from mmlint.facts.locks import locks, may_be_atomic, may_hold
 from mmlint.facts.program import Program
 from mmlint.inputs.tree import EmptyTree, OverlayTree
 
@@ -45,3 +45,46 @@ def test_kinds_held_at_the_mark(name: str) -> None:
     [(_, call)] = function.calls["mark"]
     found = [tuple(sorted(h.kind for h in prop)) for prop in locks(function).held(call)]
     assert found == [tuple(sorted(kinds)) for kinds in expected]
+
+
+OTHERS = """
+static void probe_lock(struct mm_struct *mm)
+{
+	spin_lock(&mm->arg_lock);
+}
+
+static void probe_wait(struct mm_struct *mm)
+{
+	mmap_read_lock(mm);
+}
+
+static void probe_count(struct mm_struct *mm)
+{
+	spin_lock(&mm->arg_lock);
+	mm->total_vm++;
+	spin_unlock(&mm->arg_lock);
+}
+
+"""
+HOLDS = {
+    "spin_lock(&mm->arg_lock);": (True, True),
+    "mutex_lock(&demo_mutex);": (True, False),
+    "guard(rcu)();": (True, True),
+    "scoped_guard(mutex, &demo_mutex)\n\t\tmark();": (True, False),
+    "probe_lock(mm);": (True, True),
+    "probe_wait(mm);": (True, False),
+    "probe_count(mm);": (False, False),
+    "pte_unmap_unlock(vmf->pte, vmf->ptl);": (False, False),
+    "mark();": (False, False),
+}
+
+
+@pytest.mark.parametrize("body", HOLDS)
+def test_what_may_come_to_be_held_is_told_without_following_the_flow(body: str) -> None:
+    text = f"{OTHERS}{HEAD}{{\n\t{body}\n}}\n".encode()
+    program = Program(OverlayTree(EmptyTree(), {"mm/probe.c": text, "Makefile": b"VERSION = 6\nPATCHLEVEL = 12\n"}))
+    [function] = program.named("mm/probe.c", "probe")
+    assert (may_hold(function), may_be_atomic(function)) == HOLDS[body]
+    # ... and misses nothing that the flow comes to.
+    held = {h.kind for states in locks(function).flow.before.values() for prop in states for h in prop if not h.gone}
+    assert bool(held) <= may_hold(function)

@@ -115,7 +115,10 @@ def test_arms_left_out_of_the_tree_are_told(source: SourceFile) -> None:
 
 
 def test_what_cannot_be_read_is_reported(source: SourceFile) -> None:
+    broken = next(function for function in source.functions if function.name == "fold_broken")
+    assert not broken.missed  # nobody has asked yet
     assert [(unread.name, unread.line) for unread in source.unread] == [("fold_broken", 35)]
+    assert broken.missed
     assert not get(source, 2).damaged
 
 

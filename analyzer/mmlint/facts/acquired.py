@@ -42,9 +42,9 @@ def candidates(function: Function) -> frozenset[str]:
     """The helpers that `function` names, of its file and folder, whose text takes pages in some way."""
     program = function.program
     here = function.path.rpartition("/")[0]
-    known = function.tables.takes_resource.keys() | function.tables.gives_resource.keys()
-    near = _takers(program.functions(function.path)[0]) | program.folder(here).takers
-    return (function.words & near) - known - {function.name}
+    tables, words = function.tables, function.words
+    near = (words & _takers(program.functions(function.path)[0])) | (words & program.folder(here).takers)
+    return near - tables.takes_resource.keys() - tables.gives_resource.keys() - {function.name} if near else near
 
 
 @fact

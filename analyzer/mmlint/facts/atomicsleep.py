@@ -11,7 +11,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, Prop
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import LockFacts, atomic, changes_locks, locks
+from mmlint.facts.locks import LockFacts, atomic, changes_locks, locks, may_be_atomic
 from mmlint.facts.needs import GUESS, UNKNOWN
 from mmlint.facts.sleep import USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
 from mmlint.facts.values import Facts
@@ -54,7 +54,7 @@ class AtomicSleep:
 @fact
 def atomic_sleeps(function: Function) -> tuple[AtomicSleep, ...]:
     """The calls of `function` that may sleep in an atomic context which the function itself entered."""
-    if not changes_locks(function):
+    if not may_be_atomic(function) or not changes_locks(function):
         return ()
     lock_facts = locks(function)
     if lock_facts.flow.overflow:

@@ -11,7 +11,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.contract import Site
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held
-from mmlint.facts.locks import LockFacts, changes_locks, locks
+from mmlint.facts.locks import LockFacts, changes_locks, locks, may_hold
 from mmlint.facts.values import is_zero
 from mmlint.frozen import dataclass
 
@@ -45,7 +45,7 @@ class Left:
 @fact
 def left_held(function: Function) -> tuple[Left, ...]:
     """The locks that a way out keeps for no visible reason, one for each lock and place where the ways part."""
-    if not changes_locks(function):
+    if not may_hold(function) or not changes_locks(function):
         return ()
     facts = locks(function)
     if facts.flow.overflow or function.cfg.truncated:

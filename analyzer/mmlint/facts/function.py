@@ -29,11 +29,13 @@ HOLES = (NOT_SHOWN, CUT, "mmlint_above", "mmlint_hidden")
 class Function:
     """A function of one state of a tree. Facts about it are asked for by calling the fact: `locks(function)`."""
 
-    __slots__ = ("_calls", "_words", "cache", "name", "path", "program", "provisional", "source")
+    __slots__ = ("_calls", "_words", "cache", "name", "path", "program", "provisional", "source", "tables")
 
     def __init__(self, source: FunctionSource, program: Program) -> None:
         self.source = source
         self.program = program
+        self.tables: Tables = program.tables
+        """The kernel tables for the tree's release."""
         self.name = source.name
         self.path = source.path
         """Its file, from the tree's root."""
@@ -49,11 +51,6 @@ class Function:
         if calls is None:
             calls = self._calls = _calls(self)
         return calls
-
-    @property
-    def tables(self) -> Tables:
-        """The kernel tables for the tree's release."""
-        return self.program.tables
 
     @property
     def text(self) -> bytes:

@@ -10,6 +10,7 @@ from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from mmlint.kept import recall, remember
+from mmlint.kernel.rows import GUARDS
 from mmlint.kernel.tables import tables
 from mmlint.source.identifiers import identifiers
 from mmlint.source.outline import OutlineEntry, outline
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from mmlint.inputs.tree import Tree
 
-_FORMAT = 8
+_FORMAT = 9
 _STATIC, _LOCKS, _PAGES = 1, 2, 4
 _NONE: frozenset[str] = frozenset()
 Where = dict[str, list[tuple[str, int]]]
@@ -157,7 +158,7 @@ def flags_of(functions: Iterable[tuple[str, bytes]], path: str) -> Flags:
 def _marks() -> tuple[frozenset[bytes], frozenset[bytes]]:
     """The calls that take or drop a lock, and those that take a page reference or pin."""
     known = tables()
-    lockers = frozenset(word.encode() for word in (*known.takes, *known.drops))
+    lockers = frozenset(word.encode() for word in (*known.takes, *known.drops, *GUARDS))
     return lockers, frozenset(word.encode() for word in known.page_takers)
 
 

@@ -8,7 +8,7 @@ that this function did not take is recorded as such: the caller's lock is gone f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import field
 from functools import lru_cache
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from mmlint.facts.function import Function, cut_short, fact
 from mmlint.facts.held import INNER, NOTHING, RESULT, Effect, Held, Prop, classed, retake, translate
 from mmlint.facts.ir import Expr
 from mmlint.facts.lockrows import LockRows, release
-from mmlint.facts.lockwords import is_api, may_change_locks
+from mmlint.facts.lockwords import is_api, kinds_named, may_change_locks, names_called
 from mmlint.facts.symbols import any_of_enum, same
 from mmlint.facts.values import Facts, evaluate
 from mmlint.frozen import dataclass
@@ -133,6 +133,12 @@ class _Locks:
         if unseen.says_release(name):
             return True
         return self._when(name) == _ALWAYS and self._look_up(name) not in (_UNKNOWN, _RECURSION)
+
+    def leaves_held(self, name: str) -> Iterator[str]:
+        """The kinds of locks that a call of a name which the tables do not know may come back with."""
+        if not self.rows.knows(name) and self._when(name) == _ALWAYS:
+            for effect in self._look_up(name).effects or ():
+                yield from (held.kind for held in effect.taken)
 
     def assigned(self, target: Expr, value: Expr | None, prop: Prop, facts: Facts, node: Node) -> Prop:
         if value is not None and value.key in ("NULL", "0") and any(h.map == target.key for h in prop):
@@ -280,6 +286,33 @@ def _possible(way: Effect, call: Expr, facts: Facts) -> bool:
 _UNKNOWN, _RECURSION = _Callee(None, ()), _Callee(None, ())
 _NEVER, _GIVEN, _ALWAYS = "never", "given", "always"
 _BUSY: set[tuple[str, str]] = set()
+
+
+@fact
+def may_hold(function: Function) -> bool:
+    """Whether it may come to hold a lock of its own, or enter a context: a call that its text names does so, or is of a
+    function that comes back with one. Many only call what gives locks up, or takes and drops them again.
+    """
+    return may_change_locks(function) and (bool(kinds_named(function)) or _comes_to_hold(function, lambda _: True))
+
+
+@fact
+def may_be_atomic(function: Function) -> bool:
+    """Whether what it may come to hold forbids to sleep."""
+    kinds = function.tables.kinds
+
+    def forbids(kind: str) -> bool:
+        return kind in kinds and kinds[kind].atomic
+
+    return may_change_locks(function) and (
+        any(map(forbids, kinds_named(function))) or _comes_to_hold(function, forbids)
+    )
+
+
+def _comes_to_hold(function: Function, meant: Callable[[str], bool]) -> bool:
+    """Whether a function that its text names may come back with a lock of such a kind."""
+    client = _Locks(function)
+    return any(meant(kind) for name in names_called(function) for kind in client.leaves_held(name))
 
 
 @fact

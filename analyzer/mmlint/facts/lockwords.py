@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 
 from mmlint.facts import unseen
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.held import pointee
+from mmlint.kernel.rows import GUARDS
 from mmlint.kernel.tables import Tables
 
 _CALLED = re.compile(rb"\b([A-Za-z_]\w*+)\s*+\(")
@@ -38,7 +41,7 @@ def page_table_locks(function: Function) -> frozenset[str]:
 @fact
 def lock_tokens(function: Function) -> bool:
     """Whether the function's text names a call that takes or drops anything."""
-    return function.mentions(function.tables.takes) or function.mentions(function.tables.drops)
+    return function.mentions(function.tables.takes) or function.mentions(function.tables.drops) or function.has(*GUARDS)
 
 
 @fact
@@ -61,6 +64,20 @@ def _lock_changers(first: Function) -> frozenset[str]:
         found |= more
         rest = [f for f in rest if f.name not in found]
     return frozenset(found)
+
+
+@lru_cache(maxsize=8)
+def _kinds_taken(table: Tables) -> Mapping[str, frozenset[str]]:
+    """The kinds of locks and contexts that calls enter, by their names."""
+    return {n: frozenset(kind for row in rows for kind in (row.kind, *row.also)) for n, rows in table.takes.items()}
+
+
+def kinds_named(function: Function) -> frozenset[str]:
+    """The kinds of locks and contexts that the calls which its text names enter, by the tables."""
+    taken, words = _kinds_taken(function.tables), function.words
+    guards = function.tables.scope_guards if function.has(*GUARDS) else {}
+    names = (taken.keys() & words) | {guards[name].take for name in guards.keys() & words}
+    return frozenset(kind for name in names for kind in taken.get(name, ()))
 
 
 def is_api(table: Tables, name: str) -> bool:

@@ -9,7 +9,7 @@ from mmlint.facts.consumed import harmless
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, local_names, match, root_of
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import LockFacts, lock_effects, locks
+from mmlint.facts.locks import LockFacts, lock_effects, locks, may_hold
 from mmlint.facts.lockwords import lock_tokens
 from mmlint.frozen import dataclass
 
@@ -36,7 +36,7 @@ class Twice:
 @fact
 def twice(function: Function) -> tuple[Twice, ...]:
     """Releases of what the function took and holds no longer, and takings of what it still holds."""
-    if not lock_tokens(function):
+    if not lock_tokens(function) or not may_hold(function):
         return ()
     facts = locks(function)
     if facts.flow.overflow or function.cfg.truncated or facts.uncertain:

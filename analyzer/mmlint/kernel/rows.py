@@ -80,6 +80,10 @@ class Drop(Row):
         return (self.kind, *self.also)
 
 
+GUARDS = ("guard", "scoped_guard")
+"""The macros that take a lock until a scope ends, given a lock class."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ScopeGuard(Row):
     """A lock class of cleanup.h (`guard(name)(lock)`, `scoped_guard(name, lock)`): it ends with its scope.

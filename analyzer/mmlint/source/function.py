@@ -94,6 +94,11 @@ class FunctionSource:
         return self.parsed.damaged
 
     @property
+    def missed(self) -> bool:
+        """Whether something was asked of its tree, and that is damaged: who asks nothing misses nothing."""
+        return self._parsed is not None and self._parsed.damaged
+
+    @property
     def dropped_lines(self) -> tuple[tuple[int, int], ...]:
         """First and last line of each preprocessor arm that the tree leaves out because only one could be read."""
         at = self.start_byte
