@@ -112,6 +112,49 @@ def less_often(change: FunctionChange) -> list[LessOften]:
     return found[:1]
 
 
+@dataclass(frozen=True, slots=True)
+class ToldLate:
+    """What the caller sees at `place` grew before the way out at `exit` (after the patch), and is set behind it now."""
+
+    place: str
+    exit: Node
+
+
+def told_late(change: FunctionChange) -> list[ToldLate]:
+    """The counts kept for the caller (`*pinned += n`), with the first way out that tells nothing of them any more."""
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return []
+    was, now = _kept_for_caller(compared.before), _kept_for_caller(compared.after)
+    exits: dict[str, list[Node]] = {}
+    for node in compared.after.cfg.order:
+        if node.kind == "return" and node.expr is not None:
+            exits.setdefault(node.expr.key, []).append(node)
+    found = []
+    for place in was.keys() & now.keys():
+        behind, still = (graph.after([t for n in nodes for t, _ in n.succ]) for nodes in (was[place][1], now[place][0]))
+        for node in compared.before.cfg.order if was[place][1] and not now[place][1] else ():
+            there = exits.get(node.expr.key, []) if node.kind == "return" and node.expr is not None else []
+            if there and node.id in behind and not any(each.id in still for each in there):
+                found.append(ToldLate(place, there[0]))
+                break
+    return found
+
+
+def _kept_for_caller(function: Function) -> dict[str, tuple[list[Node], list[Node]]]:
+    """The places behind pointer parameters, with the nodes that write there, and those of them that add to it."""
+    found: dict[str, tuple[list[Node], list[Node]]] = {}
+    for node in function.cfg.order:
+        for op, expr in node.events:
+            target = expr.args[0] if op != "call" else None
+            if target is not None and target.kind in ("unary", "field") and target.root in function.params:
+                writes, adds = found.setdefault(target.key, ([], []))
+                writes.append(node)
+                if op == "update" or expr.value in _GATHERS:
+                    adds.append(node)
+    return found
+
+
 def _tells(function: Function, count: str) -> bool:
     """Whether the count itself is a result somewhere."""
     return any(n.kind == "return" and n.expr is not None and n.expr.key == count for n in function.cfg.order)

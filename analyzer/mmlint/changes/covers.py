@@ -128,6 +128,7 @@ class Covers:
             or self._read_again(act, sink)
             or self._to_head(act)
             or self._on_either_arm(act, sink)
+            or self._once_for_all(act, there)
             or (row.role == "release" and released_on_every_way(self.sides, act, sink, there))
         )
 
@@ -227,6 +228,17 @@ class Covers:
             and other.names & sink.names
             for test, outcome in sides
             for other in self.sides.compared.old
+        )
+
+    def _once_for_all(self, act: Act, there: Act) -> bool:
+        """Whether the same was done on another way, too, and is done once now, ahead of where the ways part."""
+        compared, old, new = self.sides.compared, self.sides.old, self.sides.new
+        apart = (o for o in compared.old if o.key == act.key and o is not act and not old.together(o.node, act.node))
+        return any(
+            (now := compared.pairs.get(id(other))) is not None
+            and id(other) not in compared.still
+            and new.dominates(now.node, there.node)
+            for other in apart
         )
 
     def _nothing_mapped(self, act: Act) -> bool:

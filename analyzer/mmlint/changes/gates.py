@@ -283,8 +283,8 @@ class Gates:
 
     def _out(self, test: Node) -> bool:
         """The outcome that leads out: the one of which nothing is left, or else the one from which control does not get
-        to the first step of the other, for what only adds something falls through; of two ways apart the shorter one,
-        then the earlier one.
+        to the first step of the other, for what only adds something falls through; of two ways apart the one that only
+        leads back, then the shorter one, then the earlier one.
         """
         gone = self._gone_side(test)
         if gone is not None:
@@ -294,6 +294,9 @@ class Gates:
         for label, node in first.items():
             if old.side(test, not label) >> old.rank[node.id] & 1:
                 return label
+        back = [label for label in first if self._goes_back(test, label)]
+        if len(back) == 1:
+            return back[0]
         jumps = [label for label, node in first.items() if node.kind == "nop" and node.name]
         if len(jumps) == 1:
             return jumps[0]

@@ -57,10 +57,8 @@ class Kept:
             if row.role == "check" and not self.sides.changes(sink.word):
                 continue
             pair = (act, sink) if row.side == "before" else (sink, act)
-            after = (now, there) if row.side == "before" else (there, now)
-            if not _ordered(*pair, self.sides.old) or not _ordered(after[1], after[0], self.sides.new):
-                continue
-            if row.role == "check" and self._undone(now):
+            late = self._turned(act, now, there, row) if _ordered(*pair, self.sides.old) else None
+            if late is None or (row.role == "check" and self._undone(now)):
                 continue
             if row.only == "same" and not act.names & sink.names:
                 continue
@@ -70,8 +68,17 @@ class Kept:
                 self.covers.stands_in(other, act, row, there) and self.sides.new.before(other.node, there.node)
                 for other in self.sides.compared.added
             ):
-                yield Loss(row, act, there, "order", now)
+                yield Loss(row, act, there, "order", late)
                 return
+
+    def _turned(self, act: Act, now: Act, there: Act, row: Step) -> Act | None:
+        """The step where it stands on the wrong side of its sink; a copy that the patch adds may be on that way."""
+        new, first = self.sides.new, row.side == "before"
+        copies = [now]
+        if row.role == "order" and not new.together(now.node, there.node):
+            copies += [other for other in self.sides.compared.added if other.key == act.key]
+        wrong = (each for each in copies if _ordered(*((there, each) if first else (each, there)), new))
+        return next(wrong, None)
 
     def _referenced(self, now: Act) -> bool:
         """Whether the function holds a reference of its own: then the page outlives the lock."""

@@ -191,9 +191,19 @@ def _met_still(compared: Comparison, act: Act) -> bool:
         for side in (compared.old, compared.new)
     )
     alike = [n for n in new.order if n.kind == "branch" and plain(n) == plain(test)]
-    now = [n for n in alike if n.line == compared.lines.get(test.line)] or alike
+    now = [n for n in alike if n.line == compared.lines.get(test.line)] or _behind_last(compared, test, alike) or alike
     met = all(new.always_meets(n, outcome is (opposite(n) is opposite(test)), after) for n in now)
     return bool(now) and met and not old.always_meets(test, outcome, before)
+
+
+def _behind_last(compared: Comparison, test: Node, alike: list[Node]) -> list[Node]:
+    """Of tests alike the first behind the call that came last before the test."""
+    old, new = reach(compared.before), reach(compared.after)
+    calls = (a for a in compared.old if a.expr.kind == "call" and id(a) in compared.pairs)
+    ahead = [a for a in calls if a.node is not test and old.dominates(a.node, test)]
+    last = max(ahead, key=lambda a: old.rank[a.node.id], default=None)
+    now = compared.pairs[id(last)].node if last is not None else None
+    return [node for node in alike if now is not None and new.dominates(now, node)][:1]
 
 
 def _made_as_well(compared: Comparison, act: Act, other: Act, now: Act) -> bool:

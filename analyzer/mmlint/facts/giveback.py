@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
 from mmlint.facts.function import Function, fact, keep
+from mmlint.facts.graph import always_through
 from mmlint.facts.holders import held_at
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts, is_error, is_negative, is_zero
 from mmlint.frozen import dataclass
+from mmlint.kernel.rows import Moving
 
 RESOURCES = {"pin": "page pin", "get": "GUP page reference", "extract": "page pin"}
 """The resource of the tables for each kind of GUP entry point."""
@@ -78,31 +81,62 @@ def given_by(function: Function, call: Expr, level: int = _LEVELS) -> Given:
     return gives(callee, level)
 
 
-def gives_away(function: Function, call: Expr) -> dict[int, str]:
+def gives_away(function: Function, call: Expr) -> list[tuple[int, str]]:
     """The arguments of a call, with their resource, that the callee gives back or hands on without telling its caller.
 
-    Only what has a single owner; the callee, which returns nothing, does so by a call of the tables on some path.
+    The callee, which returns nothing, does so by a call of the tables: on some path with what has a single owner; once
+    and whatever happens with references of which there may be many, in the same file.
     """
     rows = function.tables
     if call.value in rows.gives_resource or call.value in rows.transfers_resource:
-        return {}
+        return []
     callee = function.program.resolve(call.value, function.path) if call.value else None
-    return _given_away(callee) if callee is not None and callee is not function else {}
+    if callee is None or callee is function:
+        return []
+    return sorted(_given_away(callee) | (_always_given(callee) if callee.path == function.path else set()))
 
 
 @fact
-def _given_away(function: Function) -> dict[int, str]:
+def _given_away(function: Function) -> frozenset[tuple[int, str]]:
     tables = function.tables
-    if function.source.returns.split() not in (["void"], ["static", "void"]):
-        return {}
-    found = {}
-    for table in (tables.gives_resource, tables.transfers_resource):
-        for name in sorted(function.words.intersection(table)):
-            rows = [row for row in table[name] if tables.resources[row.resource].single]
-            for row, (_, call) in product(rows, function.calls.get(name, ())):
-                held = held_at(call, row.holder, None)
-                if held in function.params:
-                    found[function.params.index(held)] = row.resource
+    if not _silent(function):
+        return frozenset()
+    moves = (_moves(function, table) for table in (tables.gives_resource, tables.transfers_resource))
+    return frozenset(
+        (i, row.resource) for found in moves for i, row, _ in found if tables.resources[row.resource].single
+    )
+
+
+@fact
+def _always_given(function: Function) -> frozenset[tuple[int, str]]:
+    tables = function.tables
+    made = _moves(function, tables.gives_resource) if _silent(function) else []
+    taken = {
+        row.resource for n in function.words.intersection(tables.takes_resource) for row in tables.takes_resource[n]
+    }
+    count = Counter(row.resource for _, row, _ in made)
+    return frozenset(
+        (i, row.resource)
+        for i, row, node in made
+        if count[row.resource] == 1
+        and row.resource not in taken
+        and always_through(function.cfg, [node], function.cfg.exit)
+    )
+
+
+def _silent(function: Function) -> bool:
+    """Whether it returns nothing."""
+    return function.source.returns.split() in (["void"], ["static", "void"])
+
+
+def _moves(function: Function, table: Mapping[str, Sequence[Moving]]) -> list[tuple[int, Moving, Node]]:
+    """What its calls of a table give back or hand on that it was handed: the parameter, the row, the node."""
+    found = []
+    for name in sorted(function.words.intersection(table)):
+        for row, (node, call) in product(table[name], function.calls.get(name, ())):
+            held = held_at(call, row.holder, None)
+            if held in function.params:
+                found.append((function.params.index(held), row, node))
     return found
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import NOT_SHOWN, Function, call_targets, fact
-from mmlint.facts.giveback import fails
+from mmlint.facts.giveback import fails, gives_away
 from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, canon, held_at, mentions_bare
 from mmlint.facts.ir import Expr
 from mmlint.facts.resources import Ownership, acquirers, ownership
@@ -217,7 +217,10 @@ def _touches(function: Function, expr: Expr, own: Own, names: frozenset[str]) ->
             rows = function.tables.gives_resource.get(each.value, ())
             if any(r.resource == own.resource for r in function.tables.takes_resource.get(each.value, ())):
                 continue
-            if any(r.resource == own.resource and held_at(each, r.holder, None) in names for r in rows):
+            away = gives_away(function, each)
+            if any(r.resource == own.resource and held_at(each, r.holder, None) in names for r in rows) or any(
+                i < len(each.args) and r == own.resource and canon(each.args[i]) in names for i, r in away
+            ):
                 yield each, True
             elif any(canon(arg) in names for arg in each.args) and each.value in _readers(function.tables):
                 yield each, False

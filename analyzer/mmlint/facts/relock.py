@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mmlint.facts import contract, graph
 from mmlint.facts.balance import bypasses, sites, takers
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import harmless
 from mmlint.facts.function import Function, fact
-from mmlint.facts.held import Held, local_names, match, root_of
+from mmlint.facts.held import Held, local_names, match, root_of, translate
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import LockFacts, lock_effects, locks, may_hold
 from mmlint.facts.lockwords import lock_tokens
+from mmlint.facts.reach import reach
 from mmlint.frozen import dataclass
 
 FIRM = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "lru_lock", "bit_spin"})
@@ -49,6 +52,60 @@ def twice(function: Function) -> tuple[Twice, ...]:
             if hit is not None:
                 found.setdefault((hit.kind, hit.key), hit)
     return tuple(found.values())
+
+
+@fact
+def gone_already(function: Function) -> tuple[Twice, ...]:
+    """Releases of a lock of the caller's that on some way it does not hold any more: a call before has given it up."""
+    if function.cfg.truncated or contract.annotated_dropper(function):
+        return ()
+    found: dict[str, Twice] = {}
+    for name, calls in function.calls_of(function.tables.drops).items():
+        drop = function.tables.drops[name][0]
+        if drop.kind not in FIRM or drop.when != "always" or drop.arg is None or name in function.tables.takes:
+            continue
+        for node, call in calls:
+            key = call.args[drop.arg].key if drop.arg < len(call.args) and not guarded(node) else ""
+            if not key or key in found or not _is_gone(function, call, drop.kind, key):
+                continue
+            first = next(_released_before(function, node, drop.kind, key), None)
+            if first is not None:
+                found[key] = Twice(drop.kind, key, call, first.line, again=False, ours=False)
+    return tuple(found.values())
+
+
+def _is_gone(function: Function, call: Expr, kind: str, key: str) -> bool:
+    """Whether a call may be reached with the caller's lock given up."""
+    return any(h.gone and (h.kind, h.key) == (kind, key) for prop in locks(function).held(call) for h in prop)
+
+
+def _released_before(function: Function, node: Node, kind: str, key: str) -> Iterator[Expr]:
+    """The calls on some way to a node, loops gone through once, that release a lock, nothing in its name set since."""
+    order, names = reach(function), set(contract.words(key))
+    for name, calls in function.calls.items():
+        for at, call in calls:
+            if at is node or not order.before(at, node) or not _releases(function, name, call, kind, key):
+                continue
+            if node.id in graph.after([t for t, _ in at.succ], lambda n: _assigns(n, names)):
+                yield call
+
+
+def _releases(function: Function, name: str, call: Expr, kind: str, key: str) -> bool:
+    """Whether a call always gives a lock up, by the tables or by its callee, whatever its result."""
+    rows = function.tables.drops.get(name)
+    if rows is not None or name in function.tables.takes or not name:
+        return any(
+            r.kind == kind and r.when == "always" and r.arg is not None and r.arg < len(call.args)
+            and call.args[r.arg].key == key
+            for r in rows or ()
+        )  # fmt: skip
+    callee = function.program.resolve(name, function.path)
+    effects = lock_effects(callee) if callee is not None and callee is not function else ()
+    return bool(effects) and all(
+        any((h.kind, translate(h.key, callee, call)) == (kind, key) for h in effect.released)
+        for effect in effects
+        if callee is not None
+    )
 
 
 @fact

@@ -226,7 +226,7 @@ class _Owner:
             given = given_by(self.function, call)
             for resource in given.always | given.failing:
                 prop = _end_all(prop, resource)
-        for index, resource in gives_away(self.function, call).items() if prop else ():
+        for index, resource in gives_away(self.function, call) if prop else ():
             prop = _end(prop, resource, canon(call.args[index]), GIVEN) if index < len(call.args) else prop
         callee = self.function.program.resolve(call.value, self.function.path) if call.value else None
         known = callee is not None and callee.whole

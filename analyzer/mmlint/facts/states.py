@@ -1,4 +1,4 @@
-"""The states of a page-table entry or swap entry that a test lets through, by the tables' predicates."""
+"""The states of a page-table entry, swap entry or page that a test lets through, by the tables' predicates."""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@ Compares the assignments of a function before and after the patch: one that adde
 now, while a value other than zero is there on some path, from an earlier assignment or from the last turn of the loop.
 A count of what is done that was the result where the next one failed, and that only the error is told instead of now,
 is reported as well, and so is a count that the function tells and that goes up on fewer ways than before: what was
-tested behind it decides about it now.
+tested behind it decides about it now; so is one that a caller is handed and that is set only at the end now, behind
+ways out that come after some were done.
 
 ## Why it matters
 A count of pinned pages that is set anew in each round leaves all but the last round pinned. A flags word that is set
@@ -37,7 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.changes.accumulate import less_often, overwritten, untold
+from mmlint.changes.accumulate import less_often, overwritten, told_late, untold
 from mmlint.changes.change import FunctionChange
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -57,7 +58,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         message = f"`{lost.count}` is not told any more where `{lost.result.key}` is: what is done so far is lost"
         yield after.hit(lost.result, message, anchor=f"untold {lost.count}")
-
+    for late in told_late(change):
+        assert after is not None
+        message = f"`{late.place}` does not tell here any more what is done so far: it is set behind this way out"
+        yield after.hit(late.exit, message, anchor=f"late {late.place}")
     for less in less_often(change):
         assert after is not None
         message = f"`{less.count}` counted before this test, and now only on some ways behind it"

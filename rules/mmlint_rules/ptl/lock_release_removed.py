@@ -48,7 +48,7 @@ from mmlint.changes.exits import changed_exits, newly_owed
 from mmlint.changes.variants import unused_trylocks, wrong_variants
 from mmlint.facts.balance import left_held, lost_releases
 from mmlint.facts.function import Function
-from mmlint.facts.relock import twice
+from mmlint.facts.relock import gone_already, twice
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK1
@@ -131,14 +131,15 @@ def _arms(change: FunctionChange, after: Function) -> Iterator[Hit]:
 
 
 def _twice(before: Function, after: Function) -> Iterator[Hit]:
-    old = {(found.kind, found.key, found.again) for found in twice(before)}
-    for found in twice(after):
-        if not found.ours and (found.kind, found.key, found.again) not in old:
+    old = {(found.kind, found.key, found.again) for found in (*twice(before), *gone_already(before))}
+    new = [(found, "taken here") for found in twice(after) if not found.ours]
+    for found, before_it in (*new, *((each, "given up here") for each in gone_already(after))):
+        if (found.kind, found.key, found.again) not in old:
             verb = "takes" if found.again else "releases"
             yield after.hit(
                 found.call,
                 f"`{found.call.value}` {verb} {describe(found.kind, found.key)} once more than the function should",
-                steps=(after.step(found.taken, "taken here"),),
+                steps=(after.step(found.taken, before_it),),
                 confidence=Confidence.MEDIUM,
                 anchor=f"{verb} twice {found.call.key}",
             )
