@@ -49,6 +49,12 @@ def test_a_lost_step_counts_less_in_a_large_patch(lines: int, severity: Severity
     assert set(found) == {severity}
 
 
+def test_comments_do_not_make_a_patch_large() -> None:
+    note = "".join(f" * Why this is so, part {i}.\n" for i in range(45))
+    found = severities(BEFORE, f"/*\n{note} */\n\n" + BEFORE.replace("\t\tfolio_put(folio);\n", ""))
+    assert set(found) == {Severity.WARNING}
+
+
 def test_a_lost_step_counts_less_in_a_revert() -> None:
     body = "This reverts commit 0123456789ab.\n\nIt put the folio twice.\n"
     assert set(severities(BEFORE, BEFORE.replace("\t\tfolio_put(folio);\n", ""), body)) == {Severity.INFO}

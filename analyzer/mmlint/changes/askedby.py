@@ -98,6 +98,20 @@ def asked_by_kin(sides: Sides, act: Act, there: Act) -> bool:
     return False
 
 
+def asked_by_variable(sides: Sides, act: Act, there: Act) -> bool:
+    """Whether a local stands where the test did that the answer to the same question has set further up."""
+    new, standing = sides.new, sides.compared.standing
+    branches = [n for n in new.order if n.kind == "branch" and n.expr is not None]
+    same = [n for n in branches if n.expr is not None and bare(n.expr).key == act.expr.key]
+    locals_ = {
+        bare(n.expr).value
+        for n in branches if same and n.line not in standing and new.chosen(n, there.node) is not None
+        if n.expr is not None and bare(n.expr).kind == "name"
+    }  # fmt: skip
+    sets = [n for n in new.order if locals_ and n.sets(*locals_)]
+    return any(new.chosen(question, node) is not None for question in same for node in sets)
+
+
 def asked_under_lock(sides: Sides, act: Act) -> bool:
     """Whether the same question is asked again, as before, under a lock that is taken behind it: a look without the
     lock only spares the way there.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.compare import comparison
+from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.exchanged import told_and_asked
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
@@ -40,7 +41,7 @@ def loosened(change: FunctionChange) -> list[Loosened]:
         was, now = nodes[0].expr, others[0].expr
         if was is None or now is None or was.value == now.value:
             continue
-        if _never_more(compared.after, operands):
+        if _never_more(compared.after, operands) or _from_another(compared, operands):
             continue
         cases = [frozenset(_HOLDS[e.value].split()) for e in (was, now)]
         out = _leads_out(old, nodes[0])
@@ -52,6 +53,15 @@ def loosened(change: FunctionChange) -> list[Loosened]:
 def _never_more(function: Function, operands: tuple[str, ...]) -> bool:
     """Whether what was taken is compared with what was asked for: it is never more."""
     return any({told, asked} == set(operands) for told, asked, _ in told_and_asked(function))
+
+
+def _from_another(compared: Comparison, operands: tuple[str, ...]) -> bool:
+    """Whether what is compared comes from another call now, which may have a meaning of its own for the bound."""
+    sides = (compared.before, compared.after)
+    was, now = (
+        {c.value for key in operands for e in assigned_values(f).get(key, ()) for c in e.calls()} for f in sides
+    )
+    return was != now
 
 
 def _comparisons(order: Reach, standing: frozenset[int]) -> dict[tuple[str, ...], list[Node]]:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from mmlint.changes.about import alike_about, target
 from mmlint.changes.askedabove import asked_above
-from mmlint.changes.askedby import asked_by_kin, asked_of_implied, asked_where_it_was, left_to_beside
+from mmlint.changes.askedby import asked_by_kin, asked_by_variable, asked_of_implied, asked_where_it_was, left_to_beside
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
 from mmlint.changes.everyway import released_on_every_way
@@ -120,6 +120,7 @@ class Covers:
             or self._asked_for_errors(act, there)
             or asked_where_it_was(self.sides, act, there)
             or asked_by_kin(self.sides, act, there)
+            or asked_by_variable(self.sides, act, there)
             or asked_of_implied(self.sides, act, there)
             or left_to_beside(self.sides, act)
             or self._no_more_states(act, sink, there)

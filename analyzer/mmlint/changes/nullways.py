@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.facts import graph
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Flow, Outcome, solve
 from mmlint.facts.function import NOT_SHOWN, Function, fact
@@ -144,9 +145,15 @@ def _decided(function: Function, flow: Flow[int], node: Node) -> bool:
     if node.expr is None:
         return False
     status = node.expr.args[0] if node.expr.kind == "binary" and node.expr.value in ("<", "!=") else node.expr
-    if status.kind == "name" and status.value not in function.params:
+    if status.kind == "name" and status.value not in function.params and not _is_flag(function, status.value):
         return True
     return all(is_zero(evaluate(node.expr, f)) is not None for prop, f in flow.states(node).items() if prop == _NULL)
+
+
+def _is_flag(function: Function, name: str) -> bool:
+    """Whether a local is never given anything but truth values: it tells of the way that was taken, not of an error."""
+    values = assigned_values(function).get(name, ())
+    return bool(values) and all(value.key in ("true", "false") for value in values)
 
 
 class _Watch:

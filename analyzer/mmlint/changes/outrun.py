@@ -34,7 +34,8 @@ _NOTHING = frozenset({"NULL", "0", "false"})
 @dataclass(frozen=True, slots=True)
 class Outrun:
     """`node` (after the patch) uses `what`, which `by`, now in front of it, has `how`: set, freed; or unset: `by`, now
-    behind it, makes that ready; or unheld: `node` takes a reference of it, and `by` lets something go.
+    behind it, makes that ready; or unheld: `node` takes a reference of it, and `by` lets something go; or published:
+    `node` sets it, and `by` lets others in who read it.
     """
 
     how: str
@@ -50,7 +51,7 @@ def outrun(change: FunctionChange) -> list[Outrun]:
         return []
     found: dict[str, Outrun] = {}
     for pair in reordered(change):
-        late = (*_freed(compared.after, pair), *_unheld(compared.after, pair))
+        late = (*_freed(compared.after, pair), *_unheld(compared.after, pair), *_published(compared.after, pair))
         for each in (*late, *_overwritten(compared, pair), *_unready(compared, pair)):
             found.setdefault(each.what, each)
     return list(found.values())
@@ -83,6 +84,20 @@ def _unheld(function: Function, pair: Turned) -> Iterator[Outrun]:
             others = [e for e in going if e.value not in tables.drops and key not in {arg.key for arg in e.args}]
             if key and others:
                 yield Outrun("unheld", key, pair.now_first, pair.now_second)
+
+
+def _published(function: Function, pair: Turned) -> Iterator[Outrun]:
+    """What the first statement sets of a page comes behind the call that lets others take references of it."""
+    helpers = function.tables.ref_helpers
+    shown = {
+        canon(call.args[0])
+        for op, call in pair.now_second.events
+        if op == "call" and call.args and (row := helpers.get(call.value)) is not None and row.op == "unfreeze"
+    }
+    for op, expr in pair.now_first.events if shown else ():
+        target = expr.args[0] if op == "assign" else None
+        if target is not None and target.kind == "field" and canon(target.args[0]) in shown:
+            yield Outrun("published", target.key, pair.now_first, pair.now_second)
 
 
 def _frees_all(function: Function, call: Expr) -> bool:

@@ -154,11 +154,15 @@ def _matter(acts: tuple[Act, ...], order: Reach, test: Node) -> bool:
 
 
 def _answers(change: FunctionChange, after: Function, act: Act) -> bool:
-    """Whether the callee still has an answer; one that the patch changes may have none any more."""
+    """Whether the callee still has an answer, and one that must be heard if it is yes or no; a patch that changes the
+    callee may have left it none.
+    """
     if any(other.name == act.word for other in change.patch.changes):
         return False
     callee = after.program.resolve(act.word, after.path)
-    return callee is None or callee.source.returns not in ("void", "bool")
+    if callee is None or callee.source.returns != "bool":
+        return callee is None or callee.source.returns != "void"
+    return b"__must_check" in callee.text.split(b"(", 1)[0]
 
 
 def _filled(call: Expr) -> set[str]:

@@ -44,7 +44,7 @@ def candidates(function: Function) -> frozenset[str]:
     here = function.path.rpartition("/")[0]
     tables, words = function.tables, function.words
     near = (words & _takers(program.functions(function.path)[0])) | (words & program.folder(here).takers)
-    return near - tables.takes_resource.keys() - tables.gives_resource.keys() - {function.name} if near else near
+    return near.difference(tables.takes_resource, tables.gives_resource, (function.name,)) if near else near
 
 
 @fact

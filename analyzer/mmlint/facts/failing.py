@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.holders import Own, canon
+from mmlint.facts.holders import HELD, MOVED, Own, Prop, canon
 from mmlint.facts.ir import Expr
 from mmlint.kernel.tables import PINNED
 
 OTHER = {"0": "!0", "!0": "0"}
 _NEAR = 5
+_LINKS = re.compile(r"(h?list|hlist_nulls|rb|llist)_\w*(add|insert|link)")
+"""Calls that put an object into a list or a tree, by the address of a member."""
 _ERROR = re.compile(r"-E|ERR_PTR|ERR_CAST|PTR_ERR")
 
 
@@ -54,6 +56,18 @@ def contains(value: Expr | None, names: frozenset[str]) -> bool:
 def inside(own: Own, key: str) -> bool:
     """Whether a thing is known only as a member of the object `key`, which goes to code that is not seen."""
     return bool(own.names) and all(name.startswith(f"{key}->") for name in own.names)
+
+
+def linked(prop: Prop, call: Expr) -> Prop:
+    """The property after a call put the object that holds things into a list or tree (`list_add(&region->node, all)`):
+    who walks that gives them back.
+    """
+    first = call.args[0] if call.args and _LINKS.match(call.value) else None
+    member = first.args[0] if first is not None and first.value == "&" else None
+    if member is None or member.kind != "field":
+        return prop
+    mine = {o for o in prop if o.state == HELD and inside(o, canon(member.args[0]))}
+    return prop - mine | {o._replace(state=MOVED) for o in mine} if mine else prop
 
 
 def element(own: Own, key: str) -> bool:

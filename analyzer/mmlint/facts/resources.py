@@ -13,7 +13,7 @@ from dataclasses import field
 from mmlint.facts.acquired import REFUSED, TAKEN, by_release, candidates, handed_out, may_hand_out
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import escapes, harmless, keeps
-from mmlint.facts.failing import OTHER, contains, element, fails_with, inside
+from mmlint.facts.failing import OTHER, contains, element, fails_with, inside, linked
 from mmlint.facts.flow import Flow, Outcome, solve
 from mmlint.facts.function import NOT_SHOWN, Function, call_targets, cut_short, fact
 from mmlint.facts.giveback import given_by, gives_away
@@ -170,7 +170,7 @@ class _Owner:
                 return None
             failed = fails_with(call, node) if self.function.program.partial else ""
             return [Outcome(after, OTHER[failed]), Outcome(prop, failed)] if failed else [Outcome(after)]
-        outcomes = [Outcome(prop)]
+        outcomes = [Outcome(linked(prop, call))]
         if gives is not None:
             outcomes = self._release(gives, call, outcomes, GIVEN)
         if moves is not None:
@@ -222,6 +222,7 @@ class _Owner:
             return frozenset(o._replace(state=MOVED) if o.state == HELD and key in o.names else o for o in prop)
         if not prop or harmless(self.function, call.value) or self._borrows(call):
             return prop
+        prop = linked(prop, call)
         if any(o.state == HELD and o.resource in PINNED for o in prop):
             given = given_by(self.function, call)
             for resource in given.always | given.failing:

@@ -5,7 +5,8 @@ Compares each function before and after the patch. A statement that sets a varia
 reads it are both still there, word for word, and the reading now comes first: it gets what was there before. For a flag
 the reading may be in what is called. A call that set both bounds of a range and is gone while the range goes on to be
 used counts as well. So do two statements that change places, and nothing else with them, where the one now in front
-overwrites or clears what the other uses, or uses what the other makes ready.
+overwrites or clears what the other uses, or uses what the other makes ready, or lets others take references of a page
+whose members are set behind it now.
 
 ## Why it matters
 The two lines look independent when one of them hands the value on by its address, or asks for the flag two calls down.
@@ -46,6 +47,12 @@ from mmlint.sim.scenarios import DIRTY2
 
 from mmlint_rules.pat.lost import cut
 
+_EARLY = {
+    "set": "`{}` is set anew before it is used here",
+    "unset": "`{}` is not made ready before it is used here",
+    "published": "`{}` is set here, behind what lets others in who read it",
+}
+
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report each reading that overtakes what sets its value."""
@@ -62,13 +69,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = f"`{reader.word}` gets what `{setter.word}` does not set any more"
         yield after.hit(reader.expr, message, anchor=f"unset {setter.word} {reader.word}")
     for late in outrun(change):
-        if after is None or late.how in ("freed", "unheld"):
+        if after is None or late.how not in _EARLY:
             continue
-        what = "is set anew before" if late.how == "set" else "is not made ready before"
         steps = (after.step(late.by.line, "this has changed places with it"),)
-        yield after.hit(
-            late.node, f"`{cut(late.what)}` {what} it is used here", steps=steps, anchor=f"outrun {late.what}"
-        )
+        message = _EARLY[late.how].format(cut(late.what))
+        yield after.hit(late.node, message, steps=steps, anchor=f"outrun {late.what}")
 
 
 RULE = Rule(

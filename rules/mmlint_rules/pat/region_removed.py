@@ -7,7 +7,8 @@ more, and what stood between them is. A lock that was taken and dropped at once,
 does a section whose end has moved up to its begin. References that were taken and given back are such sections: of a
 parameter between two calls that get it, or of what a call finds now that takes none; and so is what stands between a
 `..._save()` and its `..._restore()`. A member that was copied before the unlock and is read behind it now has left its
-section as well, and so has a statement about the locked object that changes places with the lock or the unlock.
+section as well, and so has a statement about the locked object that changes places with the lock or the unlock. So has
+what a callee did under a lock that it was always told to take, and that a variable decides about now.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
@@ -42,6 +43,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.changes.askedlock import left_to_caller
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.crossed import outside
 from mmlint.changes.regions import Unprotected, unprotected
@@ -68,6 +70,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         place = "behind" if left.late else "in front of"
         message = f"this ran in the section of `{cut(left.lock.key)}`, and stands {place} it now"
         yield after.hit(left.node, message, anchor=f"outside {left.lock.key}")
+    for skipped in left_to_caller(change):
+        assert after is not None
+        message = (
+            f"`{skipped.call.word}` called `{skipped.lock}` always, and now only if `{cut(skipped.told.key)}` says so"
+        )
+        yield after.hit(skipped.call.expr, message, anchor=f"left to {skipped.told.key} {skipped.lock}")
 
 
 def _says(found: Unprotected) -> str:
