@@ -8,9 +8,10 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.otherwise import FLAG
 from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act, acts
+from mmlint.facts.steps import Act, acts, bare
 from mmlint.frozen import dataclass
 
 _OVERRIDES = frozenset({"FOLL_FORCE"})
@@ -96,6 +97,42 @@ def fewer_passed(change: FunctionChange) -> list[tuple[Act, Act, str]]:
         if lost and unnamed and not (_taken_away(change, lost) or _sets(compared, act, lost)):
             found.append((act, now, lost))
     return found if len(found) == 1 else []
+
+
+def asked_for_others(change: FunctionChange) -> list[tuple[Act, str, str, str]]:
+    """The calls that get a flag in other cases than before, by `rw == READ ? FLAG : 0`: the call after the patch, the
+    flag, and what is asked for it before and after. The choice may be made where a local is declared.
+    """
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return []
+    found = []
+    for act, now, was, new in compared.reworded():
+        old, fresh = _chosen_flag(compared.before, was), _chosen_flag(compared.after, new)
+        if act.word != act.expr.value or old is None or fresh is None or old[0] != fresh[0]:
+            continue
+        if old[1].args[0].key == fresh[1].args[0].key and old[1].key != fresh[1].key:
+            found.append((now, old[0], old[1].key, fresh[1].key))
+    return found if len(found) == 1 else []
+
+
+def _chosen_flag(function: Function, value: Expr) -> tuple[str, Expr] | None:
+    """The flag that a value is if a comparison holds, and nothing else, with that comparison."""
+    if value.kind == "cond":
+        test, flag, other = bare(value.args[0]), value.args[1].key, value.args[2].key
+        chosen = test if other == "0" and FLAG.match(flag) else None
+    else:
+        order = reach(function)
+        sets = [(e.args[1].key, order.innermost(n)) for n in order.order for op, e in n.events if _gives(op, e, value)]
+        flag, (branch, outcome) = max(sets, key=lambda each: bool(FLAG.match(each[0])), default=("", (None, None)))
+        only = len(sets) == 2 and outcome is True and ("0", (branch, False)) in sets
+        chosen = bare(branch.expr) if only and branch is not None and branch.expr is not None else None
+    known = chosen is not None and chosen.kind == "binary" and chosen.value in ("==", "!=")
+    return (flag, chosen) if chosen is not None and known else None
+
+
+def _gives(op: str, expr: Expr, variable: Expr) -> bool:
+    return op == "assign" and variable.kind == "name" and expr.args[0].key == variable.key
 
 
 def _sets(compared: Comparison, act: Act, flag: str) -> bool:

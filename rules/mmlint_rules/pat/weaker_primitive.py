@@ -6,7 +6,7 @@ one that an order of the step tables puts below it: a clear with its flush becom
 one that may not, an unpin a put, a pin a get, a test for pins a count. Flags count too: a pin that no longer gets
 `FOLL_LONGTERM` on any path. So does a call about one entry of a batch in the place of one about all of them, and the
 helper of a present entry where the entry is known not to be present; and a call that only tried (`..._try_get_...`)
-becomes the one that takes for sure.
+becomes the one that takes for sure; and a flag that is chosen by another answer of the same question.
 
 ## Why it matters
 Conversions and clean-ups exchange primitives by the dozen, and the weaker one nearly always works: the difference is a
@@ -40,11 +40,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.unflagged import fewer_passed
+from mmlint.changes.unflagged import asked_for_others, fewer_passed
 from mmlint.changes.weaken import NOTHING, Weaker, weakened
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import MIX1, find
+
+from mmlint_rules.pat.lost import cut
 
 _MAX_HITS = 6
 
@@ -67,6 +69,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     for _, now, flag in fewer_passed(change):
         if id(now) not in told:
             yield after.hit(now.expr, f"`{now.word}` no longer gets `{flag}`", anchor=f"flag {now.word} {flag}")
+    for now, flag, was, asked in asked_for_others(change):
+        message = f"`{now.word}` gets `{flag}` if `{cut(asked)}` now, no longer if `{cut(was)}`"
+        severity = Severity.INFO if change.patch.mends else None
+        yield after.hit(now.expr, message, severity=severity, anchor=f"choice {now.word} {flag}")
 
 
 def _message(found: Weaker) -> str:
