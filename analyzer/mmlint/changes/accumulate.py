@@ -94,7 +94,7 @@ def less_often(change: FunctionChange) -> list[LessOften]:
         return []
     old, new = reach(compared.before), reach(compared.after)
     found = []
-    for count in results(compared.before) & results(compared.after):
+    for count in sorted(results(compared.before) & results(compared.after)):
         was, now = (
             [n for n in order.order if any(op == "update" and e.args[0].key == count for op, e in n.events)]
             for order in (old, new)
@@ -131,7 +131,7 @@ def told_late(change: FunctionChange) -> list[ToldLate]:
         if node.kind == "return" and node.expr is not None:
             exits.setdefault(node.expr.key, []).append(node)
     found = []
-    for place in was.keys() & now.keys():
+    for place in sorted(was.keys() & now.keys()):
         behind, still = (graph.after([t for n in nodes for t, _ in n.succ]) for nodes in (was[place][1], now[place][0]))
         for node in compared.before.cfg.order if was[place][1] and not now[place][1] else ():
             there = exits.get(node.expr.key, []) if node.kind == "return" and node.expr is not None else []

@@ -54,23 +54,30 @@ def twice(function: Function) -> tuple[Twice, ...]:
     return tuple(found.values())
 
 
+def firm_drops(function: Function) -> Iterator[tuple[str, str, Node, Expr]]:
+    """The calls that release a firm lock whatever they answer and take none: its kind, its name, the node, the call."""
+    tables = function.tables
+    for name, calls in function.calls_of(tables.drops).items():
+        drop = tables.drops[name][0]
+        if drop.kind not in FIRM or drop.when != "always" or drop.arg is None or name in tables.takes:
+            continue
+        for node, call in calls:
+            if drop.arg < len(call.args) and call.args[drop.arg].key:
+                yield drop.kind, call.args[drop.arg].key, node, call
+
+
 @fact
 def gone_already(function: Function) -> tuple[Twice, ...]:
     """Releases of a lock of the caller's that on some way it does not hold any more: a call before has given it up."""
     if function.cfg.truncated or contract.annotated_dropper(function):
         return ()
     found: dict[str, Twice] = {}
-    for name, calls in function.calls_of(function.tables.drops).items():
-        drop = function.tables.drops[name][0]
-        if drop.kind not in FIRM or drop.when != "always" or drop.arg is None or name in function.tables.takes:
+    for kind, key, node, call in firm_drops(function):
+        if key in found or guarded(node) or not _is_gone(function, call, kind, key):
             continue
-        for node, call in calls:
-            key = call.args[drop.arg].key if drop.arg < len(call.args) and not guarded(node) else ""
-            if not key or key in found or not _is_gone(function, call, drop.kind, key):
-                continue
-            first = next(_released_before(function, node, drop.kind, key), None)
-            if first is not None:
-                found[key] = Twice(drop.kind, key, call, first.line, again=False, ours=False)
+        first = next(_released_before(function, node, kind, key), None)
+        if first is not None:
+            found[key] = Twice(kind, key, call, first.line, again=False, ours=False)
     return tuple(found.values())
 
 
@@ -112,16 +119,11 @@ def _releases(function: Function, name: str, call: Expr, kind: str, key: str) ->
 def dropped_in_a_row(function: Function) -> tuple[Twice, ...]:
     """Releases that follow one of the same lock in a straight line: wrong whatever stands above, so hunks will do."""
     found: dict[tuple[str, str], Twice] = {}
-    for name, calls in function.calls_of(function.tables.drops).items():
-        drop = function.tables.drops[name][0]
-        if drop.kind not in FIRM or drop.when != "always" or drop.arg is None or name in function.tables.takes:
-            continue
-        for node, call in calls:
-            key = call.args[drop.arg].key if drop.arg < len(call.args) and not _takes(function, node) else ""
-            again = _next_drop(function, node, call) if key else None
-            if again is not None:
-                own = _own(function, drop.kind, key)
-                found.setdefault((drop.kind, key), Twice(drop.kind, key, again, node.line, again=False, ours=own))
+    for kind, key, node, call in firm_drops(function):
+        again = _next_drop(function, node, call) if not _takes(function, node) else None
+        if again is not None:
+            own = _own(function, kind, key)
+            found.setdefault((kind, key), Twice(kind, key, again, node.line, again=False, ours=own))
     return tuple(found.values())
 
 

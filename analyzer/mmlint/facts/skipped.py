@@ -12,7 +12,7 @@ from mmlint.facts.held import match
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
 from mmlint.facts.lockwords import lock_tokens
-from mmlint.facts.relock import FIRM, guarded
+from mmlint.facts.relock import firm_drops, guarded
 from mmlint.frozen import dataclass
 
 
@@ -35,15 +35,10 @@ def released_untaken(function: Function) -> tuple[Skipped, ...]:
     if not lock_tokens(function) or function.cfg.truncated or contract.annotated_dropper(function):
         return ()
     found: dict[str, Skipped] = {}
-    for name, calls in function.calls_of(function.tables.drops).items():
-        drop = function.tables.drops[name][0]
-        if drop.kind not in FIRM or drop.when != "always" or drop.arg is None or name in function.tables.takes:
-            continue
-        for node, call in calls:
-            key = call.args[drop.arg].key if drop.arg < len(call.args) else ""
-            hit = _skipped(function, node, call, key) if key and key not in found and not guarded(node) else None
-            if hit is not None and any(match(p, drop.kind, key, "") is None for p in locks(function).held(call)):
-                found[key] = hit
+    for kind, key, node, call in firm_drops(function):
+        hit = _skipped(function, node, call, key) if key not in found and not guarded(node) else None
+        if hit is not None and any(match(p, kind, key, "") is None for p in locks(function).held(call)):
+            found[key] = hit
     return tuple(found.values())
 
 
