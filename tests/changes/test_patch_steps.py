@@ -12,8 +12,10 @@ from mmlint.facts.function import Function
 from mmlint.facts.program import Program
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import acts, render
+from mmlint.finding import Severity
 from mmlint.inputs.tree import EmptyTree, OverlayTree
 from mmlint.patches import changed_lines
+from mmlint_rules.pat.lost import reporter
 
 PATH = "mm/steps.c"
 
@@ -185,6 +187,15 @@ def test_hunks_alone_judge_only_sinks_that_the_tables_name() -> None:
     after = body("somebody(folio);", "return 0;")
     assert [x for change in changes(before, after, partial=True) for x in losses(change)] == []
     assert [x.how for change in changes(before, after) for x in losses(change)] == ["removed"]
+
+
+def test_what_three_functions_lose_is_a_conversion_and_told_at_info() -> None:
+    def told(count: int) -> list[Severity | None]:
+        before, after = ("".join(t.replace("int f(", f"int f{i}(") for i in range(count)) for t in (GUARDED, OPEN))
+        return [hit.severity for change in changes(before, after) for hit in reporter("PAT106")(change)]
+
+    assert told(2) == [None, None]
+    assert told(3) == [Severity.INFO] * 3
 
 
 def test_both_sides_can_be_looked_at() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from mmlint.facts.atomicsleep import atomic_sleeps
 from mmlint.facts.locks import locks, may_be_atomic, may_hold
 from mmlint.facts.program import Program
 from mmlint.inputs.tree import EmptyTree, OverlayTree
@@ -45,6 +46,48 @@ def test_kinds_held_at_the_mark(name: str) -> None:
     [(_, call)] = function.calls["mark"]
     found = [tuple(sorted(h.kind for h in prop)) for prop in locks(function).held(call)]
     assert found == [tuple(sorted(kinds)) for kinds in expected]
+
+
+MAPPED = "pte_t *pte = pte_offset_map(pmd, addr);\nmark();\npte_unmap(pte);\nbehind();"
+
+
+@pytest.mark.parametrize(
+    ("path", "level", "kinds"),
+    [
+        ("arch/s390/mm/probe.c", b"1", set()),
+        ("arch/x86/mm/probe.c", b"1", {"pte_map"}),
+        ("mm/probe.c", b"1", {"pte_map"}),
+        ("arch/s390/mm/probe.c", b"12", {"pte_map", "rcu"}),
+    ],
+)
+def test_a_mapped_table_was_something_to_hold_on_two_architectures_only(
+    path: str, level: bytes, kinds: set[str]
+) -> None:
+    makefile = b"VERSION = 6\nPATCHLEVEL = " + level + b"\n"
+    text = f"{HEAD}{{\n{MAPPED}\n}}\n".encode()
+    [function] = Program(OverlayTree(EmptyTree(), {path: text, "Makefile": makefile})).functions(path)
+    [(_, inside)], [(_, behind)] = function.calls["mark"], function.calls["behind"]
+    assert {h.kind for prop in locks(function).held(inside) for h in prop} == kinds
+    assert not any(not h.gone for prop in locks(function).held(behind) for h in prop)
+
+
+GAP = "mmlint_not_shown();\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        (f"preempt_disable();\n{GAP}schedule();", 0),
+        (f"preempt_disable();\n{GAP}schedule();\npreempt_enable();", 1),
+        (f"spin_lock(ptl);\n{GAP}schedule();\nspin_unlock(ptl);", 1),
+        (f"{GAP}spin_lock(ptl);\nschedule();", 1),
+    ],
+)
+def test_lines_that_are_left_out_may_leave_the_section(body: str, count: int) -> None:
+    text = f"{HEAD}{{\n{body}\n}}\n".encode()
+    program = Program(OverlayTree(EmptyTree(), {"mm/probe.c": text}), partial=True)
+    [function] = program.functions("mm/probe.c")
+    assert len(atomic_sleeps(function)) == count
 
 
 OTHERS = """

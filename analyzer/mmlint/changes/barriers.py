@@ -1,10 +1,10 @@
-"""Memory barriers that a patch takes away because a lock orders now what they ordered."""
+"""Memory barriers that a patch takes away because a lock, or a call that is made always, orders what they ordered."""
 
 from __future__ import annotations
 
 from mmlint.changes.compare import Comparison
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act
+from mmlint.facts.steps import Act, plain
 
 
 def ordered_by_lock(compared: Comparison, barrier: Act) -> bool:
@@ -19,6 +19,24 @@ def ordered_by_lock(compared: Comparison, barrier: Act) -> bool:
     locks = [act for act in compared.old if act.word in tables.takes or act.word in tables.drops]
     reads = [act for act in compared.old if act.word.startswith("read:") and _right_before(act, barrier)]
     return any(_overtakes(compared, read, lock) for read in reads for lock in locks)
+
+
+def other_arm_always(compared: Comparison, barrier: Act) -> bool:
+    """Whether a barrier (a call without arguments) stood for the call on the other arm of a test that is gone, and that
+    call is made on all ways now: an atomic operation that gives a value back orders as well.
+
+    Source: Documentation/atomic_t.txt; kernel/kthread.c kthread_use_mm.
+    """
+    old, new = reach(compared.before), reach(compared.after)
+    test, outcome = old.innermost(barrier.node)
+    if barrier.expr.kind != "call" or barrier.expr.args or test is None or outcome is None:
+        return False
+    if any(node.kind == "branch" and plain(node) == plain(test) for node in new.order):
+        return False
+    others = (a for a in compared.old if a.expr.kind == "call" and old.chosen(test, a.node) is not outcome)
+    now = [compared.pairs.get(id(a)) for a in others if old.chosen(test, a.node) is not None]
+    above = [new.innermost(a.node)[0] for a in now if a is not None]
+    return any(node is None or node.line in compared.standing for node in above)
 
 
 def _right_before(act: Act, barrier: Act) -> bool:

@@ -38,9 +38,14 @@ def released_on_every_way(sides: Sides, act: Act, sink: Act, there: Act) -> bool
             needed = sides.old.always_meets(branch, outcome, before)
             if now and needed and not sides.old.always_meets(branch, outcome, others):
                 judged = True
-                if not any(sides.new.always_meets(n, outcome, after) for n in now):
+                if not any(sides.new.always_meets(n, outcome, after) or _met(sides, there, n, after) for n in now):
                     return False
     return judged
+
+
+def _met(sides: Sides, there: Act, branch: Node, after: list[Node]) -> bool:
+    """Whether the thing that `there` took is given up by the time that the branch decides."""
+    return any(sides.new.before(there.node, n) and sides.new.dominates(n, branch) for n in after)
 
 
 def _where(release: Act) -> list[Node]:

@@ -70,9 +70,11 @@ def looks_into(function: Function) -> dict[int, int]:
     found: dict[int, int] = {}
     node = function.cfg.entry
     for _ in range(_FIRST):
+        unsure = _under_tests(node)
         for each in node.expr.walk() if node.expr is not None else ():
             if (
-                each.kind == "field"
+                id(each) not in unsure
+                and each.kind == "field"
                 and each.value
                 and each.args[0].kind == "name"
                 and each.args[0].key in function.params
@@ -84,6 +86,13 @@ def looks_into(function: Function) -> dict[int, int]:
             break
         node = node.succ[0][0]
     return found
+
+
+def _under_tests(node: Node) -> frozenset[int]:
+    """What an expression evaluates on a condition of its own (`dev ? dev->mask : 0`)."""
+    parts = node.expr.walk() if node.expr is not None else ()
+    arms = (a for e in parts if e.kind == "cond" or e.value in ("&&", "||") for a in e.args[1:])
+    return frozenset(id(e) for arm in arms for e in arm.walk())
 
 
 def _address_only(node: Node, member: Expr) -> bool:

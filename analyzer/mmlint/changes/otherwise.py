@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, once, reach
@@ -37,8 +38,19 @@ def inverted(change: FunctionChange) -> list[Inverted]:
     if compared is None or change.before is None or change.before.name != change.name:
         return []
     changed = {other.name for other in change.patch.changes}
-    turned = (each for each in _branches(compared) if changed.isdisjoint(_asked(each.now)))
+    branches = (each for each in _branches(compared) if not _given_else(compared, each.now))
+    turned = (each for each in branches if changed.isdisjoint(_asked(each.now)))
     return [*turned, *(() if change.named_elsewhere else _results(compared))]
+
+
+def _given_else(compared: Comparison, test: Node) -> bool:
+    """Whether a variable that the test asks is given other values by the patch: then the test means something else."""
+    sides = [assigned_values(side) for side in (compared.before, compared.after)]
+    for name in test.expr.names() if test.expr is not None else ():
+        old, new = ({e.key for e in side.get(name, ()) if e.kind != "call"} for side in sides)
+        if old != new:
+            return True
+    return False
 
 
 def other_flags(change: FunctionChange) -> list[tuple[Node, str, str]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache, cached_property
 
 from mmlint.changes.about import mentions, operands, settled_by, target
+from mmlint.changes.barriers import other_arm_always
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
 from mmlint.changes.covers import Covers, Sides
@@ -179,7 +180,7 @@ class _Judge:
                 continue
             if row.role == "release" and (not self._still_there(act) or comes_otherwise(self.sides, act)):
                 continue
-            if row.role == "mark" and self._marked_anew(act):
+            if row.role == "mark" and (self._marked_anew(act) or other_arm_always(self.sides.compared, act)):
                 continue
             there = self.sides.compared.pairs[id(beside)]
             if not self.covers.covered(act, row, beside, there) and not turned_away(self.sides, act, there):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mmlint.changes.about import operands
-from mmlint.changes.barriers import ordered_by_lock
+from mmlint.changes.barriers import ordered_by_lock, other_arm_always
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.slips import known_call
@@ -59,7 +59,7 @@ def vanished(change: FunctionChange) -> Vanished | None:
     if any(act.expr.kind == "call" for act in compared.added) or change.patch.large:
         return None
     act = _only_one(compared)
-    if act is None:
+    if act is None or _option_gone(change, act):
         return None
     elsewhere = (other.after for other in change.others if other.after is not None)
     if any(act.word in other.words for other in elsewhere) or change.lost_elsewhere(act.word):
@@ -73,9 +73,33 @@ def vanished(change: FunctionChange) -> Vanished | None:
         return None
     if not _ours(compared, act) or not _spoken_of(compared, act):
         return None
-    place = compared.behind(act.node) or compared.after.cfg.entry
+    place = _place(compared, act) or compared.after.cfg.entry
     made_up = _done_by_other(compared, act) or _met_still(compared, act) or ordered_by_lock(compared, act)
+    made_up = made_up or other_arm_always(compared, act)
     return None if made_up else Vanished(act, place)
+
+
+def _option_gone(change: FunctionChange, act: Act) -> bool:
+    """Whether the `#if` goes that the call stood under: support for an option is taken away."""
+    assert change.before is not None
+    lines, closed = change.file.before.split(b"\n"), 0
+    for number in range(act.line, change.before.source.start_line, -1):
+        text = lines[number - 1].lstrip()
+        if text.startswith(b"#endif"):
+            closed += 1
+        elif text.startswith(b"#if"):
+            if not closed:
+                return number in change.file.removed
+            closed -= 1
+    return False
+
+
+def _place(compared: Comparison, act: Act) -> Node | None:
+    """Where a call stood: at the return right behind it, though that may give something else now, or `behind` it."""
+    nodes = [node for node, _ in act.node.succ]
+    ends = (a for a in compared.old if a.word == "return" and [a.node] == nodes)
+    now = next((compared.pairs.get(id(end)) for end in ends), None)
+    return now.node if now is not None else compared.behind(act.node)
 
 
 def _only_one(compared: Comparison) -> Act | None:
@@ -162,13 +186,15 @@ def _spoken_of(compared: Comparison, act: Act) -> bool:
 
 def _done_by_other(compared: Comparison, act: Act) -> bool:
     """Whether a call about the same thing, which is still made on the way, does it as well, or something else now."""
-    before = compared.before
+    before, order = compared.before, reach(compared.before)
     for other in compared.old:
         now = compared.pairs.get(id(other))
         if now is None or other.expr.kind != "call" or not operands(other) & operands(act):
             continue
         if frees(act.word) and other.key == act.key:
             return True  # which way comes by it is for the rules about ways out
+        if now.key == other.key and other.word != act.word and not order.together(other.node, act.node):
+            continue
         callee = before.program.resolve(other.word, before.path)
         if callee is not None and act.word in callee.calls:
             return True
@@ -210,7 +236,7 @@ def _made_as_well(compared: Comparison, act: Act, other: Act, now: Act) -> bool:
     """Whether the same call has moved, is made behind the place, or is made before it with nothing between."""
     if id(other) not in compared.still:
         return True
-    order, new, place = reach(compared.before), reach(compared.after), compared.behind(act.node)
+    order, new, place = reach(compared.before), reach(compared.after), _place(compared, act)
     if place is not None and (now.node is place or new.before(place, now.node)):
         return True
     if not order.together(other.node, act.node):

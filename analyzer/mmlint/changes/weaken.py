@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.doors import by_wrong_door
@@ -141,9 +142,13 @@ def _takes_nothing(function: Function, act: Act) -> bool:
 
 
 def _near(compared: Comparison, act: Act) -> list[Act]:
-    """What the patch adds about the same thing, in the same hunk first."""
-    hunk = compared.hunks[id(act)]
-    alike = [a for a in compared.added if a.names & act.names or not act.names]
+    """What the patch adds about the same thing, or in its place about what it gave; in the same hunk first."""
+    hunk, result = compared.hunks[id(act)], target(act)
+    alike = [
+        a
+        for a in compared.added
+        if a.names & act.names or not act.names or (a.names & result and compared.hunks[id(a)] == hunk)
+    ]
     return sorted(alike, key=lambda a: compared.hunks[id(a)] != hunk)
 
 

@@ -27,14 +27,23 @@ def asks_whose(test: Expr) -> bool:
 
 def others_own(change: FunctionChange, thing: Thing) -> bool:
     """Whether a test that a patch brings before a release of a thing tells the ways on which it is the function's from
-    those on which it is not: a flag says so, the member of its name that it lies in, or the result of a call that may
-    have given it up, or a comment names the function that does.
+    those on which it is not: a flag says so, an option of the build, the member of its name that it lies in, or the
+    result of a call that may have given it up, or a comment names the function that does.
     """
     compared = comparison(change)
     if compared is None:
         return False
     tests = _fresh(compared, thing)
     return any(_says(compared.after, test, thing) for test in tests) or (bool(tests) and _named(change, thing))
+
+
+def told_by_flag(function: Function, release: Node) -> bool:
+    """Whether a release stands under a test for a flag that the function clears, as it does once it has given up."""
+    test, _ = reach(function).innermost(release)
+    asked = test.expr.walk() if test is not None and test.expr is not None else ()
+    flags = [e.key for e in asked if e.kind == "name" and e.key.isupper()]
+    sets = [n.expr.key for n in function.cfg.order if n.expr is not None and n.expr.kind == "assign"]
+    return any(f"~{flag}" in text for flag in flags for text in sets)
 
 
 def _fresh(compared: Comparison, thing: Thing) -> list[Node]:
@@ -55,6 +64,8 @@ def _fresh(compared: Comparison, thing: Thing) -> list[Node]:
 def _says(function: Function, test: Node, thing: Thing) -> bool:
     if test.expr is None:
         return False
+    if test.expr.kind == "call" and test.expr.value == "IS_ENABLED":
+        return True
     holder = plain_null(test.expr)
     if holder is not None and holder.kind == "field" and holder.value == thing.key:
         return True  # who holds it does so no more

@@ -8,8 +8,8 @@ from functools import lru_cache
 from itertools import permutations
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.function import Function, fact
-from mmlint.facts.held import Held, Prop
+from mmlint.facts.function import NOT_SHOWN, Function, fact
+from mmlint.facts.held import Held, Prop, family
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import LockFacts, atomic, changes_locks, locks, may_be_atomic
 from mmlint.facts.needs import GUESS, UNKNOWN
@@ -82,9 +82,22 @@ def _cause(function: Function, found: AtomicSleep, left_open: frozenset[Site]) -
     return f"{function.name}: {found.lock_name} {found.lock_line} {found.call.value}"
 
 
+def _still_held(function: Function, call: Expr, held: Held) -> bool:
+    """Whether no lines are left out between the taker and a call, or the release that is shown behind says enough."""
+    gaps = (gap.line for _, gap in function.calls.get(NOT_SHOWN, ()))
+    if not any(held.line < line < call.line for line in gaps):
+        return True
+    for name, calls in function.calls_of(function.tables.drops).items():
+        kinds = {family(kind) for row in function.tables.drops[name] for kind in (row.kind, *row.also)}
+        if family(held.kind) in kinds and any(release.line > call.line for _, release in calls):
+            return True
+    return False
+
+
 def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts: Facts) -> AtomicSleep | None:
     inside = _taken_inside(call)
     held = [h for h in atomic(function, prop) if not drops_first(function, call, h) and (h.line, h.name) not in inside]
+    held = [h for h in held if _still_held(function, call, h)]
     if not held:
         return None
     for sleeper in sleeps_at(function, node, call, facts):

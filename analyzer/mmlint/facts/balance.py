@@ -6,6 +6,8 @@ no reason that a caller could see, releases of what is not held, and locks taken
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from mmlint.facts import contract, graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.contract import Site
@@ -51,7 +53,7 @@ def left_held(function: Function) -> tuple[Left, ...]:
     if facts.flow.overflow or function.cfg.truncated:
         return ()
     found: dict[tuple[str, str, int], Left] = {}
-    for site, exits in sorted(_held_exits(facts).items()):
+    for site, exits in sorted(_held_exits(facts, _callers_locks(facts)).items()):
         left = _judge(function, facts, site, exits)
         if left is not None:
             found.setdefault((left.lock.kind, left.lock.key, left.at.id), left)
@@ -72,14 +74,15 @@ def lost_releases(before: Function, after: Function) -> list[Lost]:
     old, new = locks(before), locks(after)
     if old.flow.overflow or new.flow.overflow or before.cfg.truncated or after.cfg.truncated:
         return []
+    # A release that a failed taker's way came by makes a lock look like the callers' before, and it was ours.
     kept: dict[tuple[str, str, str], set[bool | None]] = {}
-    for _, held, value in (exit_ for exits in _held_exits(old).values() for exit_ in exits):
+    for _, held, value in (exit_ for exits in _held_exits(old, frozenset()).values() for exit_ in exits):
         for taker in ("", held.name):
             kept.setdefault((held.kind, held.key, taker), set()).add(is_zero(value))
     known = {(held.kind, held.key, held.name) for _, held in takers(before)}
     suspects: dict[Site, tuple[Held, list[Exit]]] = {}
     by_result: dict[Site, bool] = {}
-    for site, exits in sorted(_held_exits(new).items()):
+    for site, exits in sorted(_held_exits(new, _callers_locks(new)).items()):
         held = min((h for _, h, _ in exits), key=_precedence)
         which = (held.kind, held.key, held.name)
         results = kept.get(which if which in known else (held.kind, held.key, ""), set())
@@ -119,9 +122,9 @@ def _drop_lines(function: Function) -> dict[tuple[str, str], int]:
     return found
 
 
-def _held_exits(facts: LockFacts) -> dict[Site, list[Exit]]:
+def _held_exits(facts: LockFacts, owed: Set[tuple[str, str]]) -> dict[Site, list[Exit]]:
+    """The ways out by the taker of what they leave held, but for the locks that are `owed` to the callers."""
     found: dict[Site, list[Exit]] = {}
-    owed = _callers_locks(facts)
     for node, prop, _, value in facts.flow.returns:
         best: dict[Site, Held] = {}
         for held in prop:

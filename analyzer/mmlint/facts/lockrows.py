@@ -23,6 +23,7 @@ class LockRows:
     def __init__(self, function: Function) -> None:
         self.function = function
         self.tables = function.tables
+        self.nothing = _nothing_here(function)
 
     def knows(self, name: str) -> bool:
         """Whether a row says what a call of this name does."""
@@ -98,8 +99,11 @@ class LockRows:
             key = target.key if target is not None else ""
         mapped = target.key if target is not None and take.kind in _MAPPED else ""
         kind = "ptl" if take.kind == "spin" and key in page_table_locks(self.function) else take.kind
-        yield Held(*classed(kind, key), call.line, call.value, mapped)
+        if kind not in self.nothing:
+            yield Held(*classed(kind, key), call.line, call.value, mapped)
         for kind in take.also:
+            if kind in self.nothing:
+                continue
             yield Held(kind, "" if kind in CONTEXTS else key, call.line, call.value, mapped)
 
     def _no_lock(self, drop: Drop, call: Expr, prop: Prop, facts: Facts) -> bool:
@@ -113,10 +117,12 @@ class LockRows:
         arg = _named(call.args[drop.arg], outcome.prop) if drop.arg is not None and drop.arg < len(call.args) else ""
         mapped = call.args[drop.map_arg].key if drop.map_arg is not None and drop.map_arg < len(call.args) else ""
         kind, arg = classed(drop.kind, arg)
+        if kind in self.nothing:
+            return [outcome]
         dropped = release(outcome.prop, kind, arg, mapped, call)
         given = {h.kind for h in outcome.prop - dropped}
         for kind in drop.also:
-            if kind not in given:
+            if kind not in given | self.nothing:
                 dropped = release(dropped, kind, "", mapped, call)
         if call.value in self.tables.takes:
             dropped = frozenset(h for h in dropped if not h.gone or h in outcome.prop)
@@ -127,6 +133,15 @@ class LockRows:
         if drop.when in ("retry", "maybe"):
             return [Outcome(dropped), Outcome(outcome.prop)]
         return [Outcome(dropped)]
+
+
+def _nothing_here(function: Function) -> frozenset[str]:
+    """The kinds that there is nothing to hold of on the architecture that the function is for."""
+    folders = function.path.split("/")
+    if folders[0] != "arch" or len(folders) < 3:
+        return frozenset()
+    kinds = function.tables.kinds.values()
+    return frozenset(kind.name for kind in kinds if kind.arches and folders[1] not in kind.arches)
 
 
 def _named(arg: Expr, prop: Prop) -> str:

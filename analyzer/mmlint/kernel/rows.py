@@ -18,13 +18,15 @@ class Kind(Row):
 
     `atomic`: nothing may sleep inside. `rt_sleeps`: on PREEMPT_RT taking it may sleep and holding it does not forbid
     sleeping locks (spinlock_t, rwlock_t, local_lock). `nests`: may be entered again, each entry needs its own leave.
-    `rank`: place in mm's documented lock order (mm/rmap.c), smaller is taken first; 0 has no place in it.
+    `rank`: place in mm's documented lock order (mm/rmap.c), smaller is taken first; 0 has no place in it. `arches`: the
+    only ones below arch/ on which there is anything to hold; () all of them.
     """
 
     atomic: bool = False
     rt_sleeps: bool = False
     nests: bool = False
     rank: int = 0
+    arches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -52,11 +52,12 @@ def hit(change: FunctionChange, loss: Loss) -> Hit:
     if loss.now is not None:
         steps.insert(0, after.step(loss.now.line, f"{shown(loss.now)} is here now"))
     scenario = find(loss.row.scenario) if loss.row.scenario else None
+    decided = loss.how in ("removed", "gone") and change.converts(loss.step.word)
     found = after.hit(
         loss.sink.expr,
         _message(loss),
         steps=tuple(steps),
-        severity=None if scenario is not None else Severity.INFO,
+        severity=None if scenario is not None and not decided else Severity.INFO,
         anchor=f"{loss.how} {loss.row.name} {loss.step.key} {loss.sink.word}",
     )
     return replace(found, scenario=scenario)

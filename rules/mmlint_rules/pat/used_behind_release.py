@@ -47,6 +47,7 @@ from mmlint.changes.lifediff import Turn, turns
 from mmlint.changes.mapped import put_mapped
 from mmlint.changes.outrun import outrun
 from mmlint.changes.shifted import shifted
+from mmlint.changes.whose import told_by_flag
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UAF1
@@ -69,7 +70,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         if after is None or turn.how not in _HOW or turn.thing.key in told:
             continue
         told.add(turn.thing.key)
-        if turn.release is None:
+        if turn.release is None or (turn.how == "again" and told_by_flag(after, turn.node)):
             continue
         step = after.step(turn.release.line, f"`{turn.release.value}` gives it up")
         yield after.hit(
