@@ -23,7 +23,7 @@ def ordered_by_lock(compared: Comparison, barrier: Act) -> bool:
 
 def other_arm_always(compared: Comparison, barrier: Act) -> bool:
     """Whether a barrier (a call without arguments) stood for the call on the other arm of a test that is gone, and that
-    call is made on all ways now: an atomic operation that gives a value back orders as well.
+    call is made on all ways now: what gives a reference up, or takes one, orders as well.
 
     Source: Documentation/atomic_t.txt; kernel/kthread.c kthread_use_mm.
     """
@@ -33,8 +33,9 @@ def other_arm_always(compared: Comparison, barrier: Act) -> bool:
         return False
     if any(node.kind == "branch" and plain(node) == plain(test) for node in new.order):
         return False
-    others = (a for a in compared.old if a.expr.kind == "call" and old.chosen(test, a.node) is not outcome)
-    now = [compared.pairs.get(id(a)) for a in others if old.chosen(test, a.node) is not None]
+    tables = compared.before.tables
+    counts = [a for a in compared.old if a.word in tables.gives_resource or a.word in tables.takes_resource]
+    now = [compared.pairs.get(id(a)) for a in counts if old.chosen(test, a.node) is (not outcome)]
     above = [new.innermost(a.node)[0] for a in now if a is not None]
     return any(node is None or node.line in compared.standing for node in above)
 

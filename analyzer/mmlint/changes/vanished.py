@@ -59,7 +59,7 @@ def vanished(change: FunctionChange) -> Vanished | None:
     if any(act.expr.kind == "call" for act in compared.added) or change.patch.large:
         return None
     act = _only_one(compared)
-    if act is None or _option_gone(change, act):
+    if act is None or _option_gone(compared, act):
         return None
     elsewhere = (other.after for other in change.others if other.after is not None)
     if any(act.word in other.words for other in elsewhere) or change.lost_elsewhere(act.word):
@@ -74,24 +74,17 @@ def vanished(change: FunctionChange) -> Vanished | None:
     if not _ours(compared, act) or not _spoken_of(compared, act):
         return None
     place = _place(compared, act) or compared.after.cfg.entry
-    made_up = _done_by_other(compared, act) or _met_still(compared, act) or ordered_by_lock(compared, act)
-    made_up = made_up or other_arm_always(compared, act)
+    ordered = ordered_by_lock(compared, act) or other_arm_always(compared, act)
+    made_up = ordered or _done_by_other(compared, act) or _met_still(compared, act)
     return None if made_up else Vanished(act, place)
 
 
-def _option_gone(change: FunctionChange, act: Act) -> bool:
+def _option_gone(compared: Comparison, act: Act) -> bool:
     """Whether the `#if` goes that the call stood under: support for an option is taken away."""
-    assert change.before is not None
-    lines, closed = change.file.before.split(b"\n"), 0
-    for number in range(act.line, change.before.source.start_line, -1):
-        text = lines[number - 1].lstrip()
-        if text.startswith(b"#endif"):
-            closed += 1
-        elif text.startswith(b"#if"):
-            if not closed:
-                return number in change.file.removed
-            closed -= 1
-    return False
+    was, now = compared.before.source, compared.after.source
+    condition = was.file.condition_on(act.line)
+    lines = range(now.start_line, now.end_line + 1) if condition != was.condition else ()
+    return bool(lines) and not any(now.file.condition_on(line).startswith(condition) for line in lines)
 
 
 def _place(compared: Comparison, act: Act) -> Node | None:

@@ -37,13 +37,21 @@ def others_own(change: FunctionChange, thing: Thing) -> bool:
     return any(_says(compared.after, test, thing) for test in tests) or (bool(tests) and _named(change, thing))
 
 
-def told_by_flag(function: Function, release: Node) -> bool:
-    """Whether a release stands under a test for a flag that the function clears, as it does once it has given up."""
-    test, _ = reach(function).innermost(release)
+def told_by_flag(function: Function, thing: Thing, release: Node) -> bool:
+    """Whether a release of a thing stands under a test for a flag that is cleared behind another release of it."""
+    order = reach(function)
+    test, _ = order.innermost(release)
     asked = test.expr.walk() if test is not None and test.expr is not None else ()
-    flags = [e.key for e in asked if e.kind == "name" and e.key.isupper()]
-    sets = [n.expr.key for n in function.cfg.order if n.expr is not None and n.expr.kind == "assign"]
-    return any(f"~{flag}" in text for flag in flags for text in sets)
+    flags = {e.key for e in asked if e.kind == "name" and e.key.isupper()}
+    clears = [n for n in function.cfg.order if flags and _cleared(n) & flags]
+    given = [node for node, _ in things(function).get(thing, ()) if node is not release]
+    return any(order.before(node, n) for node in given for n in clears)
+
+
+def _cleared(node: Node) -> frozenset[str]:
+    """The flags that an assignment takes away (`flags &= ~FLAG`)."""
+    parts = node.expr.walk() if node.expr is not None and node.expr.kind == "assign" else ()
+    return frozenset().union(*(e.names() for e in parts if e.kind == "unary" and e.value == "~"))
 
 
 def _fresh(compared: Comparison, thing: Thing) -> list[Node]:

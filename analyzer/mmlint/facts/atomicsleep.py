@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from itertools import permutations
@@ -16,6 +17,7 @@ from mmlint.facts.needs import GUESS, UNKNOWN
 from mmlint.facts.sleep import USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
 from mmlint.facts.values import Facts
 from mmlint.frozen import dataclass
+from mmlint.kernel.rows import Drop, Take
 from mmlint.source.file import SourceFile
 
 _SECTIONS = frozenset({"rcu", "pte_map", "irq", "preempt"})
@@ -83,15 +85,22 @@ def _cause(function: Function, found: AtomicSleep, left_open: frozenset[Site]) -
 
 
 def _still_held(function: Function, call: Expr, held: Held) -> bool:
-    """Whether no lines are left out between the taker and a call, or the release that is shown behind says enough."""
+    """Whether no lines are left out between the taker and a call, or what is shown next of the lock is its release."""
     gaps = (gap.line for _, gap in function.calls.get(NOT_SHOWN, ()))
     if not any(held.line < line < call.line for line in gaps):
         return True
-    for name, calls in function.calls_of(function.tables.drops).items():
-        kinds = {family(kind) for row in function.tables.drops[name] for kind in (row.kind, *row.also)}
-        if family(held.kind) in kinds and any(release.line > call.line for _, release in calls):
-            return True
-    return False
+    behind = [_lines_behind(function, rows, held, call) for rows in (function.tables.drops, function.tables.takes)]
+    drop, take = (min(lines, default=None) for lines in behind)
+    return drop is not None and (take is None or drop < take)
+
+
+def _lines_behind(
+    function: Function, rows: Mapping[str, tuple[Drop | Take, ...]], held: Held, call: Expr
+) -> Iterator[int]:
+    """The lines behind a call on which such a lock is given up, or taken, as the rows say."""
+    for name, calls in function.calls_of(rows).items():
+        if any(family(held.kind) in map(family, row.kinds) for row in rows[name]):
+            yield from (each.line for _, each in calls if each.line > call.line)
 
 
 def _atomic_sleep(function: Function, node: Node, call: Expr, prop: Prop, facts: Facts) -> AtomicSleep | None:

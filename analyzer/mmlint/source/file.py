@@ -93,6 +93,10 @@ class SourceFile:
         """The preprocessor condition at each offset."""
         return preproc.Conditions(self.masked)
 
+    def condition_on(self, line: int) -> str:
+        """The preprocessor condition at the start of a line, as `Conditions.at` tells it."""
+        return self.conditions.at(self._line_index.starts[line - 1])
+
     @cached_property
     def functions(self) -> tuple[FunctionSource, ...]:
         """The function definitions in order, those of every preprocessor arm."""

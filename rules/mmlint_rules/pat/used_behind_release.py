@@ -70,7 +70,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         if after is None or turn.how not in _HOW or turn.thing.key in told:
             continue
         told.add(turn.thing.key)
-        if turn.release is None or (turn.how == "again" and told_by_flag(after, turn.node)):
+        if turn.release is None or (turn.how == "again" and told_by_flag(after, turn.thing, turn.node)):
             continue
         step = after.step(turn.release.line, f"`{turn.release.value}` gives it up")
         yield after.hit(
