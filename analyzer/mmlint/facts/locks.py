@@ -300,13 +300,18 @@ def may_hold(function: Function) -> bool:
 def may_be_atomic(function: Function) -> bool:
     """Whether what it may come to hold forbids to sleep."""
     kinds = function.tables.kinds
+    return _may_come_to(function, lambda kind: kind in kinds and kinds[kind].atomic)
 
-    def forbids(kind: str) -> bool:
-        return kind in kinds and kinds[kind].atomic
 
-    return may_change_locks(function) and (
-        any(map(forbids, kinds_named(function))) or _comes_to_hold(function, forbids)
-    )
+@fact
+def may_block_reclaim(function: Function) -> bool:
+    """Whether direct reclaim may wait for what it may come to hold."""
+    kinds = function.tables.kinds
+    return _may_come_to(function, lambda kind: kind in kinds and kinds[kind].reclaim)
+
+
+def _may_come_to(function: Function, meant: Callable[[str], bool]) -> bool:
+    return may_change_locks(function) and (any(map(meant, kinds_named(function))) or _comes_to_hold(function, meant))
 
 
 def _comes_to_hold(function: Function, meant: Callable[[str], bool]) -> bool:

@@ -19,7 +19,7 @@ class Kind(Row):
     `atomic`: nothing may sleep inside. `rt_sleeps`: on PREEMPT_RT taking it may sleep and holding it does not forbid
     sleeping locks (spinlock_t, rwlock_t, local_lock). `nests`: may be entered again, each entry needs its own leave.
     `rank`: place in mm's documented lock order (mm/rmap.c), smaller is taken first; 0 has no place in it. `arches`: the
-    only ones below arch/ on which there is anything to hold; () all of them.
+    only ones below arch/ on which there is anything to hold; () all of them. `reclaim`: direct reclaim waits for it.
     """
 
     atomic: bool = False
@@ -27,6 +27,7 @@ class Kind(Row):
     nests: bool = False
     rank: int = 0
     arches: tuple[str, ...] = ()
+    reclaim: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -24,7 +24,7 @@ MODULES: dict[str, str] = {
         "zone_device": "ZD0 ZD1 ZD2 ZD3 ZD4 ZD5 ZD6 ZD7 ZD8 ZD9 ZD17 ZD18 ZD19",
         "device_private": "ZD10 ZD11 ZD12 ZD13 ZD14 ZD15 ZD16",
         "fast_gup": "FG1 FG2 FG3 FG4 FG5 FG6 FG7 FG8 FG9 FG10 FG11 FG12 FG13",
-        "locking": "LK1 LK2 LK3 LK4 LK5 NUL1 WALK1",
+        "locking": "LK1 LK2 LK3 LK4 LK5 LK6 NUL1 WALK1",
         "references": "RAW1 LEAK1 LEAK2 UAF1 PUT1 MIX1 ZERO1 FRZ1 DIRTY1 DIRTY2 TAIL1 ERRP1 RETRY1 CHARGE1 ISO1 TRUNC1",
     }.items()
     for name in names.split()

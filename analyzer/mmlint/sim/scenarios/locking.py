@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mmlint.sim.build import choices
 from mmlint.sim.locks import Mutex, Spin, preempt_off
-from mmlint.sim.model.fault import user_write
+from mmlint.sim.model.fault import alloc_page, user_write
 from mmlint.sim.model.fork import zap
 from mmlint.sim.model.machine import Machine
 from mmlint.sim.model.mm import Mm
+from mmlint.sim.model.reclaim import shrink_page
 from mmlint.sim.model.walk import collapse, pte_offset_map_lock
 from mmlint.sim.scenario import HOLDS, Scenario
 from mmlint.sim.world import Op, World
@@ -241,6 +242,58 @@ LK5 = Scenario(
 )
 
 
+def _lk6(w: World, where: str) -> None:
+    """A mapping is changed under i_mmap_rwsem, and the node that it needs is allocated there with GFP_KERNEL.
+
+    While there is memory nothing happens. Once another task took the last page the allocation reclaims; the rmap walk
+    of try_to_unmap waits for the lock that the allocating task holds. GFP_NOWAIT fails instead, and the caller gives
+    up; an allocation before the lock may wait as it likes.
+
+    Lock order on top of mm/rmap.c; dma_resv_lockdep() in drivers/dma-buf/dma-resv.c teaches it to lockdep;
+    split_huge_page_to_list_to_order() allocates before it takes the lock.
+    """
+    m = Machine(w)
+    mm = m.mm("P")
+    cold = m.file("F")
+    m.memory.free = 1
+    i_mmap = Mutex(w, "i_mmap_rwsem")
+
+    def direct_reclaim() -> Op[None]:
+        w.mark("direct reclaim")
+        yield from i_mmap.lock()
+        yield from shrink_page(m, cold)
+        i_mmap.unlock()
+
+    m.reclaim = direct_reclaim
+
+    def mapper() -> Op[None]:
+        if where == "before":
+            yield from alloc_page(m, mm, "node", charge=False)
+        yield from i_mmap.lock()
+        if where != "before":
+            gfp = "kernel" if where == "inside" else "nowait"
+            node = yield from alloc_page(m, mm, "node", gfp=gfp, charge=False)
+            if node is None:
+                w.mark("gave up")
+        yield "insert into the interval tree"
+        i_mmap.unlock()
+
+    w.task("mapper", mapper())
+    w.task("other", alloc_page(m, mm, "H", gfp="nowait", charge=False))
+
+
+LK6 = Scenario(
+    "LK6",
+    "alloc-under-rmap-lock-reclaims-into-it",
+    "an allocation under i_mmap_rwsem reclaims, and reclaim waits for that lock",
+    _lk6,
+    choices(inside="deadlock", nowait=HOLDS, before=HOLDS),
+    bad="inside",
+    good="before",
+    sometimes=("direct reclaim", "gave up"),
+)
+
+
 def _nul1(w: World, check: str) -> None:
     """The page table goes between the walk and pte_offset_map_lock: the result is NULL and is used.
 
@@ -327,4 +380,4 @@ WALK1 = Scenario(
     sometimes=("left in the middle",),
 )
 
-__all__ = ["LK1", "LK2", "LK3", "LK4", "LK5", "NUL1", "WALK1"]
+__all__ = ["LK1", "LK2", "LK3", "LK4", "LK5", "LK6", "NUL1", "WALK1"]
