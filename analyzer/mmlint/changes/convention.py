@@ -82,8 +82,7 @@ def _asks(function: Function, key: str, kind: str) -> bool:
         if node.kind != "branch" or node.expr is None:
             continue
         tested = any(c.value.startswith("IS_ERR") and c.args and c.args[0].key == key for c in node.expr.calls())
-        both = any(c.value == "IS_ERR_OR_NULL" for c in node.expr.calls())
-        if tested and (kind == "ERR_PTR" or both):
+        if tested and kind == "ERR_PTR":
             return True
         if not tested and kind == "NULL" and key in {each.key for each in node.expr.walk()}:
             return True

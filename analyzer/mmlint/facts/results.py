@@ -12,7 +12,7 @@ _MAX_NODES = 60
 
 
 def first_tests(node: Node, target: Expr) -> Iterator[tuple[Expr, str]]:
-    """The first tests of `target` after `node`: the tested expression, and NULL or IS_ERR."""
+    """The first tests of `target` after `node`: the tested expression, and NULL or IS_ERR; not where both are asked."""
     key = target.key
     work = [t for t, _ in node.succ]
     seen: set[int] = set()
@@ -26,8 +26,13 @@ def first_tests(node: Node, target: Expr) -> Iterator[tuple[Expr, str]]:
         kind = _test(here, key)
         if kind is None:
             work += [t for t, _ in here.succ]
-        elif kind and here.expr is not None:
+        elif kind and here.expr is not None and not _asks_for_the_other(here, key, kind):
             yield here.expr, kind
+
+
+def _asks_for_the_other(node: Node, key: str, kind: str) -> bool:
+    """Whether the next question is for the other kind of failure."""
+    return any(t.kind == "branch" and _test(t, key) not in (None, "", kind) for t, _ in node.succ)
 
 
 def _stores(expr: Expr, key: str) -> bool:

@@ -22,6 +22,7 @@ _ASSERTS = frozenset(
 )
 _OWN_ASSERT = "_bug_on"
 """How the macros end by which file systems say what cannot be: the condition comes behind the object."""
+_NAMED = frozenset({"name", "field"})
 _MAX_NODES = 6000
 
 
@@ -167,6 +168,8 @@ class Weaver:
             return self.condition(expr.args[0])
         if expr.kind == "call" and expr.value.startswith(("WARN_ON", "VM_WARN_ON")) and expr.args:
             return self.condition(expr.args[0])
+        if expr.kind == "call" and expr.value == "IS_ERR_OR_NULL" and expr.args and expr.args[0].kind in _NAMED:
+            return self.condition(_two_questions(expr))
         if expr.kind == "binary" and any(a.kind == "assign" for a in expr.args):
             plain = []
             for arg in expr.args:
@@ -181,6 +184,13 @@ class Weaver:
         self.emit(node)
         self.tails = []
         return [(node, True)], [(node, False)]
+
+
+def _two_questions(expr: Expr) -> Expr:
+    """`!ptr || IS_ERR(ptr)`: what `IS_ERR_OR_NULL(ptr)` asks, so that who writes out the one has the flow of both."""
+    at = (expr.line, expr.column, expr.end_line)
+    null = Expr("unary", "!", expr.args, *at)
+    return Expr("binary", "||", (null, Expr("call", "IS_ERR", expr.args, *at)), *at)
 
 
 def splits(expr: Expr) -> bool:
