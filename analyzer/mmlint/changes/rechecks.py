@@ -25,14 +25,13 @@ class Recheck:
 
 
 def lost_rechecks(change: FunctionChange) -> list[Recheck]:
-    """The first such look that led out, if the patch looks at the member nowhere else."""
+    """The first such look that led out, if the patch looks at the member nowhere else; one before the lock is none."""
     compared = comparison(change)
     if compared is None or change.patch.partial or any(a.expr.kind == "call" for a in compared.added):
         return []
     order = reach(compared.before)
-    asked = {plain(n) for n in reach(compared.after).order if n.kind == "branch"}
-    gone = (n for n in order.order if n.kind == "branch" and n.line not in compared.lines and plain(n) not in asked)
-    found = (recheck for test in gone for recheck in _rechecked(compared, order, test))
+    tests = (n for n in order.order if n.kind == "branch")
+    found = (recheck for test in tests for recheck in _rechecked(compared, order, test))
     return [each for each in found if not change.lost_elsewhere(each.member.rpartition(">")[2])][:1]
 
 
@@ -42,7 +41,7 @@ def _rechecked(compared: Comparison, order: Reach, test: Node) -> list[Recheck]:
         now = compared.pairs.get(id(act))
         if act.word not in compared.before.tables.takes or now is None or not order.dominates(act.node, test):
             continue
-        if not _right_behind(compared, order, act, test):
+        if _asked_behind(compared, now, test) or not _right_behind(compared, order, act, test):
             return []
         holders = _holders(act)
         beside = [
@@ -52,6 +51,12 @@ def _rechecked(compared: Comparison, order: Reach, test: Node) -> list[Recheck]:
         ]
         return [Recheck(now, m.key) for m in beside if _leads_to_unlock(compared, order, act, test)]
     return []
+
+
+def _asked_behind(compared: Comparison, taken: Act, test: Node) -> bool:
+    """Whether the same question is still asked behind the lock."""
+    order, asked = reach(compared.after), plain(test)
+    return any(n.kind == "branch" and plain(n) == asked and order.before(taken.node, n) for n in order.order)
 
 
 def _still_asked(compared: Comparison, taken: Act, member: Expr, via: str) -> bool:
