@@ -17,7 +17,7 @@ from mmlint.facts.reach import reach
 from mmlint.facts.steps import bare, performed, plain
 
 _NOTHING = frozenset({"0"})
-_JUMP = re.compile(r"\b(goto \w+|break|continue);")
+_JUMP = re.compile(r"\breturn\b|\b(goto \w+|break|continue);")
 
 
 def exit_gone(change: FunctionChange) -> Fewer | None:
@@ -103,10 +103,17 @@ def _only_exit(compared: Comparison) -> tuple[Node, Node] | None:
 
 def _jumps(compared: Comparison, test: Node, arm: Node, rest: Node) -> bool:
     """Whether one way from a test leads off from where the other goes on: by statements that are gone, or at once."""
+    if not _leaves(compared, test):
+        return False
     if arm.line not in compared.lines:
         return not reach(compared.before).before(arm, rest)
-    if test.line > rest.line or test.line <= arm.line <= rest.line:
-        return False
-    text = compared.before.text.decode("utf-8", "replace").splitlines()[test.line - compared.before.source.start_line :]
-    gone = takewhile(lambda pair: pair[0] not in compared.lines, enumerate(text, test.line))
+    return not (test.line > rest.line or test.line <= arm.line <= rest.line)
+
+
+def _leaves(compared: Comparison, start: Node) -> bool:
+    """Whether a statement that leads off is among those that are gone from a node on."""
+    text = compared.before.text.decode("utf-8", "replace").splitlines()[
+        start.line - compared.before.source.start_line :
+    ]
+    gone = takewhile(lambda pair: pair[0] not in compared.lines, enumerate(text, start.line))
     return any(_JUMP.search(line) for _, line in gone)

@@ -20,7 +20,7 @@ from mmlint.facts.consumed import consumed, harmless, keeps
 from mmlint.facts.function import Function
 from mmlint.facts.held import Held, family, local_names, result_class, root_of, visible_to_callers
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks import lock_effects, locks
 from mmlint.facts.reach import reach
 from mmlint.frozen import dataclass
 
@@ -63,6 +63,24 @@ def newly_owed(change: FunctionChange) -> list[Held]:
     old = owed_by(compared.before)
     new = ((name, held) for name, (held, _) in sorted(owed_by(compared.after).items()))
     return [held for name, held in new if name not in old and (family(held.kind), held.key) in gone]
+
+
+def given_up_elsewhere(change: FunctionChange, held: Held) -> bool:
+    """Whether another function that the patch brings or changes in the file gives the lock up, and did not before: the
+    two are called one after the other, as the methods of a table are.
+    """
+    name = (family(held.kind), held.key)
+    others = (o for o in change.patch.changes if o is not change and o.file.path == change.file.path)
+    return any(
+        other.after is not None
+        and name in _released(other.after)
+        and (other.before is None or name not in _released(other.before))
+        for other in others
+    )
+
+
+def _released(function: Function) -> set[_Name]:
+    return {(family(h.kind), h.key) for effect in lock_effects(function) for h in effect.released}
 
 
 def _left_to_other(before: Function, after: Function, held: Held) -> bool:

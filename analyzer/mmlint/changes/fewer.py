@@ -18,6 +18,7 @@ from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import acts, bare, plain
+from mmlint.facts.telling import tells
 from mmlint.frozen import dataclass
 
 _MOST = 2
@@ -46,7 +47,7 @@ def unread(change: FunctionChange) -> list[Fewer]:
         if not param.name or "*" in param.type_text or _read(compared.after.cfg.nodes, param.name):
             continue
         asked = [n for n in _tests(compared.before.cfg.order) if n.expr is not None and param.name in n.expr.names()]
-        place = compared.behind(asked[0]) if asked else None
+        place = compared.behind(asked[0]) if any(_decides(compared.before, n) for n in asked) else None
         if place is not None:
             found.append(Fewer(place, param.name, whole=True))
     return found
@@ -289,14 +290,23 @@ def kept_in_a_value(compared: Comparison, node: Node) -> bool:
     """Whether a value that the patch computes is made of the term."""
     key = plain(node)
     return any(
-        key in {e.key for e in n.expr.walk()}
+        e.key == key and e.line not in compared.standing
         for n in compared.after.cfg.order
-        if n.expr is not None and n.kind != "branch" and n.line not in compared.standing
+        if n.expr is not None and n.kind != "branch"
+        for e in n.expr.walk()
     )
 
 
 def _tests(nodes: list[Node]) -> list[Node]:
     return [n for n in nodes if n.kind in ("branch", "switch") and n.expr is not None]
+
+
+def _decides(function: Function, test: Node) -> bool:
+    """Whether anything but a message or an assertion hangs on a test."""
+    order = reach(function)
+    only = order.side(test, True) ^ order.side(test, False)
+    hanging = (n for n in order.order if only >> order.rank[n.id] & 1 and n.kind not in ("branch", "nop"))
+    return test.kind == "switch" or not all(n.expr is not None and tells(n.expr.value) for n in hanging)
 
 
 def _read(nodes: list[Node], name: str) -> bool:

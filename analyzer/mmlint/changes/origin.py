@@ -14,6 +14,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.holders import canon
 from mmlint.facts.outcome import failing
 from mmlint.facts.steps import Act, opposite, plain
+from mmlint.facts.things import kind_of
 
 _FAILURE = re.compile(r"-E[A-Z0-9]+$|NULL$|ERR_PTR\(")
 
@@ -74,6 +75,26 @@ def looked_up(sides: Sides, act: Act) -> bool:
         and v.value not in sides.tables.borrows
         and before.program.resolve(v.value, before.path) is None
         for v in values
+    )
+
+
+def not_taken_here(sides: Sides, act: Act) -> bool:
+    """Whether what a release gave back, under whatever name, is not taken any more on the way to where it stood."""
+    compared, tables = sides.compared, sides.tables
+    kinds = {kind_of(row.resource) for row in tables.gives_resource.get(act.word, ())}
+
+    def takes(other: Act) -> bool:
+        return not kinds.isdisjoint(kind_of(row.resource) for row in tables.takes_resource.get(other.word, ()))
+
+    gone = any(takes(other) and sides.old.dominates(other.node, act.node) for other in compared.removed)
+    place = compared.behind(act.node) if gone else None
+    test, outcome = sides.old.innermost(act.node)
+    others = [n for n in sides.counterparts(test) if outcome is not None] if test is not None else []
+    fresh = [other.node for other in compared.added if takes(other)]
+    return (
+        place is not None
+        and bool(others)
+        and all(all(sides.new.chosen(n, node) is (not outcome) for n in others) for node in fresh)
     )
 
 

@@ -41,9 +41,9 @@ class Parting:
 
 
 class _Arm(NamedTuple):
-    """An arm of a branch: what was asked before the patch, the branch after it, where the arm began and begins."""
+    """An arm of a branch: the branch before and after the patch, where the arm began and begins."""
 
-    asked: Expr
+    asked: Node
     branch: Node
     was: Node
     now: Node
@@ -74,20 +74,21 @@ def _arms(compared: Comparison) -> Iterator[_Arm]:
             continue
         for outcome in (True, False):
             starts = [next((t for t, label in b.succ if label is outcome), None) for b in (was, now)]
-            if starts[0] is None or starts[1] is None or was.expr is None:
+            if starts[0] is None or starts[1] is None:
                 continue
             if _changed(compared, starts[0], starts[1]):
-                yield _Arm(was.expr, now, starts[0], starts[1])
+                yield _Arm(was, now, starts[0], starts[1])
 
 
 def _keeps(compared: Comparison, arm: _Arm, thing: Thing, old: _Release, new: _Release) -> bool:
     """Whether the thing was given up on every way behind the arm, and is not any more."""
     before, after = compared.before, compared.after
-    if _about(before, arm.asked, thing):
+    if arm.asked.expr is None or _about(before, arm.asked.expr, thing):
         return False
     ends = [node for node, _ in old] + (_tests(before, thing) if _used(compared, arm.branch, thing) else [])
     return (
         _given_up(before, arm.was, thing, ends)
+        and _reached(before, arm.asked, arm.was, thing, old)
         and not _reached(after, arm.branch, arm.now, thing, new)
         and _known(after, arm.branch, new[-1][1])
         and not _handed_on(compared, arm.now, thing)

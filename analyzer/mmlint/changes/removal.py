@@ -19,7 +19,15 @@ from mmlint.changes.gains import ACCESSORS
 from mmlint.changes.gates import Gates
 from mmlint.changes.kept import Kept
 from mmlint.changes.loss import Loss
-from mmlint.changes.origin import comes_otherwise, failure_gone, looked_up, nothing_lost, of_failed_call, turned_away
+from mmlint.changes.origin import (
+    comes_otherwise,
+    failure_gone,
+    looked_up,
+    not_taken_here,
+    nothing_lost,
+    of_failed_call,
+    turned_away,
+)
 from mmlint.changes.weaken import weakened
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
@@ -178,7 +186,7 @@ class _Judge:
                 continue
             if row is GIVEN_BACK and (self._about_gone(act) or self.sides.change.converts(act.word)):
                 continue
-            if row.role == "release" and (not self._still_there(act) or comes_otherwise(self.sides, act)):
+            if row.role == "release" and (not self._still_there(act) or self._never_here(act)):
                 continue
             if row.role == "mark" and (self._marked_anew(act) or other_arm_always(self.sides.compared, act)):
                 continue
@@ -186,6 +194,10 @@ class _Judge:
             if not self.covers.covered(act, row, beside, there) and not turned_away(self.sides, act, there):
                 yield Loss(row, act, there, "gone")
             return
+
+    def _never_here(self, act: Act) -> bool:
+        """Whether there was nothing to give up where a release stood: it comes otherwise, or is not taken now."""
+        return comes_otherwise(self.sides, act) or not_taken_here(self.sides, act)
 
     def _marked_anew(self, act: Act) -> bool:
         """Whether the patch adds a mark of the same kind: it has moved, and stands by none of its old neighbours."""

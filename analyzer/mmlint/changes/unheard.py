@@ -14,9 +14,12 @@ from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts import graph
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.halves import asks_for
+from mmlint.facts.held import local_names
+from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act
@@ -74,6 +77,7 @@ def unheard(change: FunctionChange) -> list[Unheard]:
                 _deciding(compared, act, variable)
                 and not _reads(compared.after, variable)
                 and not _asked_by_other(compared, variable)
+                and not _other_name(compared.after, variable)
             ):
                 found.append(Unheard(now.expr, variable))
     return found
@@ -120,6 +124,13 @@ def _handed_out(compared: Comparison, act: Act) -> bool:
 def _asked_by_other(compared: Comparison, variable: str) -> bool:
     """Whether a call that the patch adds gets the variable's address: it may be the one that looks at it."""
     return any(act.expr.kind == "call" and variable in _filled(act.expr) for act in compared.added)
+
+
+def _other_name(function: Function, variable: str) -> bool:
+    """Whether a variable is but another name for the page of a folio, and the function goes on with the folio."""
+    values = {canon(value) for value in assigned_values(function).get(variable, ())}
+    known = (local_names(function) | set(function.params)) - {variable}
+    return len(values) == 1 and values <= known and all(_reads(function, value) for value in values)
 
 
 def _decided(compared: Comparison, act: Act) -> bool:

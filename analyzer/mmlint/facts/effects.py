@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Flow
-from mmlint.facts.function import Function
+from mmlint.facts.function import Function, fact
 from mmlint.facts.held import (
     CONTEXTS,
     INNER,
@@ -130,7 +130,8 @@ def _given_up(function: Function, flow: Flow[Prop], prop: Prop, result: str | No
     """The caller's locks that are released in a state in which the function returns `result`.
 
     A spinlock by the name of a local counts only if every way out with that result releases it (an alias of the
-    caller's lock): on some ways only, it is one that the function takes itself where this analysis does not see it.
+    caller's lock): on some ways only, it is one that the function takes itself where this analysis does not see it. The
+    lock of what a call handed out here (`&page`) is none of the caller's.
     """
     if not any(held.gone for held in prop):
         return NOTHING
@@ -145,8 +146,18 @@ def _given_up(function: Function, flow: Flow[Prop], prop: Prop, result: str | No
             if not all(any(_alike(held, other) for other in way) for way in ways):
                 continue
             held = held._replace(key=INNER + held.key.removeprefix(INNER))
+        elif inner and root_of(held.key) in _filled(function):
+            continue
         found.add(held._replace(line=0, name=""))
     return frozenset(found)
+
+
+@fact
+def _filled(function: Function) -> frozenset[str]:
+    """The locals of which a call gets the address."""
+    args = (arg for calls in function.calls.values() for _, call in calls for arg in call.args)
+    addressed = {arg.args[0].key for arg in args if arg.kind == "unary" and arg.value == "&"}
+    return frozenset(addressed & local_names(function))
 
 
 def _alike(held: Held, other: Held) -> bool:

@@ -20,7 +20,7 @@ from mmlint.facts.flow import Flow, Outcome, solve
 from mmlint.facts.function import Function, keep
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
-from mmlint.facts.loops import loop_ends
+from mmlint.facts.loops import ends_around
 from mmlint.facts.outcome import told_by
 from mmlint.facts.resources import asks_for_one, loop_gives
 from mmlint.facts.things import WALK, Thing, counts, holder_of, kind_of, perishes, plain, things
@@ -199,7 +199,7 @@ class _Tracker:
         self.taken = taken
         given_by_loops = loop_gives(function).items() if thing.kind == "page" else ()
         given_by = {branch for branch, found in given_by_loops if thing.key in (key for _, key in found)}
-        self.loops = given_by & loop_ends(function)
+        self.loops = ends_around(function, given_by)
         self.initial = State(HELD if self.root in function.params and not taken else NOTHING, "")
         self.names = found_in(function, thing.key) if thing.kind == WALK else same_thing(function, thing.key)
         self.mapped = mapped_as(function, self.names) if thing.kind == "page" else frozenset()

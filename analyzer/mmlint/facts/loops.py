@@ -47,13 +47,13 @@ def loops_with(function: Function, nodes: Iterable[Node], *, without: Iterable[i
     return frozenset(found)
 
 
-@fact
-def loop_ends(function: Function) -> frozenset[int]:
-    """The branches (ids) that leave the innermost loop around them where their condition does not hold."""
-    found = set()
-    for node in function.cfg.order:
-        loop = next((body for _, body in natural_loops(function) if node.id in body), None)
-        if loop is not None and any(label is False and t.id not in loop for t, label in node.succ):
+def ends_around(function: Function, inner: Iterable[int]) -> frozenset[int]:
+    """The branches (ids) by whose failed condition the loops are left in which one of the nodes `inner` lies."""
+    wanted, found = frozenset(inner), set()
+    around = [body for _, body in natural_loops(function) if wanted & body]
+    for node in function.cfg.order if around else ():
+        leaves = [t.id for t, label in node.succ if label is False]
+        if any(node.id in body and not body.issuperset(leaves) for body in around):
             found.add(node.id)
     return frozenset(found)
 

@@ -17,7 +17,7 @@ _FREES = re.compile(r"free|(?<!runtime_)put|destroy|unref|drop")
 """Names of calls after which an object may be gone; `pm_runtime_put` only lets its device sleep."""
 _PAGE_OF = frozenset({"virt_to_page", "virt_to_folio"})
 _NOT_GIVES = re.compile(
-    r"lock|put_(user|unaligned|cpu)|(in|out|fifo_)put|drop_(nlink|pages|slab)|(^|_)(needs?|is|has|can|should|may|want)_"
+    r"lock|put_(user|unaligned|cpu)|skb_put|(in|out|fifo_)put|drop_(nlink|pages|slab)|(^|_)(needs?|is|has|can|should|may|want)_"
 )
 _PAGES = dict.fromkeys(("folio reference", "page pin", "GUP page reference", "isolated folio"), "page")
 _PAGES |= dict.fromkeys(("memcg reference", "css reference"), "css reference")

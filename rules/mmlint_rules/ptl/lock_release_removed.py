@@ -30,8 +30,9 @@ worked, and after the patch it hangs the next user of the lock.
 ```
 
 ## Limits
-A patch that moves a release to the caller is recognised if the caller is in the same folder. Folio locks, whose
-release often belongs to a callee, are left to PTL104.
+A patch that moves a release to the caller is recognised if the caller is in the same folder; one that moves it to
+another function of the file, called later, is info. Folio locks, whose release often belongs to a callee, are left to
+PTL104.
 
 ## Sources
 Review practice RR-8, RR-24; reviewer-found bugs on the lists: "a lock left held on one exit of a function whose other
@@ -44,7 +45,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.arms import kept_on_arms
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.exits import changed_exits, newly_owed
+from mmlint.changes.exits import changed_exits, given_up_elsewhere, newly_owed
 from mmlint.changes.variants import unused_trylocks, wrong_variants
 from mmlint.facts.balance import left_held, lost_releases
 from mmlint.facts.function import Function
@@ -63,7 +64,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     before, after = change.before, change.after
     if before is None or after is None:
         return
-    lost, exits = list(_lost(before, after)), list(_exits(change, after))
+    lost, exits = list(_lost(change, before, after)), list(_exits(change, after))
     yield from lost
     yield from _misused(change, after)
     yield from exits
@@ -73,7 +74,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     yield from _untaken(change, after)
 
 
-def _lost(before: Function, after: Function) -> Iterator[Hit]:
+def _lost(change: FunctionChange, before: Function, after: Function) -> Iterator[Hit]:
     said = {(left.lock.kind, left.lock.key) for left in left_held(after)}
     for lost in lost_releases(before, after):
         lock = lost.lock
@@ -84,6 +85,7 @@ def _lost(before: Function, after: Function) -> Iterator[Hit]:
             lost.exit,
             f"{what} from `{lock.name}` (line {lock.line}) is held at this exit; before the patch it was released",
             steps=(after.step(lock.line, f"`{lock.name}` takes {what}"), after.step(lost.exit.line, "leaves with it")),
+            severity=Severity.INFO if given_up_elsewhere(change, lock) else None,
             anchor=f"lost {lock.kind} {lock.key}",
         )
 
