@@ -47,15 +47,27 @@ def loops_with(function: Function, nodes: Iterable[Node], *, without: Iterable[i
     return frozenset(found)
 
 
-def ends_around(function: Function, inner: Iterable[int]) -> frozenset[int]:
-    """The branches (ids) by whose failed condition the loops are left in which one of the nodes `inner` lies."""
+def ends_around(function: Function, inner: Iterable[int], name: str) -> frozenset[int]:
+    """The branches (ids) by whose failed condition the loops are left in which one of the nodes `inner` lies; of those
+    around other loops the ones that leave the variable `name` what it is.
+    """
     wanted, found = frozenset(inner), set()
-    around = [body for _, body in natural_loops(function) if wanted & body]
+    around: list[frozenset[int]] = []
+    for _, body in natural_loops(function) if wanted else ():
+        nested = any(body > other for other in around)
+        if wanted & body and not (nested and any(n.id in body and _moves(n, name) for n in function.cfg.order)):
+            around.append(body)
     for node in function.cfg.order if around else ():
         leaves = [t.id for t, label in node.succ if label is False]
         if any(node.id in body and not body.issuperset(leaves) for body in around):
             found.add(node.id)
     return frozenset(found)
+
+
+def _moves(node: Node, name: str) -> bool:
+    """Whether a variable stands for something else behind a node: it is set, or walks on through a list."""
+    walks = node.kind == "iter" and node.expr is not None and name in {arg.key for arg in node.expr.args}
+    return walks or node.sets(name)
 
 
 def in_loop(function: Function, node: Node) -> bool:
