@@ -16,6 +16,7 @@ from mmlint.facts.doors import by_wrong_door
 from mmlint.facts.flags import FlagSet, flags_at
 from mmlint.facts.function import Function
 from mmlint.facts.giveback import RESOURCES, given_by
+from mmlint.facts.held import translate
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks
 from mmlint.facts.reach import reach
@@ -58,6 +59,7 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
             *_flags(compared),
             *_only_asked(change, compared),
             *_for_sure(compared),
+            *_by_helper(compared),
             *_put(compared),
         )
     found: tuple[Weaker, ...] = kept[key]
@@ -120,6 +122,38 @@ def _for_sure(compared: Comparison) -> Iterator[Weaker]:
         alike = [a for a in (now, *compared.added) if a is not None and a.word == name and a.key != act.key]
         known = compared.before.tables.steps.weakened(act.word, name) is not None
         yield from (Weaker(_TRIED, act, other) for other in alike[:1] if not known and other.names & act.names)
+
+
+def _by_helper(compared: Comparison) -> Iterator[Weaker]:
+    """A call that answered whether it did something, with a helper in its place that does the weaker for sure: by its
+    body, or by the tables where that is not seen.
+    """
+    steps = compared.before.tables.steps
+    for act in compared.removed:
+        rows = [row for row in steps.stronger.values() if act.word in row.calls and not row.only]
+        if not rows or not act.tests or not act.expr.args:
+            continue
+        for other in (a for a in compared.added if a.expr.kind == "call" and a.use == "bare" and a.names & act.names):
+            row = next((row for row in rows if _does_weaker(compared.after, act, other, row)), None)
+            if row is not None and not _elsewhere(compared, act, row):
+                yield Weaker(row, act, other)
+                break
+
+
+def _does_weaker(function: Function, act: Act, other: Act, row: Stronger) -> bool:
+    """Whether a call takes what `act` tried to take of the same thing, by a weaker call of the row, or always."""
+    weaker = row.calls[row.calls.index(act.word) + 1 :]
+    about = act.expr.args[0]
+    callee = function.program.resolve(other.word, function.path)
+    if callee is None:
+        rows = function.tables.takes_resource.get(other.word, ())
+        sure = any(r.holder == "arg:0" and r.when == "always" for r in rows)
+        named = sure and other.expr.args and about.kind == "unary"
+        return bool(named) and about.args[0].key.startswith(f"{other.expr.args[0].key}->")
+    if not callee.words.isdisjoint(row.calls[: row.calls.index(act.word) + 1]) or other.word in row.calls:
+        return False
+    made = (call for name in weaker for _, call in callee.calls.get(name, ()) if call.args)
+    return any(translate(call.args[0].key, callee, other.expr) == about.key for call in made)
 
 
 def _put(compared: Comparison) -> Iterator[Weaker]:
