@@ -16,11 +16,12 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.consumed import harmless
 from mmlint.facts.function import Function
 from mmlint.facts.held import family, root_of
+from mmlint.facts.letgo import borrowed, drops_callers_lock, gives_up
 from mmlint.facts.locks import locks
 from mmlint.facts.reach import reach
 from mmlint.facts.sleep import USER_COPIES
 from mmlint.facts.steps import Act, performed
-from mmlint.facts.things import COUNTED, given, kind_of
+from mmlint.facts.things import COUNTED, Thing, given, kind_of
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Drop, Take
 from mmlint.kernel.tables import Tables
@@ -166,10 +167,21 @@ def _unheld(compared: Comparison) -> Iterator[Unprotected]:
         using = [a for a in inside if a.expr.kind == "call" and handed & {arg.key for arg in a.expr.args}]
         if root_of(key) in before.params:
             drops += [a for a in using if not harmless(before, a.word)]
+        elif borrowed(before, key):
+            kinds = {kind_of(row.resource) for row in tables.takes_resource[begin.word]}
+            drops += [a for a in inside if _lets_go(before, a, {Thing(key, kind) for kind in kinds})]
         for act in using:
             there = compared.pairs.get(id(act))
             if there is not None and any(order.before(d.node, act.node) for d in drops):
                 yield Unprotected(begin, ends[-1], there)
+
+
+def _lets_go(function: Function, act: Act, things: set[Thing]) -> bool:
+    """Whether a call may give up what others hold of a thing: by itself, or as it drops a lock of its caller's."""
+    callee = function.program.resolve(act.word, function.path) if act.expr.kind == "call" else None
+    if callee is None or callee is function:
+        return False
+    return drops_callers_lock(callee) or any(gives_up(function, act.expr, thing) for thing in things)
 
 
 def _unkept(compared: Comparison) -> Iterator[Unprotected]:

@@ -5,10 +5,11 @@ Compares each function before and after the patch. A section of mm's own kinds (
 the write side of a seqcount, page faults disabled) was entered and left; after the patch neither call is there any
 more, and what stood between them is. A lock that was taken and dropped at once, to wait for its holder, counts too; so
 does a section whose end has moved up to its begin. References that were taken and given back are such sections: of a
-parameter between two calls that get it, or of what a call finds now that takes none; and so is what stands between a
-`..._save()` and its `..._restore()`. A member that was copied before the unlock and is read behind it now has left its
-section as well, and so has a statement about the locked object that changes places with the lock or the unlock. So has
-what a callee did under a lock that it was always told to take, and that a variable decides about now.
+parameter between two calls that get it, of what was only looked up before a call that may give up what others hold of
+it, or of what a call finds now that takes none; and so is what stands between a `..._save()` and its `..._restore()`. A
+member that was copied before the unlock and is read behind it now has left its section as well, and so has a statement
+about the locked object that changes places with the lock or the unlock. So has what a callee did under a lock that it
+was always told to take, and that a variable decides about now.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of

@@ -1,0 +1,86 @@
+"""Calls within which others may let go of a thing: a callee gives up a reference, or drops a lock of its caller's."""
+
+from __future__ import annotations
+
+import re
+
+from mmlint.facts.assignments import assigned_values
+from mmlint.facts.function import Function, keep
+from mmlint.facts.holders import canon
+from mmlint.facts.ir import Expr
+from mmlint.facts.reach import reach
+from mmlint.facts.steps import performed
+from mmlint.facts.things import COUNTED, PATH, Thing, given, kind_of
+
+_TAKES = re.compile(r"get|take|grab|acquire|alloc|hold|ref")
+_LEVELS = 3
+"""How many calls deep a release is looked for."""
+
+
+def gives_up(function: Function, call: Expr, thing: Thing, level: int = _LEVELS) -> bool:
+    """Whether a call is known to give up, on some way, a reference of a thing that it is handed."""
+    if thing in given(function, call.value, call):
+        return True
+    callee = function.program.resolve(call.value, function.path) if call.value and level else None
+    if callee is None or callee is function or callee.source.damaged:
+        return False
+    places = [i for i, arg in enumerate(call.args) if canon(arg) == thing.key]
+    return any(i in _given_params(callee, thing.kind, level - 1) for i in places)
+
+
+def _given_params(function: Function, kind: str, level: int) -> frozenset[int]:
+    """The parameters of which the function, or what it calls `level` calls deep, gives a reference up."""
+
+    def compute() -> frozenset[int]:
+        calls = [call for name, each in function.calls.items() if name for _, call in each]
+        return frozenset(
+            i
+            for i, name in enumerate(function.params)
+            if name and any(gives_up(function, call, Thing(name, kind), level) for call in calls)
+        )
+
+    return keep(function, ("given params", kind, level), compute)
+
+
+def drops_callers_lock(function: Function) -> bool:
+    """Whether the function may drop a lock that it reaches by a parameter and has not taken."""
+    tables = function.tables
+    return keep(function, "drops callers lock", lambda: _drops(function)) if function.mentions(tables.drops) else False
+
+
+def _drops(function: Function) -> bool:
+    tables, order = function.tables, reach(function)
+    taken = [
+        (node, call.args[0].key)
+        for name, calls in function.calls_of(tables.takes).items()
+        for node, call in calls
+        if call.args
+    ]
+    return any(
+        call.args[0].root.lstrip("&") in function.params
+        and "->" in call.args[0].key
+        and not any(key == call.args[0].key and order.before(at, node) for at, key in taken)
+        for name, calls in function.calls_of(tables.drops).items()
+        if name not in tables.takes
+        for node, call in calls
+        if call.args
+    )
+
+
+def borrowed(function: Function, name: str) -> bool:
+    """Whether a variable is only given what calls find that take no reference of it, and nobody takes one for it."""
+    values = [value for value in assigned_values(function).get(name, []) if value.value not in ("NULL", "0")]
+    found = (value.kind == "call" and not PATH.match(canon(value)) for value in values)
+    return bool(values) and all(found) and not any(_takes(function, c.value) for v in values for c in v.calls())
+
+
+def _takes(function: Function, name: str) -> bool:
+    """Whether a call may take a reference: what is not known by its body is judged by its name."""
+    tables = function.tables
+    if name in tables.takes_resource:
+        return True
+    callee = function.program.resolve(name, function.path)
+    if callee is None:
+        return _TAKES.search(name) is not None
+    counted = {n for n, rows in tables.takes_resource.items() if any(COUNTED.search(kind_of(r.resource)) for r in rows)}
+    return not performed(callee).isdisjoint(counted)
