@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from mmlint.facts.assignments import assigned_values
+from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.held import declared_types
 from mmlint.facts.holders import canon
@@ -9,6 +13,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.things import PATH
 
 _MAPPING = "kernel mapping"
+_LOOK_UP = re.compile(r"^lookup_|_lookup$|_(next|prev|first|last)$")
 
 
 @fact
@@ -48,14 +53,61 @@ def found_in(function: Function, key: str) -> frozenset[str]:
 
 
 def mapped_as(function: Function, names: frozenset[str]) -> frozenset[str]:
-    """Where the address of a page that is mapped into the kernel is kept: lvalues, and the structures they lie in."""
+    """Where the address of a page that is mapped into the kernel is kept: lvalues, the structures they lie in, and
+    pointers that are computed from it.
+    """
     found = set()
     for name, rows in function.tables.takes_resource.items():
         for _, call in function.calls.get(name, ()) if any(row.resource == _MAPPING for row in rows) else ():
             target = call_targets(function).get(id(call))
             if target is not None and call.args and canon(call.args[0]) in names:
                 found |= {target.key, target.root}
-    return frozenset(found)
+    return frozenset(found | _computed(function, found)) if found else frozenset()
+
+
+def _computed(function: Function, bases: set[str]) -> set[str]:
+    """The pointers that are only ever set to an address inside what one of `bases` points to."""
+    found: set[str] = set()
+    while fresh := {
+        name
+        for name, values in assigned_values(function).items()
+        if name not in found | bases and values and all(_inside(value, found | bases) for value in values)
+    }:
+        found |= fresh
+    return found
+
+
+def _inside(value: Expr, bases: set[str]) -> bool:
+    """Whether a value is one of the addresses, or one with an offset."""
+    if value.kind == "unary" and value.value == "&" and value.args[0].kind in ("index", "field"):
+        value = value.args[0].args[0]
+    while value.kind == "binary" and value.value == "+":
+        value = value.args[0]
+    return value.key in bases
+
+
+def looks_into(expr: Expr, mapped: frozenset[str]) -> bool:
+    """Whether an expression reads or writes through one of the addresses that `mapped_as` found."""
+    if expr.kind not in ("field", "index") and (expr.kind, expr.value) != ("unary", "*"):
+        return False
+    base = expr.args[0].key
+    return base in mapped and not any(key.startswith(f"{base}->") for key in mapped)
+
+
+def copies(function: Function, key: str) -> frozenset[str]:
+    """The variables that hold the thing and are set once, to it."""
+    made: dict[str, list[str]] = {}
+    for node in function.cfg.order:
+        for op, expr in node.events:
+            if op == "assign" and expr.args[0].kind == "name":
+                made.setdefault(expr.args[0].key, []).append(expr.args[1].key)
+    return frozenset({key, *(name for name, values in made.items() if values == [key])})
+
+
+def looks_up(node: Node) -> bool:
+    """Whether what is assigned is another name of something, or comes from a look-up, which takes nothing."""
+    values = (expr.args[1] for op, expr in node.events if op == "assign")
+    return any(_LOOK_UP.search(value.value) or canon(value) != value.key for value in values)
 
 
 def handed_out(call: Expr, key: str) -> bool:

@@ -12,7 +12,19 @@ from dataclasses import field
 from typing import NamedTuple
 
 from mmlint.facts.acquired import REFUSED, TAKEN
-from mmlint.facts.aliases import fills_array, found_in, handed_out, mapped_as, other_names, results, same_thing, wipes
+from mmlint.facts.aliases import (
+    copies,
+    fills_array,
+    found_in,
+    handed_out,
+    looks_into,
+    looks_up,
+    mapped_as,
+    other_names,
+    results,
+    same_thing,
+    wipes,
+)
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import harmless, keeps
 from mmlint.facts.doors import SG_STORE
@@ -33,7 +45,6 @@ _SPARES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)|^ARRAY_SIZE$|for_each\w*_sa
 _LVALUE = ("name", "field")
 _PART = re.compile(r"\[| \+ ")
 """An element of an array, or what begins with one: each release is about another part of it."""
-_LOOK_UP = re.compile(r"^lookup_|_lookup$|_(next|prev|first|last)$")
 _CODE = re.compile(r"-?[A-Z0-9_]+$")
 _MOST_THINGS = 40
 """Things of one function, each of which is followed through all of it; beyond that none is. The kernel comes to six."""
@@ -116,7 +127,7 @@ def _live(function: Function, thing: Thing, keepers: frozenset[str]) -> Life | N
     if flow.overflow:
         return None
     found = Life(thing, releases, taken=client.taken)
-    names = _copies(function, thing.key)
+    names = copies(function, thing.key)
     for node, state, facts, _ in flow.returns:
         level = _left(thing, names, node, state, facts)
         code = code_at(node, state.code, facts)
@@ -125,16 +136,6 @@ def _live(function: Function, thing: Thing, keepers: frozenset[str]) -> Life | N
             found.kept_at.add((node.line, code))
     _read(function, flow, client, found)
     return found
-
-
-def _copies(function: Function, key: str) -> frozenset[str]:
-    """The variables that hold the thing and are set once, to it."""
-    made: dict[str, list[str]] = {}
-    for node in function.cfg.order:
-        for op, expr in node.events:
-            if op == "assign" and expr.args[0].kind == "name":
-                made.setdefault(expr.args[0].key, []).append(expr.args[1].key)
-    return frozenset({key, *(name for name, values in made.items() if values == [key])})
 
 
 def _left(thing: Thing, names: frozenset[str], node: Node, state: State, facts: Facts) -> int:
@@ -166,14 +167,8 @@ def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) 
                 found.late.setdefault(used, node)
         held = [f for s, f in states.items() if s.level in (HELD, TWICE)]
         known = [f.get(found.thing.key) for f in held]
-        if client.renews(node) and not _looks_up(node) and any(not is_zero(k) and not is_error(k) for k in known):
+        if client.renews(node) and not looks_up(node) and any(not is_zero(k) and not is_error(k) for k in known):
             found.lost.append(node)
-
-
-def _looks_up(node: Node) -> bool:
-    """Whether what is assigned is another name of something, or comes from a look-up, which takes nothing."""
-    values = (expr.args[1] for op, expr in node.events if op == "assign")
-    return any(_LOOK_UP.search(value.value) or canon(value) != value.key for value in values)
 
 
 def _never_a_count(arg: Expr, states: Iterable[Facts]) -> bool:
@@ -240,6 +235,8 @@ class _Tracker:
         found = []
         for each in node.expr.walk():
             if each.kind == "field" and each.args[0].key in self.names and self.thing.key.startswith(each.args[0].key):
+                found.append(each.key)
+            elif looks_into(each, self.mapped):
                 found.append(each.key)
             elif (
                 each.kind == "call"

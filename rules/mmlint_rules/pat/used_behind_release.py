@@ -2,14 +2,15 @@
 
 ## What it does
 Follows each thing that a function gives up, on every path, before and after the patch. Reported are: a use of it (or of
-what was read out of a page-table walk) behind the release where it stood before it; a second release on one path; a
-release of what was handed on; a release whose count or pointer is set to zero before it now; one reference given up
-where a number of them was; a thing that is given up by the call for another kind of reference than the one taken; and
-a further reference that is not taken any more, or is one of another kind, while the patch changes no release; and a
-part of an array that is taken or given up from the start, where it was from an offset; and a member that told of what
-is given up, was cleared behind it, and is not any more, while another function gives up by it; and a put behind the
-mapping of a page, which has taken the reference over. Where two statements change places and nothing else does, what
-frees memory counts as a release, too, and no reference may come to be taken behind a call that lets go of something.
+what was read out of a page-table walk, or what lies where a page is mapped) behind the release where it stood before
+it; a second release on one path; a release of what was handed on; a release whose count or pointer is set to zero
+before it now; one reference given up where a number of them was; a thing that is given up by the call for another kind
+of reference than the one taken; and a further reference that is not taken any more, or is one of another kind, while
+the patch changes no release; and a part of an array that is taken or given up from the start, where it was from an
+offset; and a member that told of what is given up, was cleared behind it, and is not any more, while another function
+gives up by it; and a put behind the mapping of a page, which has taken the reference over. Where two statements change
+places and nothing else does, what frees memory counts as a release, too, and no reference may come to be taken behind a
+call that lets go of something.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
