@@ -52,7 +52,7 @@ def slip(change: FunctionChange) -> Slip | None:
     if any(other.name in compared.after.words for other in change.others):
         return None  # what it calls may mean something else now
     before, after = compared.before, compared.after
-    pair = _differ(tokens(before), tokens(after))
+    pair = differ(tokens(before), tokens(after))
     node = _place(after, change.touched)
     if pair is None or node is None or change.lost_elsewhere(pair[0].decode()):
         return None
@@ -91,7 +91,7 @@ def tokens(function: Function) -> tuple[bytes, ...]:
     return tuple(_TOKEN.findall(text[text.find(b"(") :]))
 
 
-def _differ(old: tuple[bytes, ...], new: tuple[bytes, ...]) -> tuple[bytes, bytes] | None:
+def differ(old: tuple[bytes, ...], new: tuple[bytes, ...]) -> tuple[bytes, bytes] | None:
     """The two words that make the difference; b"" for none."""
     if len(old) == len(new):
         found = [(a, b) for a, b in zip(old, new, strict=True) if a != b]

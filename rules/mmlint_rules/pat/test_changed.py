@@ -6,7 +6,8 @@ that stood on one side of it, untouched by the patch, now stands on the other; o
 yes or no is the opposite of what it was, with no caller changed. Or nothing changes in a test or result but the flag
 that it asks for, which becomes another of the same kind (`VM_MAYWRITE`, `VM_WRITE`), or is missing in a result. Or a
 term of a condition is gone and nothing comes in its place; or nothing reads a parameter any more that decided a test;
-or a case label has moved to the arm of other cases, which gives up or takes something else.
+or a case label has moved to the arm of other cases, which gives up or takes something else; or the predicate that tells
+what is left alone is another one, and the function that counts the other way still asks the old one.
 A function that only asks is read as a truth table, with the functions of that sort that it calls: what gives the same
 answers in other words is no finding, and what gives others to the questions of before is one. A predicate for some
 states of an entry that comes to hold where one for other states does is reported, too.
@@ -51,6 +52,7 @@ from mmlint.changes.fewer import dropped_terms, unread
 from mmlint.changes.kin import overlapping, parted
 from mmlint.changes.labels import Moved, moved_labels
 from mmlint.changes.otherwise import fewer_flags, inverted, other_flags, other_members, told_anyway
+from mmlint.changes.spares import spared_otherwise
 from mmlint.changes.stricter import refuses_more
 from mmlint.changes.twins import made_twin
 from mmlint.facts.function import Function
@@ -114,6 +116,11 @@ def _other_questions(change: FunctionChange, after: Function) -> Iterator[Hit]:
     if twin is not None:
         message = f"`{twin.now}` for `{twin.was}` makes this the same as `{twin.other.name}`"
         yield after.hit(twin.node, message, severity=severity, anchor=f"twin {twin.other.name}")
+    spared = spared_otherwise(change)
+    if spared is not None:
+        assert spared.test.expr is not None
+        message = f"`{spared.now}` is asked here now, `{spared.other.name}` goes by `{spared.was}` still"
+        yield after.hit(spared.test.expr, message, severity=severity, anchor=f"spared {spared.was} {spared.now}")
     for moved in moved_labels(change):
         yield after.hit(moved.now or moved.switch, _leads(moved), anchor=f"case {moved.label}")
 
