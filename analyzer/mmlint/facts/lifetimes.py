@@ -234,9 +234,8 @@ class _Tracker:
             return []
         found = []
         for each in node.expr.walk():
-            if each.kind == "field" and each.args[0].key in self.names and self.thing.key.startswith(each.args[0].key):
-                found.append(each.key)
-            elif looks_into(each, self.mapped):
+            part = each.kind == "field" and each.args[0].key in self.names
+            if looks_into(each, self.mapped) or (part and self.thing.key.startswith(each.args[0].key)):
                 found.append(each.key)
             elif (
                 each.kind == "call"
