@@ -13,6 +13,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.reordered import Turned, reordered
 from mmlint.changes.undone import frees
+from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.held import declared_types, local_names
@@ -161,8 +162,30 @@ def _wanted(compared: Comparison, pair: Turned, target: Expr) -> bool:
         if op == "assign" and e.args[0].key == target.key and order.before(n, pair.first)
     ]
     given = [value for _, value in sets] or (["a parameter"] if target.value in function.params else [])
+    if _comes_round(function, pair, target):
+        given.append("an earlier turn")
     readers = (n for n in order.order if n.expr is not None and order.before(pair.second, n) and n is not pair.first)
     return bool(given) and not _NOTHING.issuperset(given) and any(reads(n, target.key) for n in readers)
+
+
+def _comes_round(function: Function, pair: Turned, target: Expr) -> bool:
+    """Whether what the second statement sets gets to the first in the next turn of a loop, in which it is set to
+    something else each time.
+    """
+    key = target.key
+    ahead = graph.after([t for t, _ in pair.second.succ], lambda n: n.sets(key))
+    if pair.first.id not in ahead:
+        return False
+    turn = graph.before([pair.first], lambda n: n is not pair.first and n.sets(key)) & ahead
+    values = [e.args[1] for op, e in pair.second.events if op == "assign" and e.args[0].key == key]
+    names = {e.key for value in values for e in value.walk() if e.kind in ("name", "field")}
+    return any(n.id in turn and _sets_one(n, names) for n in function.cfg.order)
+
+
+def _sets_one(node: Node, names: set[str]) -> bool:
+    """Whether a statement, or the head of a loop over something, sets one of the lvalues."""
+    iterates = node.kind == "iter" and node.expr is not None and bool(names & {arg.key for arg in node.expr.args})
+    return iterates or node.sets(*names)
 
 
 def _unready(compared: Comparison, pair: Turned) -> Iterator[Outrun]:

@@ -5,8 +5,8 @@ Compares each function before and after the patch. A statement that sets a varia
 reads it are both still there, word for word, and the reading now comes first: it gets what was there before. For a flag
 the reading may be in what is called. A call that set both bounds of a range and is gone while the range goes on to be
 used counts as well. So do two statements that change places, and nothing else with them, where the one now in front
-overwrites or clears what the other uses, or uses what the other makes ready, or lets others take references of a page
-whose members are set behind it now.
+overwrites or clears what the other uses (from an earlier turn of the loop, perhaps), or uses what the other makes
+ready, or lets others take references of a page whose members are set behind it now.
 
 ## Why it matters
 The two lines look independent when one of them hands the value on by its address, or asks for the flag two calls down.
