@@ -7,10 +7,10 @@ it; a second release on one path; a release of what was handed on; a release who
 before it now; one reference given up where a number of them was; a thing that is given up by the call for another kind
 of reference than the one taken; and a further reference that is not taken any more, or is one of another kind, while
 the patch changes no release; and a part of an array that is taken or given up from the start, where it was from an
-offset; and a member that told of what is given up, was cleared behind it, and is not any more, while another function
-gives up by it; and a put behind the mapping of a page, which has taken the reference over. Where two statements change
-places and nothing else does, what frees memory counts as a release, too, and no reference may come to be taken behind a
-call that lets go of something.
+offset or, in another loop, from further on; and a member that told of what is given up, was cleared behind it, and is
+not any more, while another function gives up by it; and a put behind the mapping of a page, which has taken the
+reference over. Where two statements change places and nothing else does, what frees memory counts as a release, too,
+and no reference may come to be taken behind a call that lets go of something.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
@@ -47,6 +47,7 @@ from mmlint.changes.forgotten import forgotten
 from mmlint.changes.lifediff import Turn, turns
 from mmlint.changes.mapped import put_mapped
 from mmlint.changes.outrun import outrun
+from mmlint.changes.ownloop import restarted
 from mmlint.changes.shifted import shifted
 from mmlint.changes.whose import told_by_flag
 from mmlint.finding import Confidence, Hit, Severity
@@ -87,6 +88,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         elif len(message) > _LONG:
             message = f"`{found.now.word}` begins with the first of `{found.array}` now, no longer at an offset"
         yield after.hit(found.now.expr, message, anchor=f"shifted {found.array}")
+    again = restarted(change)
+    if again is not None and after is not None:
+        message = (
+            f"`{again.now.word}` begins with element `{again.begins}` now, where it might begin with `{again.began}`"
+        )
+        yield after.hit(again.now.expr, message, anchor=f"restarted {again.now.word}")
     for left in forgotten(change):
         assert after is not None
         message = (
