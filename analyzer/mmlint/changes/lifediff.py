@@ -10,6 +10,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
 from mmlint.changes.excused import by_new_member, comes_otherwise, done_by_callee, given_up, instead, released
 from mmlint.changes.mapped import spared
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.holders import canon
@@ -205,6 +206,7 @@ def _untaken(change: FunctionChange, before: Function, after: Function) -> Itera
             and (thing not in released(after) or _of_another(after, thing))
             and not any(fresh.kind == thing.kind for fresh in new.keys() - old.keys())
             and not _less_released(change, thing.kind)
+            and not change.gained_elsewhere(old[thing].value)
             and not _receiver_told(before, after, thing, speaking)
         ):
             yield Turn("untaken", thing, after.cfg.order[0], old[thing])
@@ -230,15 +232,39 @@ def _handed_out(before: Function, after: Function, thing: Thing) -> bool:
     """Whether the thing is stored, as before, in what the caller gets back; a variable's thing in any object."""
     root, member, _ = thing.key.partition("->")
     stores = _stores(after, thing.key)
-    return (not member or root in after.params) and bool(stores) and _stores(before, thing.key) == stores
+    if (not member or root in after.params) and bool(stores) and _stores(before, thing.key) == stores:
+        return True
+    values = {_source(before, e) for e in _stored(before).get(thing.key, ())} if member else {_found(before, thing.key)}
+    kept = {to for to, each in _stored(before).items() if {_source(before, e) for e in each} & values - {""}}
+    now = {to for to, each in _stored(after).items() if {_source(after, e) for e in each} & values - {""}}
+    return bool(kept) and kept == now and (not member or root in after.params)
+
+
+def _stored(function: Function) -> dict[str, list[Expr]]:
+    """What is stored in each member."""
+    found: dict[str, list[Expr]] = {}
+    for node in function.cfg.order:
+        for op, expr in node.events:
+            if op == "assign" and expr.args[0].kind == "field":
+                found.setdefault(expr.args[0].key, []).append(expr.args[1])
+    return found
+
+
+def _source(function: Function, value: Expr) -> str:
+    """The call that a value comes from, by its text: itself, or what a variable is only set to."""
+    return value.key if value.kind == "call" else _found(function, value.key) if value.kind == "name" else ""
+
+
+def _found(function: Function, name: str) -> str:
+    values = assigned_values(function).get(name, ())
+    return values[0].key if len(values) == 1 and values[0].kind == "call" else ""
 
 
 def _stores(function: Function, key: str) -> set[str]:
     """What a member is given, or the members that are given what a variable holds."""
-    given = [e.args for node in function.cfg.order for op, e in node.events if op == "assign"]
     if "->" in key:
-        return {value.key for target, value in given if target.key == key}
-    return {target.key for target, value in given if target.kind == "field" and canon(value) == key}
+        return {value.key for value in _stored(function).get(key, ())}
+    return {to for to, values in _stored(function).items() if any(canon(value) == key for value in values)}
 
 
 def _cleared(function: Function) -> frozenset[str]:
