@@ -30,7 +30,6 @@ _KINDS = frozenset({"ptl", "walk", "seqcount", "pagefault_off", "folio_lock", "i
 """Sections that mm knows a reason for; other locks go for many reasons."""
 _WAITED = frozenset({"spin", "mutex", "rwsem", "folio_lock", "i_mmap", "anon_vma", "mmap_lock", "vma_lock"})
 _TAKES = re.compile(r"get|take|grab|acquire|alloc|hold|ref")
-_VMA = "vm_area_struct"
 _RELEASED = "_locked"
 """How a function is called that its callers lock for."""
 
@@ -39,7 +38,7 @@ _RELEASED = "_locked"
 class Unprotected:
     """`inside` (after the patch) ran between `begin` and `end` (before it), which are gone; or (`waits`) behind them,
     with nothing between; or (`empty`) they are there, and it stands behind them;
-    or (`found`) another call finds what `begin` took; or (`late`) it stands behind `end` now, which is still there.
+    or (`found`) another call finds what `begin` took.
     """
 
     begin: Act
@@ -48,7 +47,6 @@ class Unprotected:
     waits: bool = False
     empty: bool = False
     found: bool = False
-    late: bool = False
 
 
 def unprotected(change: FunctionChange) -> list[Unprotected]:
@@ -74,7 +72,6 @@ def unprotected(change: FunctionChange) -> list[Unprotected]:
             *_emptied(compared),
             *_unkept(compared),
             *_looked_up(compared),
-            *_outlived(compared),
         ][:1]
     )
 
@@ -220,24 +217,6 @@ def _looked_up(compared: Comparison) -> Iterator[Unprotected]:
         if len(finds) == 1 and not _may_take(compared.after, finds[0], kinds):
             used = (a for a in naming if id(a) in compared.pairs and order.before(begin.node, a.node))
             yield from (Unprotected(begin, ends[-1], compared.pairs[id(act)], found=True) for act in islice(used, 1))
-
-
-def _outlived(compared: Comparison) -> Iterator[Unprotected]:
-    """What looked into a vma before the mmap lock was dropped, and does so behind that now."""
-    old, new = reach(compared.before), reach(compared.after)
-    _, dropped = _words(compared.before.tables, "mmap_lock")
-    vmas = {n.name for n in compared.after.cfg.nodes if n.kind == "decl" and _VMA in n.type}
-    vmas |= {p.name for p in compared.after.source.params if _VMA in p.type_text}
-    for end in (a for a in compared.old if vmas and a.word in dropped and id(a) in compared.pairs):
-        there = compared.pairs[id(end)]
-        for act in compared.old:
-            now = compared.pairs.get(id(act))
-            if now is None or act.expr.kind != "call" or not old.before(act.node, end.node):
-                continue
-            looked = {e.args[0].key for e in now.expr.walk() if e.kind == "field"} & vmas
-            anew = any(n.sets(*looked) for n in new.order if new.before(there.node, n) and new.before(n, now.node))
-            if looked and not anew and new.before(there.node, now.node) and not old.before(end.node, act.node):
-                yield Unprotected(end, end, now, late=True)
 
 
 def _may_take(function: Function, act: Act, kinds: set[str]) -> bool:

@@ -8,8 +8,9 @@ does a section whose end has moved up to its begin. References that were taken a
 parameter between two calls that get it, of what was only looked up before a call that may give up what others hold of
 it, or of what a call finds now that takes none; and so is what stands between a `..._save()` and its `..._restore()`. A
 member that was copied before the unlock and is read behind it now has left its section as well, and so has a statement
-about the locked object that changes places with the lock or the unlock. So has what a callee did under a lock that it
-was always told to take, and that a variable decides about now.
+about the locked object that changes places with the lock or the unlock, and a look into a vma behind a drop of the mmap
+lock, or behind a visit that may drop it. So has what a callee did under a lock that it was always told to take, and
+that a variable decides about now.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
@@ -47,6 +48,7 @@ from collections.abc import Iterator
 from mmlint.changes.askedlock import left_to_caller
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.crossed import outside
+from mmlint.changes.outlived import outlived
 from mmlint.changes.regions import Unprotected, unprotected
 from mmlint.changes.uncopied import uncopied
 from mmlint.finding import Confidence, Hit, Severity
@@ -66,6 +68,14 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         message = f"`{late.read.key}` is read behind {shown(late.unlock)}, `{late.variable}` kept it from before"
         yield after.hit(late.read, message, anchor=f"uncopied {late.read.key}")
+    for used in outlived(change):
+        assert after is not None
+        drop = used.drop.value
+        message = (
+            f"`{cut(used.use.key)}` comes behind `{drop}`, which drops the mmap lock that `{used.vma}` was found under"
+        )
+        steps = (after.step(used.drop.line, "the mmap lock may be dropped here"),)
+        yield after.hit(used.use, message, steps=steps, anchor=f"outlived {used.vma}")
     for left in outside(change):
         assert after is not None
         place = "behind" if left.late else "in front of"
@@ -83,8 +93,6 @@ def _says(found: Unprotected) -> str:
     begin, end, inside = shown(found.begin), shown(found.end), shown(found.inside)
     if found.empty:
         return f"{inside} stands outside now: nothing is left in the section of {begin}"
-    if found.late:
-        return f"{inside} looks into a vma behind {end} now"
     if found.found:
         return f"{begin} and {end} are gone, {inside} gets what is found without a reference"
     what = "no longer waits for the holder" if found.waits else "between them is not"
