@@ -56,13 +56,14 @@ def mapped_as(function: Function, names: frozenset[str]) -> frozenset[str]:
     """Where the address of a page that is mapped into the kernel is kept: lvalues, the structures they lie in, and
     pointers that are computed from it.
     """
-    found = set()
+    found, roots = set(), set()
     for name, rows in function.tables.takes_resource.items():
         for _, call in function.calls.get(name, ()) if any(row.resource == _MAPPING for row in rows) else ():
             target = call_targets(function).get(id(call))
             if target is not None and call.args and canon(call.args[0]) in names:
-                found |= {target.key, target.root}
-    return frozenset(found | _computed(function, found)) if found else frozenset()
+                found.add(target.key)
+                roots.add(target.root)
+    return frozenset(found | roots | _computed(function, found)) if found else frozenset()
 
 
 def _computed(function: Function, bases: set[str]) -> set[str]:
