@@ -24,6 +24,8 @@ _ERROR = re.compile(r"^(r|ret|rc|err|error|retval)$|^IS_ERR|^[\w>.-]+ (<|<=) 0$|
 _PERMITS = re.compile(r"flag:\w*(WRITE|_RW$|_W$|SHARED|PRIVATE|EXCL|DIRTY|PIN)")
 """Flags that say what may be done to a page, or whose it is."""
 _ROLES = frozenset({"mark", "release"})
+_KEPT_BITS = frozenset({"soft-dirty", "uffd-wp", "exclusive"})
+"""Bits of an entry that are told nowhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,33 +168,73 @@ def _taken_anew(compared: Comparison, act: Act) -> bool:
 
 def _fewer(compared: Comparison) -> Iterator[OtherWays]:
     old, new = reach(compared.before), reach(compared.after)
-    tests, tests_now = (once(order, ("branch",), plain) for order in (old, new))
     for act in compared.old:
         now = compared.pairs.get(id(act))
         if now is None or act.expr.kind != "call" or now.word != act.word or not _counts(compared.before, act):
             continue
-        inside, side = new.innermost(now.node)
-        key = plain(inside) if inside is not None else ""
-        if inside is None or side is None or key not in tests or tests_now.get(key) is not inside:
-            continue
-        if _side_by_side(old, tests[key], act.node) and _left_out(compared, act, now, inside, side):
-            yield OtherWays(now, inside)
+        was, here, asked = act.node, now.node, frozenset[str]()
+        while True:
+            inside, side = new.innermost(here)
+            test = counterpart(compared, inside) if inside is not None else None
+            if inside is None or side is None or test is None or test is was:
+                break
+            if _side_by_side(old, test, was):
+                if not asked & _asks(test) and _left_out(compared, act, now, inside, side):
+                    yield OtherWays(now, inside)
+                break
+            if old.innermost(was)[0] is not test:
+                break
+            was, here, asked = test, inside, asked | _asks(test)  # the tests that decided as before
+
+
+def counterpart(compared: Comparison, test: Node) -> Node | None:
+    """The branch of before that one of after was: on its line, or else the only one of the same text."""
+    text = plain(test)
+    alike = [n for n in reach(compared.before).order if n.kind == "branch" and plain(n) == text]
+    here = [n for n in alike if compared.lines.get(n.line) == test.line]
+    if here or test.line in compared.standing:
+        return here[0] if len(here) == 1 else None
+    once_now = sum(n.kind == "branch" and plain(n) == text for n in reach(compared.after).order) == 1
+    return alike[0] if len(alike) == 1 and once_now else None
+
+
+def _asks(test: Node) -> frozenset[str]:
+    """What a test is about: two that share something may rule each other out."""
+    return frozenset(name for name in test.expr.names() if not name.isupper()) if test.expr is not None else frozenset()
 
 
 def _left_out(compared: Comparison, act: Act, now: Act, test: Node, side: bool) -> bool:
     """Whether what the other side of the test leaves out is missing there: nothing makes up for it."""
     order = reach(compared.after)
-    if order.ends(test, not side) or test.expr is None or operands(act) & test.expr.names():
+    if order.ends(test, not side) or test.expr is None:
+        return False
+    flushes = act.word in compared.before.tables.flushes
+    if operands(act) & test.expr.names() and not flushes:
         return False
     if not given(compared.before, act.word, act.expr) and _ERROR.search(plain(test)):
         return False
-    others = (a for a in compared.new if a is not now and order.chosen(test, a.node) is not side)
+    others = [a for a in compared.new if a is not now and order.chosen(test, a.node) is not side]
+    if flushes and not _flushed_for(compared, now, test, side):
+        return False
     return not any(_made_up(compared.after, act, other) for other in others)
 
 
+def _flushed_for(compared: Comparison, flush: Act, test: Node, side: bool) -> bool:
+    """Whether both sides of a test call the same function, about what is flushed on one side only behind it."""
+    order, things = reach(compared.after), operands(flush)
+    calls = [a for a in compared.new if a.expr.kind == "call" and a.use == "bare" and things & operands(a)]
+    mine = {a.word for a in calls if order.chosen(test, a.node) is side and order.before(a.node, flush.node)}
+    return any(a.word in mine and order.chosen(test, a.node) is (not side) for a in calls)
+
+
 def _counts(function: Function, act: Act) -> bool:
-    """Whether leaving the act out on some way matters: it gives something up, or is a mark of the step tables."""
-    if given(function, act.word, act.expr):
+    """Whether leaving the act out on some way matters: it gives something up, flushes, puts a bit into an entry that
+    nothing else tells of, or is a mark of the step tables.
+    """
+    flush, carry = function.tables.flushes.get(act.word), function.tables.carries.get(act.word)
+    if given(function, act.word, act.expr) or (flush is not None and flush.sync and not flush.clears):
+        return True
+    if carry is not None and carry.op == "set" and carry.bit in _KEPT_BITS:
         return True
     return any(row.role in _ROLES for row in function.tables.steps.done_by(act.word))
 
@@ -206,6 +248,8 @@ def _side_by_side(order: Reach, test: Node, node: Node) -> bool:
 
 def _made_up(function: Function, act: Act, other: Act) -> bool:
     """Whether another act does the same or gives the same thing up, at once or by a function that it names."""
+    if other.word == act.word and operands(act) & other.names:
+        return True
     if other.expr.kind != "call" or not operands(act) & {arg.root for arg in other.expr.args}:
         return False
     named = (f for word in other.expr.names() for f in function.program.named(function.path, word))
@@ -213,4 +257,4 @@ def _made_up(function: Function, act: Act, other: Act) -> bool:
         return True
     if not operands(act) & operands(other):
         return False
-    return other.word == act.word or bool(given(function, other.word, other.expr))
+    return bool(given(function, other.word, other.expr))
