@@ -121,10 +121,14 @@ class _Reader:
                 raise _TooMuchError
             if op == "assign":
                 known = {**known, expr.args[0].value: self.truth(expr.args[1], known)}
-        bare_call = node.expr.value if node.expr is not None and node.expr.kind == "call" else None
-        if bare_call is not None and not tells(bare_call):
+        if node.expr is not None and node.expr.kind == "call" and not self._changes_nothing(node.expr):
             raise _TooMuchError
         return known
+
+    def _changes_nothing(self, call: Expr) -> bool:
+        """Whether a call whose result is not used only says something, or is a memory barrier."""
+        done = self.function.tables.steps.done_by(call.value)
+        return tells(call.value) or (not call.args and any(row.role == "mark" for row in done))
 
     def truth(self, expr: Expr, known: Mapping[str, Formula]) -> Formula:
         """Whether the value of an expression is not zero."""
@@ -190,6 +194,8 @@ class _Reader:
         """`yes` where `test` holds, else `no`."""
         if isinstance(test, bool):
             return yes if test else no
+        if yes == no:
+            return yes
         self.left -= 1
         if self.left < 0:
             raise _TooMuchError
