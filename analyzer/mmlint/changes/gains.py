@@ -57,8 +57,15 @@ class Gains:
             alike |= self.tables.with_class(guard.class_)
         if not act.word.startswith(NO_CALL):
             alike |= set(row.calls)
-        wanted = {spelled(word) for word in alike}
+        wanted = {spelled(word) for word in alike if not self._other_layout(act.word, word)}
         return any(spelled(word) in wanted for word in words)
+
+    def _other_layout(self, word: str, other: str) -> bool:
+        """Whether two accessors change a bit where it lies in present entries, and where it lies in others."""
+        mine, its = (self.tables.carries.get(each) for each in (word, other))
+        if mine is None or its is None or mine.op == "test":
+            return False
+        return "any" not in (mine.form, its.form) and mine.form != its.form
 
     def _known(self, word: str) -> bool:
         t = self.tables
