@@ -7,7 +7,8 @@ lock, or the lockless step, and the change; after the patch the change is still 
 made where something had changed meanwhile (`if (pfn != args.pfn) goto retry;`) is a recheck, too, and so is the test
 for NULL of what was read again from a member behind the lock, or one for which the caller had to try again (`-EAGAIN`),
 or that kept a loop going; or a look, right behind the lock, at a member of what the lock lies in, which led to the
-unlock.
+unlock. So is a comparison of a sequence number with the one read before, where the patch asks for some state of now
+in its place.
 
 ## Why it matters
 What was read before the lock was taken may be about another page by now. The recheck is the only thing that ties the
@@ -48,6 +49,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.rechecks import lost_rechecks
 from mmlint.changes.reloads import lost_reloads, unasked
 from mmlint.changes.retries import lost_backouts, lost_retries, lost_turns
+from mmlint.changes.sequence import lost_sequence
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import RT1
@@ -88,6 +90,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert null.reader.expr is not None
         message = f"`{null.value.key}` may be NULL since {shown(null.lock)}: `{null.variable}` is not asked any more"
         yield after.hit(null.reader.expr, message, anchor=f"null {null.variable}")
+    outdated = lost_sequence(change)
+    if outdated is not None and not steps:
+        assert after is not None
+        assert outdated.now.expr is not None
+        message = f"{shown(outdated.asked)} compared `{cut(outdated.sequence.key)}`, this only asks how things are now"
+        yield after.hit(outdated.now.expr, message, anchor=f"sequence {outdated.sequence.key}")
     for look in lost_rechecks(change) if not (steps or reloads or nulls) else ():
         assert after is not None
         message = f"`{look.member}` is not asked again behind {shown(look.taken)}"
