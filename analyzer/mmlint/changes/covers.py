@@ -11,6 +11,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
 from mmlint.changes.everyway import released_on_every_way
 from mmlint.changes.gains import Gains
+from mmlint.changes.onlyif import sets_what_is_asked
 from mmlint.changes.spared import beside, spares_work
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
@@ -130,6 +131,7 @@ class Covers:
             or self._to_head(act)
             or self._on_either_arm(act, sink)
             or self._once_for_all(act, there)
+            or sets_what_is_asked(self.sides.compared.before, act, sink)
             or (row.role == "release" and released_on_every_way(self.sides, act, sink, there))
         )
 

@@ -10,6 +10,7 @@ from mmlint.changes.askedby import ruled_out, ruling_out
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.needless import needless
+from mmlint.changes.onlyif import asks_more_of_others
 from mmlint.changes.otherwise import FLAG, mask
 from mmlint.changes.spared import spares_work, terms_around
 from mmlint.facts.cfg import Node
@@ -133,7 +134,7 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
     if asked_by_callee(compared, node):
         return
     for other in terms_around(node):
-        if ruled_out(compared.before.tables, node, other):
+        if ruled_out(compared.before.tables, node, other) or asks_more_of_others(compared.before, node, other):
             return
         place = next((n for n in compared.after.cfg.order if n.kind == "branch" and plain(n) == plain(other)), None)
         if place is not None and not _asks_for_null(node.expr, other.expr):

@@ -71,13 +71,14 @@ class Mark(Row):
 class BitCarry(Row):
     """An accessor of one bit of an entry: `bit` is soft-dirty, uffd-wp, young, dirty, write, exclusive.
 
-    `form` is present, swap or any, `op` is set, clear or test.
+    `form` is present, swap or any, `op` is set, clear or test; `also` is another bit that is set with it.
     """
 
     bit: str
     form: str
     op: str
     level: str = "pte"
+    also: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

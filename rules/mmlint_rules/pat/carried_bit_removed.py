@@ -4,7 +4,8 @@
 Compares each function before and after the patch. A soft-dirty, uffd-wp, exclusive, young, dirty or write bit was put
 into the value of an entry (`pte_mkuffd_wp`, `pte_swp_mksoft_dirty`, `pte_swp_mkexclusive`); the value is still written,
 or given back, without it. The same for a helper that makes one entry of another (`pte_wrprotect` of an architecture)
-and leaves a bit alone that it set or cleared.
+and leaves a bit alone that it set or cleared. And a call that sets two bits (`pte_mkdirty` also sets soft-dirty) is
+made only where one of them is not set.
 
 ## Why it matters
 A lost uffd-wp bit lets a write pass that the user asked to see, a lost soft-dirty bit makes a checkpoint miss a page, a
@@ -44,6 +45,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.accessors import bits_left_alone
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.onlyif import set_only_if
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UFFD1
@@ -61,6 +63,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert change.after is not None
         message = f"`{change.after.name}` leaves `{bit}` alone now"
         yield change.after.hit(result, message, anchor=f"left alone {bit}")
+    only = set_only_if(change)
+    if only is not None:
+        assert change.after is not None
+        message = f"`{only.act.word}` sets {only.lost}, too, and is left out where only the other bit is set"
+        yield change.after.hit(only.act.expr, message, anchor=f"only if {only.act.key}")
 
 
 RULE = Rule(

@@ -3,7 +3,8 @@
 ## What it does
 Compares each function before and after the patch. A flush of the TLB stood between a change of entries and the unlock,
 the end of the notifier range or the free; a wait for lockless walkers stood before a table was freed; a drain before
-references were counted. After the patch the second is still there and the first is not, on some path that had it.
+references were counted. After the patch the second is still there and the first is not, on some path that had it. Or
+a flush is made only where another CPU owes one, or that is asked for only in some state of one's own.
 
 ## Why it matters
 Another CPU writes through its old translation after the page was given to somebody else. It takes a TLB that kept the
@@ -37,11 +38,31 @@ Documentation/core-api/cachetlb.rst; mm/rmap.c; mm/mmu_gather.c; eb66ae030829 (m
 
 from __future__ import annotations
 
-from mmlint.finding import Confidence, Severity
+from collections.abc import Iterator
+
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.onlyif import flushes_only_if
+from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import HM6
 
-from mmlint_rules.pat.lost import reporter
+from mmlint_rules.pat.lost import cut, reporter
+
+_by_the_tables = reporter("PAT108")
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report the flushes that are gone, else what is flushed, or asked of other CPUs, only sometimes now."""
+    found = list(_by_the_tables(change))
+    yield from found
+    only = None if found else flushes_only_if(change)
+    if only is not None:
+        assert change.after is not None
+        assert only.test.expr is not None
+        steps = (change.after.step(only.test.line, "this tells nothing of what was changed"),)
+        message = f"`{only.act.word}` is only called where `{cut(only.test.expr.key)}` says so now"
+        yield change.after.hit(only.act.expr, message, steps=steps, anchor=f"only if {only.act.key}")
+
 
 RULE = Rule(
     code="PAT108",
@@ -50,7 +71,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
-    compare=reporter("PAT108"),
+    compare=compare,
     by_steps=True,
     scenario=HM6,
     partial=True,
