@@ -10,7 +10,8 @@ A test of the state of a page, entry, vma or mapping that led out (return, goto,
 stood behind it: also the answer of a function that only tests and answers, and also where a helper does the test. Two
 more ways to lose one are seen: a new condition that goes around it (`level == PMD &&`), and a predicate in its place
 that holds for other states of the entry (`is_writable_migration_entry` for `!is_readable_migration_entry`). What was
-done for one state (uffd-wp, dirty, mapped) and goes together with the test is reported as well.
+done for one state (uffd-wp, dirty, mapped) and goes together with the test is reported as well, and a test of each page
+in a loop that is made of the first one only.
 
 ## Why it matters
 The code after such a patch looks like any other code: nothing in it says that a check is missing. A page that is pinned
@@ -53,6 +54,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.disarmed import disarmed
+from mmlint.changes.firstonly import of_first_only
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S1
@@ -71,6 +73,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert each.node.expr is not None
         message = f"`{each.act.word}` is not done any more where `{each.test.word}` says so"
         yield change.after.hit(each.node.expr, message, anchor=f"disarmed {each.act.key}")
+    first = None if found else of_first_only(change)
+    if first is not None:
+        assert change.after is not None
+        message = f"`{first.now.word}` is asked of the first only, no longer of all `{first.count}`"
+        yield change.after.hit(first.now.expr, message, anchor=f"first only {first.now.key}")
 
 
 RULE = Rule(
