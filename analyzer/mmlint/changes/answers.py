@@ -12,6 +12,8 @@ from mmlint.facts.function import Function
 from mmlint.frozen import dataclass
 
 _MOST_SHOWN = 2
+_WARNING = frozenset({"unshare", "pinned", "interval_retry", "seq", "tlb_pending"})
+"""Classes of guards that say yes where something must not be done, or has to be done again."""
 _LEVEL = re.compile(r"(?<![a-z])(pte|pmd|pud)(?![a-z])")
 
 
@@ -52,8 +54,15 @@ def answers_otherwise(change: FunctionChange) -> Otherwise | None:
     every = states(old, new)
     apart = [state for state in every if value(old, state) is not value(new, state)]
     differs = apart and len(apart) < len(every) and not _like_twin(before, after)
+    differs = differs and not (_warns(after) and all(value(new, state) for state in apart))
     node = _place(after, change) if differs else None
     return None if node is None else Otherwise(node, *_told(apart, every, new))
+
+
+def _warns(function: Function) -> bool:
+    """Whether a yes of the function keeps its callers from something: to say it more often does no harm."""
+    guard = function.tables.guards.get(function.name)
+    return guard is not None and guard.class_ in _WARNING
 
 
 def _like_twin(before: Function, after: Function) -> bool:

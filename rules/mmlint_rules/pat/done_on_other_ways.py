@@ -4,10 +4,11 @@
 Compares each function before and after the patch. A reference was put, a page marked or counted whatever the outcome of
 a test that stands beside it; after the patch call and test are both still there, and the call is made on one outcome
 only, itself or with the test that decides about it (`else if`); so for a bit of an entry that nothing else tells of,
-and for a flush that both arms of a test need. Or a reference was put on one outcome only of a test that the patch takes away, or something was done only where
-a flag permitted it (`HMM_PFN_WRITE`). Or what the function did not take itself was put in one of two arms, and is put
-behind both now. Or all that a patch does is to take the test for one value of a member away from around a call. Or a
-jump leads to another label and comes by what undoes a step that is only made further down.
+and for a flush that both arms of a test need. Or a reference was put on one outcome only of a test that the patch takes
+away, or something was done only where a flag permitted it (`HMM_PFN_WRITE`). Or what the function did not take itself
+was put in one of two arms, and is put behind both now. Or all that a patch does is to take the test for one value of a
+member away from around a call. Or a jump leads to another label and comes by what undoes a step that is only made
+further down.
 
 ## Why it matters
 Two steps that stand one after the other look as if they belonged together. `put_page()` under the test that asks
