@@ -130,7 +130,7 @@ class _Locks:
         row = self.tables.sleeps.get(name)
         if name.startswith("guard:") or self.rows.knows(name) or (row is not None and row.when.startswith("calls:")):
             return True
-        if unseen.says_release(name):
+        if self._says_release(name):
             return True
         return self._when(name) == _ALWAYS and self._look_up(name) not in (_UNKNOWN, _RECURSION)
 
@@ -203,7 +203,7 @@ class _Locks:
         if when == _GIVEN and not unseen.is_given(call, prop):
             return None
         callee = _UNKNOWN if when == _NEVER else self.callees.get(name) or self._look_up(name)
-        if when == _NEVER or callee is _RECURSION or (callee is _UNKNOWN and not unseen.says_release(name)):
+        if when == _NEVER or callee is _RECURSION or (callee is _UNKNOWN and not self._says_release(name)):
             self.idle.add(name)
             return None
         if callee.function is None:
@@ -245,6 +245,11 @@ class _Locks:
             found = _Callee(function, effects, lock_ways(function)) if effects else _UNKNOWN
         self.callees[name] = found
         return found
+
+    def _says_release(self, name: str) -> bool:
+        """Whether a name is all that is known of a call, and says that a lock is given up."""
+        seen = self.function.program.resolve(name, self.function.path) if unseen.says_release(name) else None
+        return unseen.says_release(name) and (seen is None or not unseen.leaves_locks(seen))
 
     def _unseen(self, call: Expr, name: str, prop: Prop) -> _Ways:
         """What a macro or method does whose definition is not seen and whose name says that it releases something."""
