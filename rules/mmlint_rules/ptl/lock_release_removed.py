@@ -3,11 +3,12 @@
 ## What it does
 Compares a function before and after a patch. Every way out gave the lock up before; after the patch one way keeps it,
 and no caller, callee or twin function releases it. Or a lock of the callers came back held (given up) on all ways out
-and on one of them no longer does. Or the release is gone from one arm of a branch, from which a way leads out or back
-to the taking of the lock. Or the release no longer fits the taking call (`_irq` for `_irqsave`), or nothing looks at
-the result of a trylock any more. Also reports a lock that the patch makes the function take or release twice, or
-release without having taken it. Covers every lock that the tables know: page-table locks, spinlocks, RCU, mutexes,
-rwsems, mmap_lock, MMU notifier ranges, lazy MMU mode.
+and on one of them no longer does; or a context of theirs (an RCU section) was always entered again and is left for
+good. Or the release is gone from one arm of a branch, from which a way leads out or back to the taking of the lock. Or
+the release no longer fits the taking call (`_irq` for `_irqsave`), or nothing looks at the result of a trylock any
+more. Also reports a lock that the patch makes the function take or release twice, or release without having taken it.
+Covers every lock that the tables know: page-table locks, spinlocks, RCU, mutexes, rwsems, mmap_lock, MMU notifier
+ranges, lazy MMU mode.
 
 ## Why it matters
 An early return added inside a locked section, a `goto` to a label below the unlock, a dropped unlock line: the function
