@@ -12,6 +12,7 @@ from mmlint.changes.fewer import Fewer, alone, asked_by_callee, kept_in_a_value,
 from mmlint.changes.spared import spares_work
 from mmlint.changes.vanished import serves
 from mmlint.facts.assignments import assigned_values
+from mmlint.facts.balance import left_held
 from mmlint.facts.cfg import Node
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import bare, performed, plain
@@ -34,9 +35,14 @@ def exit_gone(change: FunctionChange) -> Fewer | None:
         return None
     if not bits and spares_work(compared, node) and _says_nothing(node):
         return None
-    if _asked_again(compared, node) or asked_by_callee(compared, node):
+    if _asked_again(compared, node) or asked_by_callee(compared, node) or _kept_a_lock(compared):
         return None
     return Fewer(place, plain(node)) if missed(change, compared, plain(node), anywhere=True) else None
+
+
+def _kept_a_lock(compared: Comparison) -> bool:
+    """Whether a way out that is gone kept a lock which its siblings give up: it was wrong to leave there."""
+    return any(left.exit.line not in compared.lines for left in left_held(compared.before))
 
 
 def _asked_again(compared: Comparison, node: Node) -> bool:

@@ -25,8 +25,8 @@ no longer mapped is migrated, and nothing near the deleted lines looks wrong.
 
 ## Limits
 Silent where another rule says more of the function; where all callers, a call behind the test, or a call before it ask
-the same; where the exit only saved work; for tests of what a variable holds. Told at info where the changelog names
-what was asked, and in a patch that says what it mends (`Fixes:`).
+the same; where the exit only saved work, or kept a lock; for tests of what a variable holds. Told at info where the
+changelog names what was asked, and in a patch that says what it mends (`Fixes:`).
 
 ## Sources
 fs/proc/task_mmu.c pagemap_scan_test_walk; Documentation/process/submitting-patches.rst (Fixes:).
