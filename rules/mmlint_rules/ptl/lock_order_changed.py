@@ -3,7 +3,8 @@
 ## What it does
 Compares a function before and after a patch. Two locks of one kind were taken in the order of their addresses, and the
 comparison is gone; or one lock was waited for with another held, and now it is the other way round, which nothing else
-in the file does.
+in the file does. Or both are still taken inside each other, and no longer told apart: if they are one, the task waits
+for itself.
 
 ## Why it matters
 Two tasks that take the same two locks in different order wait for each other for ever. lockdep sees it only if both
@@ -41,6 +42,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.nesting import order_lost, reversed_nesting
+from mmlint.changes.onelock import identity_lost
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK2
@@ -57,6 +59,13 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             lost.call,
             f"`{lost.first}` and `{lost.second}` are locked without the comparison that gave them an order",
             anchor=f"unordered {lost.first} {lost.second}",
+        )
+    unasked = identity_lost(change) if lost is None else None
+    if unasked is not None:
+        yield after.hit(
+            unasked.call,
+            f"`{unasked.inner}` is taken inside `{unasked.outer}`, and nothing asks any more whether they are one lock",
+            anchor=f"one lock {unasked.outer} {unasked.inner}",
         )
     turned = reversed_nesting(change)
     if turned is not None:
