@@ -8,7 +8,7 @@ and for a flush that both arms of a test need. Or a reference was put on one out
 away, or something was done only where a flag permitted it (`HMM_PFN_WRITE`). Or what the function did not take itself
 was put in one of two arms, and is put behind both now. Or all that a patch does is to take the test for one value of a
 member away from around a call. Or a jump leads to another label and comes by what undoes a step that is only made
-further down.
+further down. Or a loop asks behind its body now (`do while`), and on some way to it there is nothing to do.
 
 ## Why it matters
 Two steps that stand one after the other look as if they belonged together. `put_page()` under the test that asks
@@ -51,11 +51,14 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.jumps import jumps
+from mmlint.changes.onceanyway import once_anyway
 from mmlint.changes.otherways import other_ways
 from mmlint.changes.regardless import regardless
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1
+
+from mmlint_rules.pat.lost import cut
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
@@ -77,6 +80,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             step = after.step(jump.other.line, "this says that it is too early")
             message = f"the way from here comes by `{jump.act.word}` now, too early"
             yield after.hit(jump.start, message, steps=(step,), anchor=f"jump {jump.act.key}")
+    once = once_anyway(change)
+    if once is not None and after is not None and once.asked.expr is not None:
+        message = f"`{once.call.value}` is done once before `{cut(once.asked.expr.key)}` is asked, which need not hold"
+        yield after.hit(once.call, message, anchor=f"once {once.call.key}")
 
 
 RULE = Rule(
