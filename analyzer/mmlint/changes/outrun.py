@@ -14,6 +14,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.reordered import Turned, reordered
 from mmlint.changes.undone import frees
 from mmlint.facts import graph
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.held import declared_types, local_names
@@ -28,6 +29,11 @@ _PLAIN = re.compile(r"(k|v|kv|kz)free(_|$)|kmem_cache_free$|p(te|md|ud)_free")
 _COUNTS = re.compile(r"^kref_put(_mutex|_lock)?$")
 _READY = re.compile(r"(^|_)init(_|$)")
 _LETS_GO = re.compile(r"(^|_)(release|put|drop)(_|$)")
+_KEEPING = frozenset({"mmap_lock", "vma_lock", "rcu", "ptl"})
+"""Locks under which what is found stays: whoever holds a lock of another kind may have a reference of his own."""
+_OWNED = re.compile(r"(^|_)(\w*alloc|create|get|tryget|lookup|find)(_|$)")
+"""Calls that may come back with a reference."""
+_PAIRS = (("get", "put"), ("hold", "put"), ("grab", "drop"), ("ref", "unref"))
 _SETS = frozenset({"=", "+=", "-="})
 _NOTHING = frozenset({"NULL", "0", "false"})
 
@@ -52,7 +58,7 @@ def outrun(change: FunctionChange) -> list[Outrun]:
         return []
     found: dict[str, Outrun] = {}
     for pair in reordered(change):
-        late = (*_freed(compared.after, pair), *_unheld(compared.after, pair), *_published(compared.after, pair))
+        late = [each for find in _LATE for each in find(compared.after, pair)]
         for each in (*late, *_overwritten(compared, pair), *_unready(compared, pair)):
             found.setdefault(each.what, each)
     return list(found.values())
@@ -85,6 +91,27 @@ def _unheld(function: Function, pair: Turned) -> Iterator[Outrun]:
             others = [e for e in going if e.value not in tables.drops and key not in {arg.key for arg in e.args}]
             if key and others:
                 yield Outrun("unheld", key, pair.now_first, pair.now_second)
+
+
+def _unlocked(function: Function, pair: Turned) -> Iterator[Outrun]:
+    """What the first statement takes a further reference of, which the function gives up later, behind the release of a
+    lock now under which such a thing is there to stay.
+    """
+    call, drop = pair.now_first.expr, pair.now_second.expr
+    if call is None or call.kind != "call" or not call.args or drop is None or drop.kind != "call":
+        return
+    rows = function.tables.drops.get(drop.value, ())
+    ordered = (row for row in function.tables.steps.done_by(call.value) if row.role == "order")
+    if not any(row.kind in _KEEPING for row in rows) or any(drop.value in row.sinks for row in ordered):
+        return
+    order, key = reach(function), canon(call.args[0])
+    if any(_OWNED.search(each.value) for value in assigned_values(function).get(key, ()) for each in value.calls()):
+        return
+    words = call.value.split("_")
+    others = {"_".join(put if word == get else word for word in words) for get, put in _PAIRS} - {call.value}
+    later = (pair_ for name in sorted(others & function.calls.keys()) for pair_ in function.calls[name])
+    if any(order.before(pair.now_first, n) and put.args and canon(put.args[0]) == key for n, put in later):
+        yield Outrun("unheld", key, pair.now_first, pair.now_second)
 
 
 def _published(function: Function, pair: Turned) -> Iterator[Outrun]:
@@ -219,3 +246,6 @@ def _untouched(function: Function, node: Node, name: str) -> bool:
     if any(name in n.expr.names() for n in earlier if n.expr is not None):
         return False
     return all(n.expr is None for n in function.cfg.nodes if n.kind == "decl" and n.name == name)
+
+
+_LATE = (_freed, _unheld, _unlocked, _published)

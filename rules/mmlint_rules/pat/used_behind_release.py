@@ -10,7 +10,8 @@ the patch changes no release; and a part of an array that is taken or given up f
 offset or, in another loop, from further on; and a member that told of what is given up, was cleared behind it, and is
 not any more, while another function gives up by it; and a put behind the mapping of a page, which has taken the
 reference over. Where two statements change places and nothing else does, what frees memory counts as a release, too,
-and no reference may come to be taken behind a call that lets go of something.
+and no reference may come to be taken behind a call that lets go of something, or behind the release of
+`mmap_lock` or another lock that kept the thing.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
