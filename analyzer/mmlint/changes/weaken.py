@@ -18,6 +18,7 @@ from mmlint.facts.function import Function
 from mmlint.facts.giveback import RESOURCES, given_by
 from mmlint.facts.held import translate
 from mmlint.facts.ir import Expr
+from mmlint.facts.irqsoff import enables_irqs, entered_with_irqs_off
 from mmlint.facts.locks import atomic, locks
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, opposite, performed, plain, spoken, told_by_callee
@@ -76,16 +77,15 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
             continue
         candidates = [now] if now is not None else _near(compared, act)
         for other in candidates:
-            row = steps.weakened(act.word, other.word)
-            if row is None or id(other) in taken:
+            rows = steps.weaker(act.word, other.word) if id(other) not in taken else iter(())
+            row = next((r for r in rows if r.only not in _ONLY or _ONLY[r.only](compared, act, other)), None)
+            if row is None:
                 continue
             if _elsewhere(compared, act, row) or _in_parts(compared, act, other) or _fits(compared.after, act, other):
                 continue
             if _same_door(compared, act, other):
                 continue
             if _alike(compared, act, other):
-                continue
-            if row.only in _ONLY and not _ONLY[row.only](compared, act, other):
                 continue
             taken.add(id(other))
             yield Weaker(row, act, other)
@@ -278,8 +278,14 @@ def _inside_another(function: Function, expr: Expr) -> bool:
     return any(not held.gone for prop in locks(function).held(expr) for held in prop)
 
 
+def _turns_on(compared: Comparison) -> bool:
+    """Whether a function that is entered with interrupts off, and left them so, turns them on now."""
+    return not enables_irqs(compared.before) and entered_with_irqs_off(compared.after)
+
+
 _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "atomic": lambda compared, _, now: _in_atomic(compared.after, now.expr),
+    "irqs-off": lambda compared, _, __: _turns_on(compared),
     "nested": lambda compared, _, now: _inside_another(compared.after, now.expr),
     "pins": lambda compared, was, _: _gives_pins(compared, was),
     "batch": _narrowed,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -50,7 +50,11 @@ class Steps:
         return frozenset(other for row in self.same.values() if call in row.calls for other in row.calls)
 
     def weakened(self, before: str, after: str) -> e.Stronger | None:
-        """The order in which `after` is weaker than `before`, if one says so.
+        """The order in which `after` is weaker than `before`, if one says so."""
+        return next(self.weaker(before, after), None)
+
+    def weaker(self, before: str, after: str) -> Iterator[e.Stronger]:
+        """The orders in which `after` is weaker than `before`.
 
         Equal calls are never weaker, save that one entry is less than a batch and that an entry which is not present
         has a layout of its own.
@@ -60,8 +64,7 @@ class Steps:
             if equal and row.only not in _THOUGH_EQUAL:
                 continue
             if before in row.calls and after in row.calls and row.calls.index(before) < row.calls.index(after):
-                return row
-        return None
+                yield row
 
 
 @cache

@@ -27,9 +27,10 @@ race, or a counter that ends one reference short.
 
 ## Limits
 Only orders that the tables name are judged. Orders that hold only where nothing may sleep (`GFP_ATOMIC`, trylocks) are
-judged only where the function itself holds the lock; sleep-under-ptl reports the rest. Silent when the stronger call is
-made about the same thing elsewhere in the function. Orders without a scenario (interrupts left on, `mmap_read_lock` for
-`mmap_write_lock`) are said at info.
+judged only where the function itself holds the lock; sleep-under-ptl reports the rest. `_irq` for `_irqsave` is a
+warning where a caller has interrupts off or the function is reached from one that may be called anywhere (`folio_put`).
+Silent when the stronger call is made about the same thing elsewhere in the function. Orders without a scenario
+(interrupts left on, `mmap_read_lock` for `mmap_write_lock`) are said at info.
 
 ## Sources
 Documentation/core-api/pin_user_pages.rst; include/linux/page_ref.h; mm/pgtable-generic.c; kernel/steps.toml.

@@ -1,0 +1,41 @@
+"""Functions that are entered with interrupts off: by a caller that has them off, or by contract from any context."""
+
+from __future__ import annotations
+
+from mmlint.facts.function import Function, keep
+from mmlint.facts.locks import locks
+from mmlint.facts.lockwords import may_change_locks
+
+_LEVELS = 3
+"""How many callers, one above the other, are looked at."""
+_ENABLES = frozenset({"irq"})
+"""How a taker or dropper is marked that turns interrupts on at its end, whatever they were before."""
+
+
+def entered_with_irqs_off(function: Function, level: int = _LEVELS) -> bool:
+    """Whether a caller is known to have interrupts off at a call, or is called from contexts of every kind."""
+    return keep(function, ("entered with irqs off", level), lambda: _entered(function, level))
+
+
+def enables_irqs(function: Function) -> bool:
+    """Whether it turns interrupts on without a look at what they were."""
+    tables = function.tables
+    rows = (row for name in function.words.intersection(tables.drops) for row in tables.drops[name])
+    return any(row.mode in _ENABLES for row in rows)
+
+
+def _entered(function: Function, level: int) -> bool:
+    if function.name in function.tables.nosleep:
+        return True
+    callers = function.program.callers(function.name, function.path, static=function.source.static) if level else []
+    above = []
+    for caller in callers:
+        calls = [call for _, call in caller.calls.get(function.name, ())]
+        if not calls or caller.source.damaged:
+            continue
+        states = [prop for call in calls for prop in locks(caller).held(call)] if may_change_locks(caller) else []
+        if any(h.kind == "irq" and not h.gone for prop in states for h in prop) and not locks(caller).flow.overflow:
+            return True
+        if not enables_irqs(caller):
+            above.append(caller)
+    return any(entered_with_irqs_off(caller, level - 1) for caller in above)
