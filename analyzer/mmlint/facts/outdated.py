@@ -73,7 +73,7 @@ def _drops(function: Function) -> list[tuple[Node, Expr]]:
     names = {
         name
         for name in function.words.intersection(rows)
-        if any(_LOCK in r.kinds and r.when == "always" for r in rows[name])
+        if any(_LOCK in r.kinds and r.when in ("always", "maybe") for r in rows[name])
     }
     return [pair for calls in function.calls_of(names).values() for pair in calls]
 
@@ -111,7 +111,7 @@ def lets_go(function: Function, level: int = _LEVELS) -> bool:
 
 class _Tracker:
     def __init__(self, function: Function, vmas: set[str], drops: dict[int, Expr]) -> None:
-        self.vmas, self.drops = vmas, drops
+        self.vmas, self.drops, self.params = vmas, drops, frozenset(function.params)
         self.initial = _State(frozenset(vmas.intersection(function.params)), frozenset())
 
     def call(self, call: Expr, prop: _State, facts: Facts, node: Node) -> Iterable[Outcome[_State]] | None:
@@ -126,8 +126,9 @@ class _Tracker:
     def assigned(self, target: Expr, value: Expr | None, prop: _State, facts: Facts, node: Node) -> _State:
         if target.key not in self.vmas:
             return prop
-        found = value is not None and value.kind == "call" and not _MAKES.search(value.value)
-        return _anew(prop, {target.key}, known=found)
+        looked_up = value is not None and value.kind == "call" and not _MAKES.search(value.value)
+        given = value is not None and value.kind == "field" and value.root in self.params
+        return _anew(prop, {target.key}, known=looked_up or given)
 
     def branched(self, node: Node, outcome: bool, prop: _State, facts: Facts) -> _State | None:
         if node.kind == "iter" and node.expr is not None:
