@@ -24,6 +24,8 @@ _ERROR = re.compile(r"^(r|ret|rc|err|error|retval)$|^IS_ERR|^[\w>.-]+ (<|<=) 0$|
 _PERMITS = re.compile(r"flag:\w*(WRITE|_RW$|_W$|SHARED|PRIVATE|EXCL|DIRTY|PIN)")
 """Flags that say what may be done to a page, or whose it is."""
 _ROLES = frozenset({"mark", "release"})
+_NESTED = 8
+"""How many tests around an act are looked at, from the inside."""
 _KEPT_BITS = frozenset({"soft-dirty", "uffd-wp", "exclusive"})
 """Bits of an entry that are told nowhere else."""
 
@@ -167,15 +169,15 @@ def _taken_anew(compared: Comparison, act: Act) -> bool:
 
 
 def _fewer(compared: Comparison) -> Iterator[OtherWays]:
-    old, new = reach(compared.before), reach(compared.after)
+    old, new, branches = reach(compared.before), reach(compared.after), _Branches(compared)
     for act in compared.old:
         now = compared.pairs.get(id(act))
         if now is None or act.expr.kind != "call" or now.word != act.word or not _counts(compared.before, act):
             continue
         was, here, asked = act.node, now.node, frozenset[str]()
-        while True:
+        for _ in range(_NESTED):
             inside, side = new.innermost(here)
-            test = counterpart(compared, inside) if inside is not None else None
+            test = branches.of_before(inside) if inside is not None else None
             if inside is None or side is None or test is None or test is was:
                 break
             if _side_by_side(old, test, was):
@@ -187,15 +189,29 @@ def _fewer(compared: Comparison) -> Iterator[OtherWays]:
             was, here, asked = test, inside, asked | _asks(test)  # the tests that decided as before
 
 
-def counterpart(compared: Comparison, test: Node) -> Node | None:
-    """The branch of before that one of after was: on its line, or else the only one of the same text."""
-    text = plain(test)
-    alike = [n for n in reach(compared.before).order if n.kind == "branch" and plain(n) == text]
-    here = [n for n in alike if compared.lines.get(n.line) == test.line]
-    if here or test.line in compared.standing:
-        return here[0] if len(here) == 1 else None
-    once_now = sum(n.kind == "branch" and plain(n) == text for n in reach(compared.after).order) == 1
-    return alike[0] if len(alike) == 1 and once_now else None
+class _Branches:
+    """The branches of both sides, by their text."""
+
+    def __init__(self, compared: Comparison) -> None:
+        self.compared = compared
+        self.old, self.new = (_by_text(reach(side)) for side in (compared.before, compared.after))
+
+    def of_before(self, test: Node) -> Node | None:
+        """The branch of before that one of after was: on its line, or else the only one of the same text."""
+        text, compared = plain(test), self.compared
+        alike = self.old.get(text, [])
+        here = [n for n in alike if compared.lines.get(n.line) == test.line]
+        if here or test.line in compared.standing:
+            return here[0] if len(here) == 1 else None
+        return alike[0] if len(alike) == 1 and len(self.new[text]) == 1 else None
+
+
+def _by_text(order: Reach) -> dict[str, list[Node]]:
+    found: dict[str, list[Node]] = {}
+    for node in order.order:
+        if node.kind == "branch":
+            found.setdefault(plain(node), []).append(node)
+    return found
 
 
 def _asks(test: Node) -> frozenset[str]:

@@ -41,7 +41,7 @@ from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK6
 
-_NAMES = {"i_mmap": "`i_mmap_rwsem`", "anon_vma": "the anon_vma lock"}
+_NAMES = {"i_mmap": "`i_mmap_rwsem`", "anon_vma": "the `anon_vma` lock"}
 _MAX_HITS = 4
 
 
