@@ -29,9 +29,13 @@ CODES = ("PAT110", "PAT115")
 
 
 def severities(
-    before: str, after: str, body: str = "", codes: tuple[str, ...] = CODES, elsewhere: int = 0
+    before: str,
+    after: str,
+    body: str = "",
+    codes: tuple[str, ...] = CODES,
+    elsewhere: int = 0,
+    path: str = "mm/demo.c",
 ) -> list[Severity]:
-    path = "mm/demo.c"
     old = Program(OverlayTree(EmptyTree(), {path: before.encode()}))
     new = Program(OverlayTree(EmptyTree(), {path: after.encode()}), old, frozenset((path,)))
     added, removed = changed_lines(before.encode(), after.encode())
@@ -114,3 +118,11 @@ void protect_it(struct scan *scan)
 def test_an_exit_that_is_gone_counts_where_all_of_the_patch_is_seen(elsewhere: int, found: list[Severity]) -> None:
     less = EXIT.replace("\tif (scan->flags & SCAN_PROTECT)\n\t\treturn 1;\n", "")
     assert severities(EXIT, less, codes=("PAT133",), elsewhere=elsewhere) == found
+
+
+@pytest.mark.parametrize(("elsewhere", "told"), [(0, [Severity.WARNING]), (1, [])])
+def test_half_of_a_pair_of_files_that_does_not_fit_is_not_missed(elsewhere: int, told: list[Severity]) -> None:
+    before = "enum vm_event_item { PGPGIN,\n\tPGPGOUT,\n\tNR_VM_EVENT_ITEMS\n};\n"
+    after = before.replace("PGPGOUT,", "PGPGOUT,\n\tPGDEMO,")
+    path = "include/linux/vm_event_item.h"
+    assert severities(before, after, codes=("PAT104",), elsewhere=elsewhere, path=path) == told

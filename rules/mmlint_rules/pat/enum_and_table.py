@@ -27,7 +27,8 @@ traces, for as long as nobody looks.
 ## Limits
 The pairs of two files are listed in the rule; in one file a table is known by its name (`enum reason`,
 `reason_names[]`). Entries are counted, not compared; a patch of which a later one of the series brings
-the table is reported.
+the table is reported. Nothing is said where the patch has other files that do not fit the tree: one may be the other
+half.
 
 ## Sources
 PGREUSE counter of 2020 (digest-000 E4), which did it right; include/linux/vm_event_item.h and mm/vmstat.c.
@@ -82,7 +83,8 @@ def check(view: PatchView) -> Iterator[Hit]:
         pairs = [pair for pair in _PAIRS if (pair.table, pair.names) == (table, names)]
         enums = {pair: _growth(files.get(pair.header), pair.enum, _ENUMERATOR) for pair in pairs}
         texts = _growth(files.get(table), names, re.compile(pairs[0].entry))
-        if sum(enums.values()) == texts:
+        seen = table in files and any(pair.header in files for pair in pairs)
+        if sum(enums.values()) == texts or (view.elsewhere and not seen):
             continue
         changed = next((pair for pair, growth in enums.items() if growth), pairs[0])
         side = files.get(changed.header) or files[table]
