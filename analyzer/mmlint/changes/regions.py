@@ -5,7 +5,6 @@ A region is a section under a lock, or the time for which a reference is held th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -16,7 +15,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.consumed import harmless
 from mmlint.facts.function import Function
 from mmlint.facts.held import family, root_of
-from mmlint.facts.letgo import borrowed, drops_callers_lock, gives_up
+from mmlint.facts.letgo import borrowed, drops_callers_lock, gives_up, may_take
 from mmlint.facts.locks import locks
 from mmlint.facts.reach import reach
 from mmlint.facts.sleep import USER_COPIES
@@ -29,7 +28,6 @@ from mmlint.kernel.tables import Tables
 _KINDS = frozenset({"ptl", "walk", "seqcount", "pagefault_off", "folio_lock", "i_mmap", "anon_vma", "vma_lock"})
 """Sections that mm knows a reason for; other locks go for many reasons."""
 _WAITED = frozenset({"spin", "mutex", "rwsem", "folio_lock", "i_mmap", "anon_vma", "mmap_lock", "vma_lock"})
-_TAKES = re.compile(r"get|take|grab|acquire|alloc|hold|ref")
 _RELEASED = "_locked"
 """How a function is called that its callers lock for."""
 
@@ -214,21 +212,10 @@ def _looked_up(compared: Comparison) -> Iterator[Unprotected]:
         if any(_enters(before.tables, a.word) for a in compared.added):
             continue
         finds = [a for a in compared.added if a.expr.kind == "call" and target(a) == holder]
-        if len(finds) == 1 and not _may_take(compared.after, finds[0], kinds):
+        taking = {name for name, rows in takes.items() if any(row.resource in kinds for row in rows)}
+        if len(finds) == 1 and not may_take(compared.after, finds[0].word, taking):
             used = (a for a in naming if id(a) in compared.pairs and order.before(begin.node, a.node))
             yield from (Unprotected(begin, ends[-1], compared.pairs[id(act)], found=True) for act in islice(used, 1))
-
-
-def _may_take(function: Function, act: Act, kinds: set[str]) -> bool:
-    """Whether a call may take something of a kind: what is not known by its body is judged by its name."""
-    takes = function.tables.takes_resource
-    if act.word in takes:
-        return True
-    callee = function.program.resolve(act.word, function.path)
-    if callee is None:
-        return _TAKES.search(act.word) is not None
-    names = {name for name, rows in takes.items() if any(row.resource in kinds for row in rows)}
-    return not performed(callee).isdisjoint(names)
 
 
 def _counted(function: Function, act: Act) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.function import Function, keep
@@ -71,16 +72,16 @@ def borrowed(function: Function, name: str) -> bool:
     """Whether a variable is only given what calls find that take no reference of it, and nobody takes one for it."""
     values = [value for value in assigned_values(function).get(name, []) if value.value not in ("NULL", "0")]
     found = (value.kind == "call" and not PATH.match(canon(value)) for value in values)
-    return bool(values) and all(found) and not any(_takes(function, c.value) for v in values for c in v.calls())
+    rows = function.tables.takes_resource.items()
+    taking = {each for each, taken in rows if any(COUNTED.search(kind_of(row.resource)) for row in taken)}
+    return (
+        bool(values) and all(found) and not any(may_take(function, c.value, taking) for v in values for c in v.calls())
+    )
 
 
-def _takes(function: Function, name: str) -> bool:
-    """Whether a call may take a reference: what is not known by its body is judged by its name."""
-    tables = function.tables
-    if name in tables.takes_resource:
+def may_take(function: Function, name: str, taking: Set[str]) -> bool:
+    """Whether a call may do what the calls `taking` do: what is not known by its body is judged by its name."""
+    if name in function.tables.takes_resource:
         return True
     callee = function.program.resolve(name, function.path)
-    if callee is None:
-        return _TAKES.search(name) is not None
-    counted = {n for n, rows in tables.takes_resource.items() if any(COUNTED.search(kind_of(r.resource)) for r in rows)}
-    return not performed(callee).isdisjoint(counted)
+    return _TAKES.search(name) is not None if callee is None else not performed(callee).isdisjoint(taking)
