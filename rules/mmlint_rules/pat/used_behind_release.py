@@ -51,6 +51,7 @@ from mmlint.changes.outrun import outrun
 from mmlint.changes.ownloop import restarted
 from mmlint.changes.shifted import shifted
 from mmlint.changes.whose import told_by_flag
+from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UAF1
@@ -68,9 +69,11 @@ _HOW = ("late", "again", "idle", "door", "fewer", "untaken", "swapped", "one")
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report each thing once, at the use or release."""
     after = change.after
+    if after is None:
+        return
     told: set[str] = set()
     for turn in turns(change):
-        if after is None or turn.how not in _HOW or turn.thing.key in told:
+        if turn.how not in _HOW or turn.thing.key in told:
             continue
         told.add(turn.thing.key)
         if turn.release is None or (turn.how == "again" and told_by_flag(after, turn.thing, turn.node)):
@@ -79,8 +82,29 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         yield after.hit(
             turn.node, _message(turn, turn.release.value), steps=(step,), anchor=f"{turn.how} {turn.thing.key}"
         )
+    yield from _other_elements(change, after)
+    for left in forgotten(change):
+        message = (
+            f"`{left.member}` is not cleared any more behind `{left.release.word}`: `{left.other.name}` goes by it"
+        )
+        yield after.hit(left.release.expr, message, anchor=f"forgotten {left.member}")
+    for put in put_mapped(change):
+        if put.thing.key in told:
+            continue
+        message = f"`{put.call.value}` gives up `{put.thing.key}`, though `{put.mapping.word}` passed its reference on"
+        step = after.step(put.mapping.line, "what is mapped holds the reference")
+        yield after.hit(put.call, message, steps=(step,), anchor=f"mapped {put.thing.key}")
+    for late in outrun(change):
+        if late.how not in _LATE or late.what in told:
+            continue
+        step = after.step(late.by.line, "this has changed places with it")
+        message = _LATE[late.how].format(cut(late.what))
+        yield after.hit(late.node, message, steps=(step,), anchor=f"{late.how} {late.what}")
+
+
+def _other_elements(change: FunctionChange, after: Function) -> Iterator[Hit]:
+    """Report parts of arrays that begin elsewhere now."""
     for found in shifted(change):
-        assert after is not None
         message = (
             f"`{found.now.word}` begins with the first of `{found.array}` now, no longer `{found.offset}` further on"
         )
@@ -90,29 +114,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             message = f"`{found.now.word}` begins with the first of `{found.array}` now, no longer at an offset"
         yield after.hit(found.now.expr, message, anchor=f"shifted {found.array}")
     again = restarted(change)
-    if again is not None and after is not None:
+    if again is not None:
         message = (
             f"`{again.now.word}` begins with element `{again.begins}` now, where it might begin with `{again.began}`"
         )
         yield after.hit(again.now.expr, message, anchor=f"restarted {again.now.word}")
-    for left in forgotten(change):
-        assert after is not None
-        message = (
-            f"`{left.member}` is not cleared any more behind `{left.release.word}`: `{left.other.name}` goes by it"
-        )
-        yield after.hit(left.release.expr, message, anchor=f"forgotten {left.member}")
-    for put in put_mapped(change):
-        if after is None or put.thing.key in told:
-            continue
-        message = f"`{put.call.value}` gives up `{put.thing.key}`, though `{put.mapping.word}` passed its reference on"
-        step = after.step(put.mapping.line, "what is mapped holds the reference")
-        yield after.hit(put.call, message, steps=(step,), anchor=f"mapped {put.thing.key}")
-    for late in outrun(change):
-        if after is None or late.how not in _LATE or late.what in told:
-            continue
-        step = after.step(late.by.line, "this has changed places with it")
-        message = _LATE[late.how].format(cut(late.what))
-        yield after.hit(late.node, message, steps=(step,), anchor=f"{late.how} {late.what}")
 
 
 def _message(turn: Turn, call: str) -> str:
