@@ -21,7 +21,7 @@ from mmlint.facts.contract import annotated_dropper
 from mmlint.facts.function import Function
 from mmlint.facts.held import Held, Prop, family, local_names, result_class, root_of, visible_to_callers
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import lock_effects, locks
+from mmlint.facts.locks import lent, lock_effects, locks
 from mmlint.facts.reach import reach
 from mmlint.frozen import dataclass
 
@@ -64,7 +64,7 @@ def _not_entered_again(before: Function, after: Function) -> list[ChangedExit]:
     if any(each.uncertain for each in facts) or annotated_dropper(after):
         return []
     old, new = (each.flow.returns for each in facts)
-    left = {h.kind for states in facts[0].flow.before.values() for prop in states for h in prop if h.gone}
+    left = {held.kind for held in lent(before)}
     drops = after.tables.drops
     named = {row.kind for name in after.words.intersection(drops) for row in drops[name]}
     for kind in sorted(_CONTEXTS & left & named):

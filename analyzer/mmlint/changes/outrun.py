@@ -17,9 +17,11 @@ from mmlint.facts import graph
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
+from mmlint.facts.halves import halves
 from mmlint.facts.held import declared_types, local_names
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
+from mmlint.facts.loops import moves_on
 from mmlint.facts.reach import reach
 from mmlint.facts.telling import tells
 from mmlint.facts.things import holder_of
@@ -33,7 +35,6 @@ _KEEPING = frozenset({"mmap_lock", "vma_lock", "rcu", "ptl"})
 """Locks under which what is found stays: whoever holds a lock of another kind may have a reference of his own."""
 _OWNED = re.compile(r"(^|_)(\w*alloc|create|get|tryget|lookup|find)(_|$)")
 """Calls that may come back with a reference."""
-_PAIRS = (("get", "put"), ("hold", "put"), ("grab", "drop"), ("ref", "unref"))
 _SETS = frozenset({"=", "+=", "-="})
 _NOTHING = frozenset({"NULL", "0", "false"})
 
@@ -107,9 +108,7 @@ def _unlocked(function: Function, pair: Turned) -> Iterator[Outrun]:
     order, key = reach(function), canon(call.args[0])
     if any(_OWNED.search(each.value) for value in assigned_values(function).get(key, ()) for each in value.calls()):
         return
-    words = call.value.split("_")
-    others = {"_".join(put if word == get else word for word in words) for get, put in _PAIRS} - {call.value}
-    later = (pair_ for name in sorted(others & function.calls.keys()) for pair_ in function.calls[name])
+    later = (each for name, calls in function.calls.items() if halves(call.value, name) for each in calls)
     if any(order.before(pair.now_first, n) and put.args and canon(put.args[0]) == key for n, put in later):
         yield Outrun("unheld", key, pair.now_first, pair.now_second)
 
@@ -206,13 +205,7 @@ def _comes_round(function: Function, pair: Turned, target: Expr) -> bool:
     turn = graph.before([pair.first], lambda n: n is not pair.first and n.sets(key)) & ahead
     values = [e.args[1] for op, e in pair.second.events if op == "assign" and e.args[0].key == key]
     names = {e.key for value in values for e in value.walk() if e.kind in ("name", "field")}
-    return any(n.id in turn and _sets_one(n, names) for n in function.cfg.order)
-
-
-def _sets_one(node: Node, names: set[str]) -> bool:
-    """Whether a statement, or the head of a loop over something, sets one of the lvalues."""
-    iterates = node.kind == "iter" and node.expr is not None and bool(names & {arg.key for arg in node.expr.args})
-    return iterates or node.sets(*names)
+    return any(n.id in turn and moves_on(n, *names) for n in function.cfg.order)
 
 
 def _unready(compared: Comparison, pair: Turned) -> Iterator[Outrun]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.outrun import reads
 from mmlint.facts.cfg import Node
-from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass
@@ -40,7 +40,11 @@ def lost_sequence(change: FunctionChange) -> Outdated | None:
         if guard is None or guard.class_ not in _CLASSES or act.use == "bare" or len(act.expr.args) <= _READ_BEFORE:
             continue
         sequence = act.expr.args[_READ_BEFORE]
-        if change.converts(act.word) or _read(compared.after, sequence.key) or change.gained_elsewhere(act.word):
+        if (
+            change.converts(act.word)
+            or any(reads(node, sequence.key) for node in compared.after.cfg.order)
+            or change.gained_elsewhere(act.word)
+        ):
             continue
         now = next(_instead(compared, act), None)
         if now is not None:
@@ -55,13 +59,3 @@ def _instead(compared: Comparison, act: Act) -> Iterator[Node]:
         asked = node.expr if node.kind in ("branch", "return") else None
         if asked is not None and any(e.kind == "field" and e.root == root for e in asked.walk()):
             yield node
-
-
-def _read(function: Function, key: str) -> bool:
-    """Whether something reads a variable or member."""
-    exprs = (node.expr for node in function.cfg.order if node.expr is not None)
-    return any(
-        e.key == key
-        for expr in exprs
-        for e in (expr.args[1] if expr.kind == "assign" and expr.value == "=" else expr).walk()
-    )

@@ -7,9 +7,10 @@ from collections.abc import Set
 
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.function import Function, keep
+from mmlint.facts.held import root_of
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
-from mmlint.facts.reach import reach
+from mmlint.facts.locks import lent
 from mmlint.facts.steps import performed
 from mmlint.facts.things import COUNTED, PATH, Thing, given, kind_of
 
@@ -44,28 +45,8 @@ def _given_params(function: Function, kind: str, level: int) -> frozenset[int]:
 
 
 def drops_callers_lock(function: Function) -> bool:
-    """Whether the function may drop a lock that it reaches by a parameter and has not taken."""
-    tables = function.tables
-    return keep(function, "drops callers lock", lambda: _drops(function)) if function.mentions(tables.drops) else False
-
-
-def _drops(function: Function) -> bool:
-    tables, order = function.tables, reach(function)
-    taken = [
-        (node, call.args[0].key)
-        for name, calls in function.calls_of(tables.takes).items()
-        for node, call in calls
-        if call.args
-    ]
-    return any(
-        call.args[0].root.lstrip("&") in function.params
-        and "->" in call.args[0].key
-        and not any(key == call.args[0].key and order.before(at, node) for at, key in taken)
-        for name, calls in function.calls_of(tables.drops).items()
-        if name not in tables.takes
-        for node, call in calls
-        if call.args
-    )
+    """Whether the function may drop a lock of its callers that it reaches by a parameter."""
+    return any("->" in held.key and root_of(held.key) in function.params for held in lent(function))
 
 
 def borrowed(function: Function, name: str) -> bool:

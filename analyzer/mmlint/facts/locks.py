@@ -294,6 +294,14 @@ _BUSY: set[tuple[str, str]] = set()
 
 
 @fact
+def lent(function: Function) -> frozenset[Held]:
+    """The locks of its callers that the function gives up at some point, taken again later or not."""
+    if not changes_locks(function):
+        return frozenset()
+    return frozenset(h for states in locks(function).flow.before.values() for prop in states for h in prop if h.gone)
+
+
+@fact
 def may_hold(function: Function) -> bool:
     """Whether it may come to hold a lock of its own, or enter a context: a call that its text names does so, or is of a
     function that comes back with one. Many only call what gives locks up, or takes and drops them again.

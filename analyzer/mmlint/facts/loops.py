@@ -55,7 +55,7 @@ def ends_around(function: Function, inner: Iterable[int], name: str) -> frozense
     around: list[frozenset[int]] = []
     for _, body in natural_loops(function) if wanted else ():
         nested = any(body > other for other in around)
-        if wanted & body and not (nested and any(n.id in body and _moves(n, name) for n in function.cfg.order)):
+        if wanted & body and not (nested and any(n.id in body and moves_on(n, name) for n in function.cfg.order)):
             around.append(body)
     for node in function.cfg.order if around else ():
         leaves = [t.id for t, label in node.succ if label is False]
@@ -64,10 +64,10 @@ def ends_around(function: Function, inner: Iterable[int], name: str) -> frozense
     return frozenset(found)
 
 
-def _moves(node: Node, name: str) -> bool:
+def moves_on(node: Node, *names: str) -> bool:
     """Whether a variable stands for something else behind a node: it is set, or walks on through a list."""
-    walks = node.kind == "iter" and node.expr is not None and name in {arg.key for arg in node.expr.args}
-    return walks or node.sets(name)
+    walks = node.kind == "iter" and node.expr is not None and any(arg.key in names for arg in node.expr.args)
+    return walks or node.sets(*names)
 
 
 def in_loop(function: Function, node: Node) -> bool:

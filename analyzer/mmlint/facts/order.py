@@ -24,13 +24,18 @@ class Inversion:
     held: Held
 
 
+def of_hugetlb(function: Function) -> bool:
+    """Whether a function calls helpers of hugetlb: its locks have an order and lockdep classes of their own."""
+    return any(_HUGETLB in word for word in function.calls)
+
+
 @fact
 def inversions(function: Function) -> tuple[Inversion, ...]:
     """The first inversion for each pair of kinds; none in hugetlb code, which has an order of its own."""
     if not lock_tokens(function):
         return ()
     facts = locks(function)
-    if facts.flow.overflow or function.cfg.truncated or any(_HUGETLB in word for word in function.calls):
+    if facts.flow.overflow or function.cfg.truncated or of_hugetlb(function):
         return ()
     kinds = function.tables.kinds
     found: dict[tuple[str, str], Inversion] = {}
@@ -57,12 +62,7 @@ def nested_folio_locks(function: Function) -> tuple[Inversion, ...]:
     if not any(row.kind == "folio_lock" for name in table.keys() & function.words for row in table[name]):
         return ()
     facts = locks(function)
-    if (
-        facts.flow.overflow
-        or function.cfg.truncated
-        or contract.named_taker(function)
-        or any(_HUGETLB in word for word in function.calls)
-    ):
+    if facts.flow.overflow or function.cfg.truncated or contract.named_taker(function) or of_hugetlb(function):
         return ()
     found = []
     for name, calls in function.calls.items():

@@ -10,7 +10,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Outcome, solve
 from mmlint.facts.function import Function, fact, keep
 from mmlint.facts.ir import Expr
-from mmlint.facts.reach import reach
+from mmlint.facts.locks import lent
 from mmlint.facts.values import Facts, is_zero
 from mmlint.frozen import dataclass
 
@@ -98,10 +98,7 @@ def lets_go(function: Function, level: int = _LEVELS) -> bool:
     """Whether a function, or what it calls in its file, may drop an mmap lock that it has not taken."""
 
     def compute() -> bool:
-        order, rows = reach(function), function.tables.takes
-        names = {name for name in function.words.intersection(rows) if any(_LOCK in r.kinds for r in rows[name])}
-        taken = [node for calls in function.calls_of(names).values() for node, _ in calls]
-        if any(not any(order.before(at, node) for at in taken) for node, _ in _drops(function)):
+        if any(held.kind == _LOCK for held in lent(function)):
             return True
         callees = (f for n in function.calls if level and n for f in function.program.named(function.path, n))
         return any(lets_go(callee, level - 1) for callee in callees if callee is not function)

@@ -7,11 +7,10 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import atomic, locks, may_block_reclaim
+from mmlint.facts.order import of_hugetlb
 from mmlint.facts.sleep import Sleeper, sleeps_at
 from mmlint.facts.values import Facts
 from mmlint.frozen import dataclass
-
-_HUGETLB = "huge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ def reclaiming_calls(function: Function) -> tuple[Reclaiming, ...]:
 
     None in hugetlb code, whose pages reclaim does not touch.
     """
-    if not may_block_reclaim(function) or any(_HUGETLB in word for word in function.calls):
+    if not may_block_reclaim(function) or of_hugetlb(function):
         return ()
     facts = locks(function)
     if facts.flow.overflow or function.cfg.truncated:

@@ -41,7 +41,8 @@ from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK6
 
-_NAMES = {"i_mmap": "`i_mmap_rwsem`", "anon_vma": "the `anon_vma` lock"}
+from mmlint_rules.ptl.lock_rank_inversion import named
+
 _MAX_HITS = 4
 
 
@@ -49,7 +50,7 @@ def check(function: Function) -> Iterator[Hit]:
     """Report each allocation that may reclaim into a lock of this function."""
     for found in reclaiming_calls(function)[:_MAX_HITS]:
         held, name = found.held, found.call.value
-        lock = _NAMES.get(held.kind, f"`{held.kind}`")
+        lock = named(held.kind)
         via = "" if found.sleeper.name == name else f", through `{found.sleeper.name}`,"
         yield function.hit(
             found.call,

@@ -43,7 +43,7 @@ def check(function: Function) -> Iterator[Hit]:
     """Report each pair of locks taken in the wrong order."""
     for found in inversions(function):
         held = found.held
-        wanted, kept = (_NAMES.get(kind, f"`{kind}`") for kind in (found.kind, held.kind))
+        wanted, kept = named(found.kind), named(held.kind)
         yield function.hit(
             found.call,
             f"`{found.call.value}` waits for {wanted} under {kept} (line {held.line})",
@@ -55,8 +55,13 @@ def check(function: Function) -> Iterator[Hit]:
 _NAMES = {
     "folio_lock": "the folio lock",
     "i_mmap": "`i_mmap_rwsem`",
-    "anon_vma": "the anon_vma lock",
+    "anon_vma": "the `anon_vma` lock",
 }
+
+
+def named(kind: str) -> str:
+    """A sleeping lock of mm's order in words."""
+    return _NAMES.get(kind, f"`{kind}`")
 
 
 RULE = Rule(

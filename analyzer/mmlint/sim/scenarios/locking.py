@@ -271,10 +271,7 @@ def _lk6(w: World, where: str) -> None:
             yield from alloc_page(m, mm, "node", charge=False)
         yield from i_mmap.lock()
         if where != "before":
-            gfp = "kernel" if where == "inside" else "nowait"
-            node = yield from alloc_page(m, mm, "node", gfp=gfp, charge=False)
-            if node is None:
-                w.mark("gave up")
+            yield from alloc_page(m, mm, "node", gfp="kernel" if where == "inside" else "nowait", charge=False)
         yield "insert into the interval tree"
         i_mmap.unlock()
 
