@@ -56,7 +56,9 @@ def raw_accesses(function: Function) -> tuple[RawAccess, ...]:
 
 @lru_cache(maxsize=8)
 def _mentioned(file: SourceFile) -> bool:
-    return _MENTIONED.search(file.text) is not None and _MENTIONED.search(file.masked) is not None
+    if b"_refcount" not in file.text and b"_mapcount" not in file.text:
+        return False  # ten times as fast as the pattern
+    return _MENTIONED.search(file.masked) is not None
 
 
 def is_home(function: Function) -> bool:

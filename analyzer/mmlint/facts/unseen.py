@@ -17,7 +17,7 @@ from mmlint.kernel.rows import Drop
 
 _UNLOCK = re.compile(r"(?<![a-z])unlock(?!ed)")
 _RELEASE = re.compile(r"(?<![a-z])unlock(?!ed)|irq_?restore|irq_?enable|preempt_enable")
-_CALLS_UNLOCK = re.compile(rb"(?<![a-z])unlock(?!ed)\w*\s*\(")
+_CALLS_UNLOCK = re.compile(rb"unlock(?<![a-z]unlock)(?!ed)\w*\s*\(")
 _STORES = re.compile(r"(READ|WRITE)_ONCE$|smp_store_\w+$")
 _LEVELS = 3
 _NAMED = ("irq", "bh", "preempt")

@@ -186,7 +186,7 @@ def place(patch: Patch, tree: Tree) -> Placed:
     after, errors, notes = _applied(patch, tree)
     if not errors:
         return Placed(tree, after, "applied", (), tuple(notes))
-    before, misfits, _ = _applied(_undo(patch), tree, merging=False)
+    before, misfits, _ = _applied(undo(patch), tree, merging=False)
     if not misfits:
         return Placed(before, tree, "already", (), ("the tree has this patch already: it was taken back first",))
     return Placed(tree, after, "partly" if after.changes else "failed", tuple(errors), tuple(notes))
@@ -215,7 +215,7 @@ def _taken_back(patches: Sequence[Patch], tree: Tree) -> list[Placed]:
     placed: list[Placed] = []
     note = "the tree has this series already: it was taken back first"
     for patch in reversed(patches):
-        before, misfits, _ = _applied(_undo(patch), tree, merging=False)
+        before, misfits, _ = _applied(undo(patch), tree, merging=False)
         if misfits:
             return []
         placed.append(Placed(before, tree, "already", (), (note,)))
@@ -223,5 +223,6 @@ def _taken_back(patches: Sequence[Patch], tree: Tree) -> list[Placed]:
     return placed[::-1]
 
 
-def _undo(patch: Patch) -> Patch:
+def undo(patch: Patch) -> Patch:
+    """The patch that takes this one back; the text of its mail stays."""
     return replace(patch, changes=tuple(reverse(change) for change in reversed(patch.changes)))

@@ -14,14 +14,13 @@ from typing import Protocol
 
 from mmlint.frozen import dataclass
 
-_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
+_COMMENT = re.compile(r"/(?:\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/|/[^\n]*+)")
 _DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)(\(([^)]*)\))?((?:[^\n\\]|\\\n|\\.)*)", re.M)
 _COLUMN0 = re.compile(r"^[*A-Za-z_].*\(", re.M)
 _CALL = re.compile(r"\b([A-Za-z_]\w*)[ \t]*\(")
 _MEMBER = re.compile(r"\(\*(\w+)\)[ \t]*\(")
 _CONSTANT = re.compile(r"^[ \t]+([A-Z][A-Z0-9_]+)[ \t]*(?:=|,|$)", re.M)
 _PASTED = re.compile(r"\b(\w*)##\w+(?:##(\w*))?")
-_OF_LINE = re.compile(r"[^\n]+")
 _BEHIND_PARAMETERS = re.compile(r"[^;{}()#]*(?:\([^)]*\)[^;{}()#]*)*")
 _BRACKETS = {pair: re.compile(f"[{re.escape(pair)}]") for pair in ("()", "{}")}
 _GUARD = re.compile(r"^(?:DEFINE_GUARD|DEFINE_LOCK_GUARD_[01]|DEFINE_CLASS|DEFINE_FREE)\((\w+)", re.M)
@@ -45,7 +44,7 @@ class Definition:
 
 
 def _blank(match: re.Match[str]) -> str:
-    return _OF_LINE.sub(lambda part: " " * len(part[0]), match[0])
+    return "\n".join([" " * len(line) for line in match[0].split("\n")])
 
 
 def _closing(text: str, start: int, pair: str) -> int:
@@ -125,9 +124,10 @@ class Header:
     @cached_property
     def others(self) -> frozenset[str]:
         """Function-pointer members, constants of enumerations, classes of cleanup.h."""
-        conditional = {base + ext for base, ext in _GUARD_COND.findall(self.text)}
-        plain = (*_MEMBER.findall(self.text), *_CONSTANT.findall(self.text), *_GUARD.findall(self.text))
-        return frozenset(plain) | conditional
+        plain = {*_MEMBER.findall(self.text), *_CONSTANT.findall(self.text)}
+        if "DEFINE_" in self.text:
+            plain.update(_GUARD.findall(self.text), (base + ext for base, ext in _GUARD_COND.findall(self.text)))
+        return frozenset(plain)
 
     @cached_property
     def _pasted(self) -> tuple[tuple[str, str], ...]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
-_NOT_CODE = re.compile(
-    rb"/\*.*?(?:\*/|\Z)"
-    rb"|//[^\n]*+"
-    rb'|"(?>(?:[^"\\\n]|\\.)*)"?'
-    rb"|'(?>(?:[^'\\\n]|\\.)*)'?"
-    rb"|^[ \t]*+\#[ \t]*+(?:error|warning)\b[^\n]*+",
-    re.S | re.M,
+_LITERAL_OR_COMMENT = (
+    rb"(?<=/)(?:\*(?:[^*]*+\*++(?:[^/*][^*]*+\*++)*+/|.*+)|/[^\n]*+)"
+    rb'|(?<=")[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?'
+    rb"|(?<=')[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'?"
+)
+_NOT_CODE = re.compile(rb"[/\"'](?:" + _LITERAL_OR_COMMENT + rb")", re.S)
+"""One character ahead of the alternatives: that is what a search can look for quickly."""
+_MESSAGE = re.compile(rb"\#[ \t]*+(?:error|warning)\b")
+_NOT_CODE_OR_MESSAGE = re.compile(
+    rb"[/\"'](?:" + _LITERAL_OR_COMMENT + rb")|^[ \t]*+\#[ \t]*+(?:error|warning)\b[^\n]*+", re.S | re.M
 )
 _BLANKED = bytes(c if c == 0x0A else 0x20 for c in range(256))
 _PLAIN_CHAR = re.compile(rb"'[\w ]'")
@@ -40,4 +43,5 @@ def mask(text: bytes) -> bytes:
 
     An apostrophe or quote without a partner hides the rest of its line only.
     """
-    return _NOT_CODE.sub(_masked, text)
+    pattern = _NOT_CODE_OR_MESSAGE if _MESSAGE.search(text) else _NOT_CODE
+    return pattern.sub(_masked, text)
