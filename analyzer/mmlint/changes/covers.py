@@ -80,7 +80,7 @@ class Sides:
 
     def same_thing(self, act: Act, sink: Act, row: Step) -> bool:
         """Whether the step is about what the sink is about: what is released was taken, what is written was marked."""
-        if row.role not in ("release", "carry", "mark", "take"):
+        if row.role not in ("release", "carry", "mark", "take") and row.only != "same":
             return True
         if row.role == "carry":
             mine = self._flow(target(act) or act.names)
