@@ -136,7 +136,8 @@ class PatchView:
     def named(self) -> frozenset[str]:
         """The changed functions that another changed function names, on either side."""
         names = {change.name for change in self.changes}
-        sides = (side for change in self.changes for side in (change.before, change.after) if side is not None)
+        changes = (change for change in self.changes if not change.comments_only)
+        sides = (side for change in changes for side in (change.before, change.after) if side is not None)
         return frozenset(word for side in sides for word in side.words & names if word != side.name)
 
     @cached_property
@@ -170,6 +171,12 @@ class FunctionChange:
         """The name, the new one where it was renamed."""
         side = self.after or self.before
         return side.name if side is not None else ""
+
+    @cached_property
+    def comments_only(self) -> bool:
+        """Whether nothing but comments and texts differs."""
+        texts = [mask(side.text).split() for side in (self.before, self.after) if side is not None]
+        return len(texts) == 2 and texts[0] == texts[1]
 
     @property
     def named_elsewhere(self) -> bool:

@@ -46,6 +46,14 @@ def halves(do: str, undo: str) -> bool:
     return any(re.sub(rf"(^|_){a}(?=_|$)", rf"\g<1>{b}", do, count=1) == undo for a, b in near)
 
 
+def undoing(do: str) -> Iterator[str]:
+    """The names that a call may have which undoes what one of this name does."""
+    for a, b in _PARTNERS:
+        name = re.sub(rf"(^|_){a}(?=_|$)", rf"\g<1>{b}", do, count=1)
+        if name != do:
+            yield name
+
+
 def first_halves(function: Function, undo: Expr) -> Iterator[Node]:
     """The calls that take the lock which a call drops, or are its other half by their name: about the same thing."""
     tables, targets = function.tables, call_targets(function)

@@ -6,7 +6,8 @@ the test for its sake if there was one; the patch adds no call, makes this one n
 speaks of all that the call was handed. Calls that the tables know count, those that are handed a page, folio, vma, mm,
 entry or the like, every call in mm/, and those of the library that others wait for or walk over (a wake-up, a list).
 So does a statement that set a variable which is read behind it as before, what a parameter points to or, in mm/, a
-member.
+member; a get around a value that is returned or stored as before (`return get_x(found)`); and the get of an object that
+replaces another one, with the put of that.
 
 ## Why it matters
 What is taken, written, counted or published by one line is relied on by others far away: a reference that nobody
@@ -41,6 +42,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.leftunset import left_unset
+from mmlint.changes.unreferenced import Unreferenced, unreferenced
 from mmlint.changes.vanished import vanished
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -68,6 +70,19 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         yield after.hit(
             found.node, message, severity=_severity(change, found.act.word), anchor=f"vanished {found.act.key}"
         )
+    bare = unreferenced(change) if value is None and found is None else None
+    if after is not None and bare is not None:
+        name = bare.get.value
+        yield after.hit(
+            bare.node, _unreferenced(bare), severity=_severity(change, name), anchor=f"unreferenced {bare.get.key}"
+        )
+
+
+def _unreferenced(found: Unreferenced) -> str:
+    taken = cut(found.get.args[0].key)
+    if found.old:
+        return f"`{taken}` comes in the place of `{cut(found.old)}` here, without the get and the put"
+    return f"`{taken}` is handed on here without the reference that `{found.get.value}` took"
 
 
 def _severity(change: FunctionChange, text: str) -> Severity | None:
