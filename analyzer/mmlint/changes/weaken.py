@@ -78,7 +78,7 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
         candidates = [now] if now is not None else _near(compared, act)
         for other in candidates:
             rows = steps.weaker(act.word, other.word) if id(other) not in taken else iter(())
-            row = next((r for r in rows if r.only not in _ONLY or _ONLY[r.only](compared, act, other)), None)
+            row = next((r for r in rows if _holds(compared, r, act, other)), None)
             if row is None:
                 continue
             if _elsewhere(compared, act, row) or _in_parts(compared, act, other) or _fits(compared.after, act, other):
@@ -295,6 +295,27 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "nonpresent": lambda compared, _, now: _nonpresent(compared.after, now),
 }
 """Where an order of strength holds, by what its row says."""
+
+
+def _holds(compared: Comparison, row: Stronger, was: Act, now: Act) -> bool:
+    """Whether an order of strength says something of this place."""
+    kind, _, reader = row.only.partition(":")
+    if kind == "asked":
+        return _asked_apart(compared, was, now, reader)
+    return row.only not in _ONLY or _ONLY[row.only](compared, was, now)
+
+
+def _asked_apart(compared: Comparison, was: Act, now: Act, reader: str) -> bool:
+    """Whether the answer that a call gave is got by a second one, which the patch adds, under no lock held at both."""
+    after, about = compared.after, {arg.key for arg in now.expr.args}
+    asking = (a for a in compared.added if a.word == reader and a.tests and about & {arg.key for arg in a.expr.args})
+    return was.use != "bare" and any(not _one_section(after, now.expr, a.expr) for a in asking)
+
+
+def _one_section(function: Function, a: Expr, b: Expr) -> bool:
+    """Whether some lock is held at both of two calls, whichever way they are reached."""
+    sections = [{h.key for h in prop if not h.gone} for e in (a, b) for prop in locks(function).held(e)]
+    return bool(sections) and bool(set.intersection(*sections))
 
 
 def _flags(compared: Comparison) -> Iterator[Weaker]:
