@@ -120,6 +120,8 @@ def _argument(compared: Comparison, node: Node, was: str, now: str) -> Slip | No
             return None
         if now.encode() in _ANSWERS and (was in before.params or was.encode() in _ANSWERS):
             return Slip(node, was, now, act.word)
+        if _fewer_of(was, now):
+            return Slip(node, was, now, act.word)
         types = declared_types(before)
         alike = was in types and types.get(now) == types[was] and "*" in types[was]
         if (alike or (was in types and now.encode() in _ANSWERS)) and (
@@ -129,6 +131,12 @@ def _argument(compared: Comparison, node: Node, was: str, now: str) -> Slip | No
         if alike and not tells(act.word) and mistaken(compared, act, there, was, now):
             return Slip(node, was, now, act.word)
     return None
+
+
+def _fewer_of(was: str, now: str) -> bool:
+    """Whether one constant of a family means all of something, by its name, and the other does not."""
+    family = was.removesuffix("ALL")
+    return family != was and family.isupper() and family.endswith("_") and now.isupper() and now.startswith(family)
 
 
 def _only_now_held(compared: Comparison, act: Act, there: Act, was: str, now: str) -> bool:

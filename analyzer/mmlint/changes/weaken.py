@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
@@ -264,6 +265,14 @@ def _narrowed(compared: Comparison, act: Act, other: Act) -> bool:
     return bool(counts & spoken) and _loops(compared.after) <= _loops(compared.before)
 
 
+def _of_more_pages(compared: Comparison, act: Act, other: Act) -> bool:
+    """Whether a call about a range, begin to end, that is not one page long became one about its first page alone."""
+    begins = {arg.key for arg in other.expr.args}
+    pairs = [(a, b) for a, b in pairwise(act.expr.args) if a.key in begins and b.key not in begins]
+    one_page = (b.kind == "binary" and b.value == "+" and b.args[1].key == "PAGE_SIZE" for _, b in pairs)
+    return bool(pairs) and not any(one_page) and _loops(compared.after) <= _loops(compared.before)
+
+
 def _loops(function: Function) -> int:
     order = reach(function)
     return sum(order.rank[t.id] <= order.rank[n.id] for n in order.order for t, _ in n.succ if t.id in order.rank)
@@ -289,6 +298,7 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "nested": lambda compared, _, now: _inside_another(compared.after, now.expr),
     "pins": lambda compared, was, _: _gives_pins(compared, was),
     "batch": _narrowed,
+    "range": _of_more_pages,
     "another": lambda compared, _, now: not _of_current(compared.after, now),
     "any": lambda _, was, __: _asks_for_any(was),
     "seldom": lambda _, __, now: not _asks_for_any(now),

@@ -228,10 +228,11 @@ class Stronger(Row):
     """An order of strength: `calls` from the strongest to the weakest, replacing one by a later one loses `what`.
 
     `only` is `atomic` if the order holds only where nothing may sleep, `nested` only with another lock held, `batch` if
-    `calls` go from many entries to one, `another` if what is asked for may belong to another task than the current one,
-    `pins` if the stronger call gives pins up, `nonpresent` if it holds only for entries that are known not to be
-    present, `irqs-off` if the function is entered with interrupts off and did not turn them on, `asked:CALL` if what
-    the stronger call answers is asked for by CALL then.
+    `calls` go from many entries to one, `range` if from a range of more than one page to its first, `another` if what
+    is asked for may belong to another task than the current one, `pins` if the stronger call gives pins up,
+    `nonpresent` if it holds only for entries that are known not to be present, `irqs-off` if the function is entered
+    with interrupts off and did not turn them on, `asked:CALL` if what the stronger call answers is asked for by CALL
+    then.
     """
 
     calls: tuple[str, ...]

@@ -4,7 +4,8 @@
 Compares the words of each function before and after the patch. One operator is another one (`&&` and `||`, `==` and
 `!=`, `<` and `<=`, a `!` that comes or goes), `true` is `false`, `break` is `continue`, an error is no error, a jump
 leads to another label and nothing tells which one is right, or a call that the tables know gets another variable of the
-same type, or a constant for a parameter or variable of the function. Any call counts where the code says that the
+same type, or a constant for a parameter or variable of the function, or another constant for that which means all of
+something (`WAKE_NEXT` for `WAKE_ALL`). Any call counts where the code says that the
 variable is the wrong one: the call gets it twice now, it is where a safe walk goes on, it has no value yet, or nothing
 reads the other one any more. Nothing else in the function is different.
 
