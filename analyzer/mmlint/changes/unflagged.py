@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
@@ -178,10 +179,12 @@ def _names(expr: Expr, target: Expr) -> bool:
 
 
 def _less(was: Expr, now: Expr) -> str:
-    """The flag that a mask has lost, its last one too, or nothing."""
+    """The flag that a mask, or what selects the bits of a value, has lost, its last one too, or nothing."""
     if now.kind == "binary" and now.value == "&" and now.args[0].key == was.key and now.args[1].kind == "unary":
         flag = now.args[1].args[0].key if now.args[1].value == "~" else ""
         return flag if _counts(flag) else ""
+    if was.kind == now.kind == "binary" and was.value == now.value == "&" and was.args[0].key == now.args[0].key:
+        was, now = was.args[1], now.args[1]  # which bits of it are carried on
     had, left = _flags(was), _flags(now)
     if had is None or left is None or len(had - left) != 1 or not left < had:
         return ""
@@ -204,5 +207,8 @@ def _flags(mask: Expr) -> frozenset[str] | None:
 
 
 def _taken_away(change: FunctionChange, flag: str) -> bool:
-    """Whether the flag goes from, or to, other functions of the patch as well."""
+    """Whether the flag goes from, or to, other functions of the patch as well, or is defined no more."""
+    defined = re.compile(rb"#\s*define\s+" + flag.encode() + rb"\b")
+    if any(defined.search(file.before) and not defined.search(file.after) for file in change.patch.files):
+        return True
     return change.lost_elsewhere(flag) or change.gained_elsewhere(flag)

@@ -339,14 +339,29 @@ def _flags(compared: Comparison) -> Iterator[Weaker]:
         if now is None or act.expr.kind != "call" or act.word != act.expr.value or now.expr.kind != "call":
             continue
         for flag, row in rows.items():
-            instead = row.only.removeprefix("unless:")
-            if instead and any(instead in arg.names() for arg in now.expr.args):
+            if not _matters(compared.after, row, now):
                 continue
             if _sets(compared.before, act, flag) and _lacks(compared.after, now, flag):
                 yield Weaker(row, act, now, flag)
         for flag, row in claims.items():
             if _sets(compared.after, now, flag) and _lacks(compared.before, act, flag):
                 yield Weaker(row, act, now, flag)
+
+
+def _matters(function: Function, row: Stronger, now: Act) -> bool:
+    """Whether a flag that is gone was needed: no other has come in its place, or nobody asks what it ruled out."""
+    kind, _, instead = row.only.partition(":")
+    if kind == "unasked":
+        return _unasked(function, now)
+    return not instead or not any(instead in arg.names() for arg in now.expr.args)
+
+
+def _unasked(function: Function, act: Act) -> bool:
+    """Whether nothing asks for what a call gave: no branch, no caller, no other call that gets it as it is."""
+    expr = act.node.expr
+    keeper = expr.args[0].key if expr is not None and expr.kind == "assign" and expr.args[1] is act.expr else ""
+    asked = (n.expr for n in function.cfg.order if n.kind in ("branch", "return") and n.expr is not None)
+    return bool(keeper) and not act.tests and not any(e.key == keeper for each in asked for e in each.walk())
 
 
 def _values(function: Function, act: Act) -> Iterator[FlagSet]:

@@ -232,7 +232,7 @@ class Stronger(Row):
     is asked for may belong to another task than the current one, `pins` if the stronger call gives pins up,
     `nonpresent` if it holds only for entries that are known not to be present, `irqs-off` if the function is entered
     with interrupts off and did not turn them on, `asked:CALL` if what the stronger call answers is asked for by CALL
-    then.
+    then, `unasked` if nothing asks whether the weaker one failed.
     """
 
     calls: tuple[str, ...]

@@ -5,7 +5,7 @@ Compares each function before and after the patch. On one way a variable was set
 of that way is still there, the variable comes along it with another constant, and a branch further on reads it. The
 same for what a parameter points to: the caller is not told any more. Or a member was set to something that a branch in
 the same file asks for, and nothing in the file sets it any more; or a mask got a flag, or lost one, in an arm that is
-gone, or a member did so each time.
+gone, or a member did so each time, or what selects the bits of an entry that are carried over.
 
 ## Why it matters
 `count_increased = false` before a retry says that the reference is gone. Without it the next round takes itself for the
