@@ -7,27 +7,20 @@ thing, and the stronger call is not made elsewhere instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
 
 from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
-from mmlint.facts.doors import by_wrong_door
+from mmlint.changes.strength import holds, matters, read_otherwise
 from mmlint.facts.flags import FlagSet, flags_at
 from mmlint.facts.function import Function
 from mmlint.facts.giveback import RESOURCES, given_by
 from mmlint.facts.held import translate
-from mmlint.facts.ir import Expr
-from mmlint.facts.irqsoff import enables_irqs, entered_with_irqs_off
-from mmlint.facts.locks import atomic, locks
-from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act, opposite, performed, plain, spoken, told_by_callee
+from mmlint.facts.steps import Act, performed, spoken, told_by_callee
 from mmlint.frozen import dataclass
 from mmlint.kernel.entries import Stronger
 
-_NOT_PRESENT = {("swap_kind", True), ("present", False)}
-"""Tests, by class, with the outcome on which an entry is not present."""
 _TAKEN = Stronger(name="only-asked", calls=(), what="the reference that it takes", scenario="UAF1")
 _TRIED = Stronger(name="tried", calls=(), what="the refusal where there is nothing to take", scenario="ZERO1")
 _UNPINNED = Stronger(name="unpinned", calls=(), what="the rest of the pin count", scenario="MIX1")
@@ -57,7 +50,11 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
     kept = compared.after.cache
     if key not in kept:
         kept[key] = (
-            *_calls(compared),
+            *(
+                each
+                for each in (*_calls(compared), *_at_once(compared))
+                if not read_otherwise(change, each.row, each.step)
+            ),
             *_flags(compared),
             *_only_asked(change, compared),
             *_for_sure(compared),
@@ -79,7 +76,7 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
         candidates = [now] if now is not None else _near(compared, act)
         for other in candidates:
             rows = steps.weaker(act.word, other.word) if id(other) not in taken else iter(())
-            row = next((r for r in rows if _holds(compared, r, act, other)), None)
+            row = next((r for r in rows if holds(compared, r, act, other)), None)
             if row is None:
                 continue
             if _elsewhere(compared, act, row) or _in_parts(compared, act, other) or _fits(compared.after, act, other):
@@ -157,6 +154,17 @@ def _does_weaker(function: Function, act: Act, other: Act, row: Stronger) -> boo
     return any(translate(call.args[0].key, callee, other.expr) == about.key for call in made)
 
 
+def _at_once(compared: Comparison) -> Iterator[Weaker]:
+    """A call that was handed a function for when nobody reads any more, with that function called in its place."""
+    rows = [row for row in compared.before.tables.steps.stronger.values() if row.only == "readers"]
+    for act in compared.removed:
+        row = next((row for row in rows if act.word in row.calls), None)
+        later = {arg.key for arg in act.expr.args}
+        for other in (a for a in compared.added if row is not None and a.word in later and a.names & act.names):
+            if row is not None and holds(compared, row, act, other):
+                yield Weaker(row, act, other)
+
+
 def _put(compared: Comparison) -> Iterator[Weaker]:
     """A helper that gives pins back, with a release of references in its place."""
     gives = compared.before.tables.gives_resource
@@ -200,12 +208,6 @@ def _same_door(compared: Comparison, act: Act, other: Act) -> bool:
     return was is not None and now is not None and was.kind == now.kind
 
 
-def _gives_pins(compared: Comparison, act: Act) -> bool:
-    """Whether an act gives up what was pinned: pages that were only got are given up by another call, and rightly."""
-    rows = compared.before.tables.gives_resource.get(act.word, ())
-    return any(row.resource == "page pin" for row in rows) and not by_wrong_door(compared.before, act.expr)
-
-
 def _alike(compared: Comparison, act: Act, other: Act) -> bool:
     """Whether both ask for a count of the same sort: one number says no more than the other."""
     guards = compared.before.tables.guards
@@ -221,111 +223,11 @@ def _fits(function: Function, act: Act, other: Act) -> bool:
     return bool(taken & now) and not taken & was
 
 
-def _of_current(function: Function, act: Act) -> bool:
-    """Whether what the call gets belongs to the current task, by itself or as a test has said."""
-    names = {arg.key for arg in act.expr.args}
-    order = reach(function)
-    return any("current->" in name for name in names) or any(
-        node.kind == "branch"
-        and "current->" in plain(node)
-        and names & set(plain(node).split(" == "))
-        and order.chosen(node, act.node) is not opposite(node)
-        and order.dominates(node, act.node)
-        for node in order.order
-    )
-
-
 def _in_parts(compared: Comparison, act: Act, other: Act) -> bool:
     """Whether the call is made in two parts now, `other` being one (`ptep_get_and_clear` and `flush_tlb_page`)."""
     words = {a.word for a in compared.added}
     pairs = (each.split("+") for each in compared.before.tables.steps.equals(act.word) if "+" in each)
     return any(other.word in parts and words.issuperset(set(parts) - {other.word}) for parts in pairs)
-
-
-def _nonpresent(function: Function, act: Act) -> bool:
-    """Whether the act stands where a test has said that the entry is not a present one."""
-    order, guards = reach(function), function.tables.guards
-    for node in order.order:
-        guard = guards.get(node.expr.value) if node.kind == "branch" and node.expr is not None else None
-        if guard is not None and (guard.class_, order.chosen(node, act.node)) in _NOT_PRESENT:
-            return True
-    return False
-
-
-def _asks_for_any(act: Act) -> bool:
-    """Whether a count is compared with one: then every reference counts but the asker's, pins as well."""
-    tests = (e for test in act.tests if test.expr is not None for e in test.expr.walk())
-    return any(e.kind == "binary" and [a.key for a in e.args] == [act.expr.key, "1"] for e in tests)
-
-
-def _narrowed(compared: Comparison, act: Act, other: Act) -> bool:
-    """Whether a call about a batch became one about an entry: its count is gone, and no loop makes up for it."""
-    counts = act.expr.names() - other.expr.names()
-    spoken = frozenset().union(*(n.expr.names() for n in compared.after.cfg.order if n.expr is not None))
-    return bool(counts & spoken) and _loops(compared.after) <= _loops(compared.before)
-
-
-def _of_more_pages(compared: Comparison, act: Act, other: Act) -> bool:
-    """Whether a call about a range, begin to end, that is not one page long became one about its first page alone."""
-    begins = {arg.key for arg in other.expr.args}
-    pairs = [(a, b) for a, b in pairwise(act.expr.args) if a.key in begins and b.key not in begins]
-    one_page = (b.kind == "binary" and b.value == "+" and b.args[1].key == "PAGE_SIZE" for _, b in pairs)
-    return bool(pairs) and not any(one_page) and _loops(compared.after) <= _loops(compared.before)
-
-
-def _loops(function: Function) -> int:
-    order = reach(function)
-    return sum(order.rank[t.id] <= order.rank[n.id] for n in order.order for t, _ in n.succ if t.id in order.rank)
-
-
-def _in_atomic(function: Function, expr: Expr) -> bool:
-    call = expr if expr.kind == "call" else None
-    return call is not None and any(atomic(function, prop) for prop in locks(function).held(call))
-
-
-def _inside_another(function: Function, expr: Expr) -> bool:
-    return any(not held.gone for prop in locks(function).held(expr) for held in prop)
-
-
-def _turns_on(compared: Comparison) -> bool:
-    """Whether a function that is entered with interrupts off, and left them so, turns them on now."""
-    return not enables_irqs(compared.before) and entered_with_irqs_off(compared.after)
-
-
-_ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
-    "atomic": lambda compared, _, now: _in_atomic(compared.after, now.expr),
-    "irqs-off": lambda compared, _, __: _turns_on(compared),
-    "nested": lambda compared, _, now: _inside_another(compared.after, now.expr),
-    "pins": lambda compared, was, _: _gives_pins(compared, was),
-    "batch": _narrowed,
-    "range": _of_more_pages,
-    "another": lambda compared, _, now: not _of_current(compared.after, now),
-    "any": lambda _, was, __: _asks_for_any(was),
-    "seldom": lambda _, __, now: not _asks_for_any(now),
-    "nonpresent": lambda compared, _, now: _nonpresent(compared.after, now),
-}
-"""Where an order of strength holds, by what its row says."""
-
-
-def _holds(compared: Comparison, row: Stronger, was: Act, now: Act) -> bool:
-    """Whether an order of strength says something of this place."""
-    kind, _, reader = row.only.partition(":")
-    if kind == "asked":
-        return _asked_apart(compared, was, now, reader)
-    return row.only not in _ONLY or _ONLY[row.only](compared, was, now)
-
-
-def _asked_apart(compared: Comparison, was: Act, now: Act, reader: str) -> bool:
-    """Whether the answer that a call gave is got by a second one, which the patch adds, under no lock held at both."""
-    after, about = compared.after, {arg.key for arg in now.expr.args}
-    asking = (a for a in compared.added if a.word == reader and a.tests and about & {arg.key for arg in a.expr.args})
-    return was.use != "bare" and any(not _one_section(after, now.expr, a.expr) for a in asking)
-
-
-def _one_section(function: Function, a: Expr, b: Expr) -> bool:
-    """Whether some lock is held at both of two calls, whichever way they are reached."""
-    sections = [{h.key for h in prop if not h.gone} for e in (a, b) for prop in locks(function).held(e)]
-    return bool(sections) and bool(set.intersection(*sections))
 
 
 def _flags(compared: Comparison) -> Iterator[Weaker]:
@@ -339,29 +241,13 @@ def _flags(compared: Comparison) -> Iterator[Weaker]:
         if now is None or act.expr.kind != "call" or act.word != act.expr.value or now.expr.kind != "call":
             continue
         for flag, row in rows.items():
-            if not _matters(compared.after, row, now):
+            if not matters(compared.after, row, now):
                 continue
             if _sets(compared.before, act, flag) and _lacks(compared.after, now, flag):
                 yield Weaker(row, act, now, flag)
         for flag, row in claims.items():
             if _sets(compared.after, now, flag) and _lacks(compared.before, act, flag):
                 yield Weaker(row, act, now, flag)
-
-
-def _matters(function: Function, row: Stronger, now: Act) -> bool:
-    """Whether a flag that is gone was needed: no other has come in its place, or nobody asks what it ruled out."""
-    kind, _, instead = row.only.partition(":")
-    if kind == "unasked":
-        return _unasked(function, now)
-    return not instead or not any(instead in arg.names() for arg in now.expr.args)
-
-
-def _unasked(function: Function, act: Act) -> bool:
-    """Whether nothing asks for what a call gave: no branch, no caller, no other call that gets it as it is."""
-    expr = act.node.expr
-    keeper = expr.args[0].key if expr is not None and expr.kind == "assign" and expr.args[1] is act.expr else ""
-    asked = (n.expr for n in function.cfg.order if n.kind in ("branch", "return") and n.expr is not None)
-    return bool(keeper) and not act.tests and not any(e.key == keeper for each in asked for e in each.walk())
 
 
 def _values(function: Function, act: Act) -> Iterator[FlagSet]:

@@ -232,7 +232,8 @@ class Stronger(Row):
     is asked for may belong to another task than the current one, `pins` if the stronger call gives pins up,
     `nonpresent` if it holds only for entries that are known not to be present, `irqs-off` if the function is entered
     with interrupts off and did not turn them on, `asked:CALL` if what the stronger call answers is asked for by CALL
-    then, `unasked` if nothing asks whether the weaker one failed.
+    then, `unasked` if nothing asks whether the weaker one failed, `readers` of an object that others may know, `as-is`
+    with the same arguments.
     """
 
     calls: tuple[str, ...]

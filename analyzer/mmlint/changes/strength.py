@@ -1,0 +1,179 @@
+"""Where an order of strength holds: what its row says of the place, and whether the code is such a place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+from mmlint.changes.change import FunctionChange
+from mmlint.changes.compare import Comparison
+from mmlint.facts.assignments import assigned_values
+from mmlint.facts.doors import by_wrong_door
+from mmlint.facts.function import Function
+from mmlint.facts.ir import Expr
+from mmlint.facts.irqsoff import enables_irqs, entered_with_irqs_off
+from mmlint.facts.locks import atomic, locks
+from mmlint.facts.reach import reach
+from mmlint.facts.steps import Act, opposite, plain
+from mmlint.facts.telling import tells
+from mmlint.kernel.entries import Stronger
+
+_NOT_PRESENT = {("swap_kind", True), ("present", False)}
+"""Tests, by class, with the outcome on which an entry is not present."""
+_MAKES = re.compile(r"alloc|(^|_)(new|create|memdup)(_|$)")
+_RCU = re.compile(r"(^|_)s?rcu(_|$)", re.I)
+_PREPARES = re.compile(r"^mem(set|cpy)$|^(IS_ERR|PTR_ERR|ERR_)|free|(^|_)(put|destroy)(_|$)")
+
+
+def holds(compared: Comparison, row: Stronger, was: Act, now: Act) -> bool:
+    """Whether an order of strength says something of this place."""
+    kind, _, reader = row.only.partition(":")
+    if kind == "asked":
+        return _asked_apart(compared, was, now, reader)
+    return row.only not in _ONLY or _ONLY[row.only](compared, was, now)
+
+
+def matters(function: Function, row: Stronger, now: Act) -> bool:
+    """Whether a flag that is gone was needed: no other has come in its place, or nobody asks what it ruled out."""
+    kind, _, instead = row.only.partition(":")
+    if kind == "unasked":
+        return _unasked(function, now)
+    return not instead or not any(instead in arg.names() for arg in now.expr.args)
+
+
+def _gives_pins(compared: Comparison, act: Act) -> bool:
+    """Whether an act gives up what was pinned: pages that were only got are given up by another call, and rightly."""
+    rows = compared.before.tables.gives_resource.get(act.word, ())
+    return any(row.resource == "page pin" for row in rows) and not by_wrong_door(compared.before, act.expr)
+
+
+def _of_current(function: Function, act: Act) -> bool:
+    """Whether what the call gets belongs to the current task, by itself or as a test has said."""
+    names = {arg.key for arg in act.expr.args}
+    order = reach(function)
+    return any("current->" in name for name in names) or any(
+        node.kind == "branch"
+        and "current->" in plain(node)
+        and names & set(plain(node).split(" == "))
+        and order.chosen(node, act.node) is not opposite(node)
+        and order.dominates(node, act.node)
+        for node in order.order
+    )
+
+
+def _nonpresent(function: Function, act: Act) -> bool:
+    """Whether the act stands where a test has said that the entry is not a present one."""
+    order, guards = reach(function), function.tables.guards
+    for node in order.order:
+        guard = guards.get(node.expr.value) if node.kind == "branch" and node.expr is not None else None
+        if guard is not None and (guard.class_, order.chosen(node, act.node)) in _NOT_PRESENT:
+            return True
+    return False
+
+
+def _asks_for_any(act: Act) -> bool:
+    """Whether a count is compared with one: then every reference counts but the asker's, pins as well."""
+    tests = (e for test in act.tests if test.expr is not None for e in test.expr.walk())
+    return any(e.kind == "binary" and [a.key for a in e.args] == [act.expr.key, "1"] for e in tests)
+
+
+def _narrowed(compared: Comparison, act: Act, other: Act) -> bool:
+    """Whether a call about a batch became one about an entry: its count is gone, and no loop makes up for it."""
+    counts = act.expr.names() - other.expr.names()
+    spoken = frozenset().union(*(n.expr.names() for n in compared.after.cfg.order if n.expr is not None))
+    return bool(counts & spoken) and _loops(compared.after) <= _loops(compared.before)
+
+
+def _of_more_pages(compared: Comparison, act: Act, other: Act) -> bool:
+    """Whether a call about a range, begin to end, that is not one page long became one about its first page alone."""
+    begins = {arg.key for arg in other.expr.args}
+    pairs = [(a, b) for a, b in pairwise(act.expr.args) if a.key in begins and b.key not in begins]
+    one_page = (b.kind == "binary" and b.value == "+" and b.args[1].key == "PAGE_SIZE" for _, b in pairs)
+    return bool(pairs) and not any(one_page) and _loops(compared.after) <= _loops(compared.before)
+
+
+def _loops(function: Function) -> int:
+    order = reach(function)
+    return sum(order.rank[t.id] <= order.rank[n.id] for n in order.order for t, _ in n.succ if t.id in order.rank)
+
+
+def _in_atomic(function: Function, expr: Expr) -> bool:
+    call = expr if expr.kind == "call" else None
+    return call is not None and any(atomic(function, prop) for prop in locks(function).held(call))
+
+
+def _inside_another(function: Function, expr: Expr) -> bool:
+    return any(not held.gone for prop in locks(function).held(expr) for held in prop)
+
+
+def _turns_on(compared: Comparison) -> bool:
+    """Whether a function that is entered with interrupts off, and left them so, turns them on now."""
+    return not enables_irqs(compared.before) and entered_with_irqs_off(compared.after)
+
+
+def _may_be_read(function: Function, was: Act, now: Act) -> bool:
+    """Whether a call is about the object of another, and others may know that: a caller, or whom it was handed to
+    since the function made it.
+    """
+    root = was.expr.args[0].root if was.expr.args else ""
+    if not root or root not in {arg.root for arg in now.expr.args}:
+        return False
+    values = assigned_values(function).get(root, ())
+    if not values or not all(any(_MAKES.search(call.value) for call in value.calls()) for value in values):
+        return True
+    order = reach(function)
+    return any(
+        not _MAKES.search(name) and not _PREPARES.search(name) and not tells(name) and order.before(node, was.node)
+        for name, calls in function.calls.items()
+        for node, call in calls
+        if root in {arg.key for arg in call.args}
+    )
+
+
+_ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
+    "atomic": lambda compared, _, now: _in_atomic(compared.after, now.expr),
+    "irqs-off": lambda compared, _, __: _turns_on(compared),
+    "nested": lambda compared, _, now: _inside_another(compared.after, now.expr),
+    "pins": lambda compared, was, _: _gives_pins(compared, was),
+    "batch": _narrowed,
+    "range": _of_more_pages,
+    "another": lambda compared, _, now: not _of_current(compared.after, now),
+    "any": lambda _, was, __: _asks_for_any(was),
+    "seldom": lambda _, __, now: not _asks_for_any(now),
+    "as-is": lambda _, was, now: [arg.key for arg in was.expr.args] == [arg.key for arg in now.expr.args],
+    "readers": lambda compared, was, now: _may_be_read(compared.before, was, now),
+    "nonpresent": lambda compared, _, now: _nonpresent(compared.after, now),
+}
+"""Where an order of strength holds, by what its row says."""
+
+
+def read_otherwise(change: FunctionChange, row: Stronger, step: Act) -> bool:
+    """Whether a patch that frees at once (`step` waited) changes more about who reads under RCU, or waits for those."""
+    if row.only != "readers":
+        return False
+    own = {step.word, *(part.value for part in step.expr.walk())}
+    sides = ((each.before, each.after) for each in change.patch.changes)
+    words = ((old.words if old else frozenset()) ^ (new.words if new else frozenset()) for old, new in sides)
+    return any(_RCU.search(word) and word not in own for each in words for word in each)
+
+
+def _asked_apart(compared: Comparison, was: Act, now: Act, reader: str) -> bool:
+    """Whether the answer that a call gave is got by a second one, which the patch adds, under no lock held at both."""
+    after, about = compared.after, {arg.key for arg in now.expr.args}
+    asking = (a for a in compared.added if a.word == reader and a.tests and about & {arg.key for arg in a.expr.args})
+    return was.use != "bare" and any(not _one_section(after, now.expr, a.expr) for a in asking)
+
+
+def _one_section(function: Function, a: Expr, b: Expr) -> bool:
+    """Whether some lock is held at both of two calls, whichever way they are reached."""
+    sections = [{h.key for h in prop if not h.gone} for e in (a, b) for prop in locks(function).held(e)]
+    return bool(sections) and bool(set.intersection(*sections))
+
+
+def _unasked(function: Function, act: Act) -> bool:
+    """Whether nothing asks for what a call gave: no branch, no caller, no other call that gets it as it is."""
+    expr = act.node.expr
+    keeper = expr.args[0].key if expr is not None and expr.kind == "assign" and expr.args[1] is act.expr else ""
+    asked = (n.expr for n in function.cfg.order if n.kind in ("branch", "return") and n.expr is not None)
+    return bool(keeper) and not act.tests and not any(e.key == keeper for each in asked for e in each.walk())
