@@ -112,10 +112,13 @@ def _turns_on(compared: Comparison) -> bool:
     return not enables_irqs(compared.before) and entered_with_irqs_off(compared.after)
 
 
-def _may_be_read(function: Function, was: Act, now: Act) -> bool:
-    """Whether a call is about the object of another, and others may know that: a caller, or whom it was handed to
-    since the function made it.
+def _unwaited(function: Function, was: Act, now: Act) -> bool:
+    """Whether a call that waits for nobody is about the object of one that did, and others may know that: a caller, or
+    whom it was handed to since the function made it.
     """
+    handed = now.word in {arg.key for arg in was.expr.args}
+    if not _RCU.search(was.word) or (_RCU.search(now.word) and not handed):
+        return False
     root = was.expr.args[0].root if was.expr.args else ""
     if not root or root not in {arg.root for arg in now.expr.args}:
         return False
@@ -142,7 +145,7 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "any": lambda _, was, __: _asks_for_any(was),
     "seldom": lambda _, __, now: not _asks_for_any(now),
     "as-is": lambda _, was, now: [arg.key for arg in was.expr.args] == [arg.key for arg in now.expr.args],
-    "readers": lambda compared, was, now: _may_be_read(compared.before, was, now),
+    "readers": lambda compared, was, now: _unwaited(compared.before, was, now),
     "nonpresent": lambda compared, _, now: _nonpresent(compared.after, now),
 }
 """Where an order of strength holds, by what its row says."""

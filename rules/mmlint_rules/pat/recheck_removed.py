@@ -8,7 +8,8 @@ made where something had changed meanwhile (`if (pfn != args.pfn) goto retry;`) 
 for NULL of what was read again from a member behind the lock, or one for which the caller had to try again (`-EAGAIN`),
 or that kept a loop going; or a look, right behind the lock, at a member of what the lock lies in, which led to the
 unlock. So is a comparison of a sequence number with the one read before, where the patch asks for some state of now
-in its place.
+in its place, and a value that was read once (`READ_ONCE`) and asked about, where a call reads the place anew with no
+lock held; and the last value of a member, where a call gets the one which the member is about to have.
 
 ## Why it matters
 What was read before the lock was taken may be about another page by now. The recheck is the only thing that ties the
@@ -45,6 +46,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.changes.anew import read_anew
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.rechecks import lost_rechecks
 from mmlint.changes.reloads import lost_reloads, unasked
@@ -100,6 +102,14 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         message = f"`{look.member}` is not asked again behind {shown(look.taken)}"
         yield after.hit(look.taken.expr, message, anchor=f"look {look.member}")
+    for each in read_anew(change) if not steps else ():
+        assert after is not None
+        name = each.call.value
+        message = f"`{name}` gets `{cut(each.place)}` read anew, `{each.kept}` was asked about"
+        if each.successor:
+            message = f"`{name}` gets what `{cut(each.place)}` will hold, no longer what it held"
+        severity = Severity.INFO if change.patch.mends else None
+        yield after.hit(each.call, message, severity=severity, anchor=f"anew {each.kept}")
 
 
 RULE = Rule(
