@@ -37,6 +37,11 @@ _PARTNERS = (
     ("add", "remove"),
     ("register", "unregister"),
     ("alloc", "free"),
+    ("attach", "detach"),
+    ("open", "close"),
+    ("probe", "remove"),
+    ("setup", "teardown"),
+    ("start", "stop"),
 )
 
 

@@ -43,6 +43,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.halfleft import half_left
 from mmlint.changes.undone import undone
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -57,10 +58,16 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report the steps of the tables that are lost, else the first call that a name or a failure tells to undo one."""
     found = list(_by_the_tables(change))
     yield from found
-    for each in undone(change) if not found else ():
+    told = undone(change) if not found else []
+    for each in told:
         assert change.after is not None
         message = f"`{each.undo.word}` undid what `{each.step.word}` does, and is gone"
         yield change.after.hit(each.step.expr, message, anchor=f"undone {each.undo.key}")
+    half = half_left(change) if not (found or told) else None
+    if half is not None and change.after is not None:
+        message = f"`{half.undo.word}` undid what `{half.step.value}` does in `{half.other.name}`, and is gone"
+        severity = Severity.INFO if change.patch.mends else None
+        yield change.after.hit(half.node, message, severity=severity, anchor=f"half {half.undo.key}")
 
 
 RULE = Rule(
