@@ -17,14 +17,14 @@ from mmlint.facts import graph
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.halves import halves
+from mmlint.facts.halves import asks_for, halves
 from mmlint.facts.held import declared_types, local_names
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import moves_on
 from mmlint.facts.reach import reach
 from mmlint.facts.telling import tells
-from mmlint.facts.things import holder_of
+from mmlint.facts.things import given, holder_of
 from mmlint.frozen import dataclass
 
 _PLAIN = re.compile(r"(k|v|kv|kz)free(_|$)|kmem_cache_free$|p(te|md|ud)_free")
@@ -42,8 +42,9 @@ _NOTHING = frozenset({"NULL", "0", "false"})
 @dataclass(frozen=True, slots=True)
 class Outrun:
     """`node` (after the patch) uses `what`, which `by`, now in front of it, has `how`: set, freed; or unset: `by`, now
-    behind it, makes that ready; or unheld: `node` takes a reference of it, and `by` lets something go; or published:
-    `node` sets it, and `by` lets others in who read it.
+    behind it, makes that ready; or unarmed: `node` may be a release that needs it, and `by` sets it too late; or
+    unheld: `node` takes a reference of it, and `by` lets something go; or published: `node` sets it, and `by` lets
+    others in who read it.
     """
 
     how: str
@@ -125,6 +126,31 @@ def _published(function: Function, pair: Turned) -> Iterator[Outrun]:
         target = expr.args[0] if op == "assign" else None
         if target is not None and target.kind == "field" and canon(target.args[0]) in shown:
             yield Outrun("published", target.key, pair.now_first, pair.now_second)
+
+
+def _unarmed(function: Function, pair: Turned) -> Iterator[Outrun]:
+    """The callback that the first statement sets in an object is missing where the second one, which may fail, comes in
+    front of it now, and its failure leads to a release of the object.
+    """
+    order = reach(function)
+    for op, expr in pair.now_first.events:
+        target = expr.args[0] if op == "assign" and expr.value == "=" else None
+        if (
+            target is None
+            or target.kind != "field"
+            or function.program.resolve(expr.args[1].key, function.path) is None
+        ):
+            continue
+        for start in (t for n in order.order if asks_for(pair.now_second, n) for t, _ in n.succ):
+            reached = graph.after([start])
+            ways = (n for n in order.order if n.id in reached and pair.now_first.id not in reached)
+            for node in (n for n in ways if _gives_up(function, n, target.args[0].key)):
+                yield Outrun("unarmed", target.key, node, pair.now_first)
+
+
+def _gives_up(function: Function, node: Node, key: str) -> bool:
+    calls = (call for op, call in node.events if op == "call")
+    return any(thing.key == key for call in calls for thing in given(function, call.value, call))
 
 
 def _frees_all(function: Function, call: Expr) -> bool:
@@ -241,4 +267,4 @@ def _untouched(function: Function, node: Node, name: str) -> bool:
     return all(n.expr is None for n in function.cfg.nodes if n.kind == "decl" and n.name == name)
 
 
-_LATE = (_freed, _unheld, _unlocked, _published)
+_LATE = (_freed, _unheld, _unlocked, _published, _unarmed)

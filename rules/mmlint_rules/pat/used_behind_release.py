@@ -9,9 +9,10 @@ of reference than the one taken; and a further reference that is not taken any m
 the patch changes no release; and a part of an array that is taken or given up from the start, where it was from an
 offset or, in another loop, from further on; and a member that told of what is given up, was cleared behind it, and is
 not any more, while another function gives up by it; and a put behind the mapping of a page, which has taken the
-reference over. Where two statements change places and nothing else does, what frees memory counts as a release, too,
-and no reference may come to be taken behind a call that lets go of something, or behind the release of
-`mmap_lock` or another lock that kept the thing.
+reference over; and a release on the way of a failure, in front of which a callback of the object was set. Where two
+statements change places and nothing else does, what frees memory counts as a release, too, and no reference may come to
+be taken behind a call that lets go of something, or behind the release of `mmap_lock` or another lock that kept the
+thing.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
@@ -61,6 +62,7 @@ from mmlint_rules.pat.lost import cut
 _LONG = 110
 _LATE = {
     "freed": "`{}` is looked into here, behind what may free it",
+    "unarmed": "`{}` is not set yet on the way to this release, where a step fails",
     "unheld": "a reference of `{}` is taken here, behind what may have held it until then",
 }
 _HOW = ("late", "again", "idle", "door", "fewer", "untaken", "swapped", "one")
@@ -99,7 +101,8 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             continue
         step = after.step(late.by.line, "this has changed places with it")
         message = _LATE[late.how].format(cut(late.what))
-        yield after.hit(late.node, message, steps=(step,), anchor=f"{late.how} {late.what}")
+        severity = Severity.INFO if late.how == "unarmed" and change.patch.mends else None
+        yield after.hit(late.node, message, steps=(step,), severity=severity, anchor=f"{late.how} {late.what}")
 
 
 def _other_elements(change: FunctionChange, after: Function) -> Iterator[Hit]:
