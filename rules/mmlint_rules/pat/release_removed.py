@@ -4,7 +4,8 @@
 Compares each function before and after the patch. A reference, pin, lock, isolation, table mapping, charge or iterator
 was given back on a path; the path and what it took are still there, the release is not. A get is reported if the put
 that gave its reference back stays. So is a call that by its name undid another one (`get_`, `put_`), or that was made
-where a step failed and nowhere else, if the patch adds nothing for it.
+where a step failed and nowhere else, if the patch adds nothing for it; and what undid in one half of a pair of
+functions (`x_exit`) what the other (`x_init`) goes on doing.
 
 ## Why it matters
 A leaked reference or pin keeps the page from being freed, migrated or offlined for ever; a lock that is kept hangs the
