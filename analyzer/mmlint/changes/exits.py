@@ -17,15 +17,13 @@ from mmlint.facts.aliases import same_thing
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import consumed, harmless, keeps
-from mmlint.facts.contract import annotated_dropper
 from mmlint.facts.function import Function
-from mmlint.facts.held import Held, Prop, family, local_names, result_class, root_of, visible_to_callers
+from mmlint.facts.held import Held, family, local_names, result_class, root_of, visible_to_callers
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import lent, lock_effects, locks
+from mmlint.facts.locks import lock_effects, locks
 from mmlint.facts.reach import reach
 from mmlint.frozen import dataclass
 
-_CONTEXTS = frozenset({"rcu", "preempt", "bh", "irq"})
 _Name = tuple[str, str]
 _Ways = dict[str | None, list[tuple[Node, bool]]]
 
@@ -51,31 +49,7 @@ def changed_exits(change: FunctionChange) -> list[ChangedExit]:
     if locks(before).flow.overflow or locks(after).flow.overflow or change.named_elsewhere:
         return []
     known = ((name, held) for name, (held, _) in sorted(owed.items()) if not _left_to_other(before, after, held))
-    return [found for name, held in known for found in _changed(compared, name, held)][:2] or _not_entered_again(
-        before, after
-    )
-
-
-def _not_entered_again(before: Function, after: Function) -> list[ChangedExit]:
-    """The ways out on which a context that the callers are in has been left for good. Before the patch it was left and
-    always entered again, and on other ways out it still is.
-    """
-    facts = locks(before), locks(after)
-    if any(each.uncertain for each in facts) or annotated_dropper(after):
-        return []
-    old, new = (each.flow.returns for each in facts)
-    left = {held.kind for held in lent(before)}
-    drops = after.tables.drops
-    named = {row.kind for name in after.words.intersection(drops) for row in drops[name]}
-    for kind in sorted(_CONTEXTS & left & named):
-        exits = [node for node, prop, *_ in new if _is_left(prop, kind)]
-        if exits and len(exits) < len(new) and not any(_is_left(prop, kind) for _, prop, *_ in old):
-            return [ChangedExit(Held(kind, "", after.line, ""), exits[0], gone=True)]
-    return []
-
-
-def _is_left(prop: Prop, kind: str) -> bool:
-    return any(held.gone and held.kind == kind for held in prop)
+    return [found for name, held in known for found in _changed(compared, name, held)][:2]
 
 
 def newly_owed(change: FunctionChange) -> list[Held]:

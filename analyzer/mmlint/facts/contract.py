@@ -17,7 +17,8 @@ Outcome = Literal["good", "bad", "unknown"]
 Site = tuple[int, str]
 """A taking call: its line and name."""
 
-_TAKER = re.compile(r"(?<!un)(?<![bcf])lock|(^|_)(begin|start|enter|acquire|prepare|freeze|disable|suspend)(_|\d|$)")
+TAKER = re.compile(r"(?<!un)(?<![bcf])lock|(^|_)(begin|start|enter|acquire|prepare|freeze|disable|suspend)(_|\d|$)")
+"""Names of functions that come back with something held."""
 _ACQUIRES = re.compile(rb"\b__(cond_)?acquires?(_shared)?\b|\b__cond_lock\b|\b__no_context_analysis\b")
 _RELEASES = re.compile(rb"\b__releases?(_shared)?\b|\b__must_hold\b|\b__no_context_analysis\b")
 _LOOKS = re.compile(
@@ -47,7 +48,7 @@ def outcome(function: Function, value: str | None) -> Outcome:
 
 def named_taker(function: Function) -> bool:
     """Whether annotation or name say that the function comes back with something held."""
-    return _ACQUIRES.search(header(function)) is not None or _TAKER.search(function.name) is not None
+    return _ACQUIRES.search(header(function)) is not None or TAKER.search(function.name) is not None
 
 
 def annotated_dropper(function: Function) -> bool:

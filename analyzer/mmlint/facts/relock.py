@@ -17,6 +17,9 @@ from mmlint.facts.reach import reach
 from mmlint.frozen import dataclass
 
 FIRM = frozenset({"ptl", "spin", "raw_spin", "rwlock", "mutex", "lru_lock", "bit_spin"})
+_SLEEPING = frozenset({"mmap_lock", "rwsem"})
+_SECTIONS = frozenset({"rcu", "preempt", "bh"})
+"""Contexts that are left as often as they were entered."""
 _NEAR = 8
 """Nodes that are looked at behind a release."""
 
@@ -152,16 +155,21 @@ def _dropped_again(function: Function, facts: LockFacts, node: Node, call: Expr)
     if call.value in function.tables.takes or contract.annotated_dropper(function):
         return None
     for drop in function.tables.drops[call.value]:
-        if drop.kind not in FIRM or drop.when != "always" or drop.arg is None:
+        section = drop.kind in _SECTIONS
+        if not (section or (drop.kind in FIRM | _SLEEPING and drop.arg is not None)) or drop.when != "always":
             continue
-        key = call.args[drop.arg].key if drop.arg < len(call.args) else ""
+        key = call.args[drop.arg].key if drop.arg is not None and drop.arg < len(call.args) else ""
         mapped = call.args[drop.map_arg].key if drop.map_arg is not None and drop.map_arg < len(call.args) else ""
         states = facts.at_call.get(id(call), {}).items()
         if all(match(p, drop.kind, key, mapped) is not None or "0" in (f.get(key), f.get(mapped)) for p, f in states):
             continue
         if drop.kind in _callee_kinds(function):
             continue
-        taken_at = [n for n, held in takers(function) if held.key == key and key and _for_sure(function, held)]
+        taken_at = [
+            n
+            for n, held in takers(function)
+            if held.key == key and (key or (section and held.kind == drop.kind)) and _for_sure(function, held)
+        ]
         if (
             not taken_at
             or not _same_place(function, taken_at, key)
@@ -174,7 +182,7 @@ def _dropped_again(function: Function, facts: LockFacts, node: Node, call: Expr)
 
 
 def _own(function: Function, kind: str, key: str) -> bool:
-    return kind == "ptl" or key in local_names(function)
+    return kind == "ptl" or (kind not in _SLEEPING and key in local_names(function))
 
 
 def _for_sure(function: Function, held: Held) -> bool:

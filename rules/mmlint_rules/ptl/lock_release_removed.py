@@ -47,6 +47,7 @@ from collections.abc import Iterator
 from mmlint.changes.arms import kept_on_arms
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.exits import changed_exits, given_up_elsewhere, newly_owed
+from mmlint.changes.unevenly import left_unevenly
 from mmlint.changes.variants import unused_trylocks, wrong_variants
 from mmlint.facts.balance import left_held, lost_releases
 from mmlint.facts.function import Function
@@ -104,7 +105,7 @@ def _misused(change: FunctionChange, after: Function) -> Iterator[Hit]:
 
 
 def _exits(change: FunctionChange, after: Function) -> Iterator[Hit]:
-    for way in changed_exits(change):
+    for way in changed_exits(change) or left_unevenly(change):
         what = describe(way.lock.kind, way.lock.key)
         state = "is not held any more" if way.gone else "is still held"
         yield after.hit(
