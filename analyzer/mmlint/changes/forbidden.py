@@ -47,7 +47,7 @@ def forbidden_sleeps(change: FunctionChange) -> tuple[Forbidden, ...]:
     if compared is None or change.patch.partial:
         return ()
     sites = list(_fresh(compared))
-    context = _context(compared.after, _LEVELS) if sites else None
+    context = context_of(compared.after) if sites else None
     return tuple(Forbidden(call, sleeper, context) for call, sleeper in sites) if context is not None else ()
 
 
@@ -83,7 +83,8 @@ def _ways(function: Function, call: Expr) -> list[Sleeper]:
     ]
 
 
-def _context(function: Function, levels: int) -> Context | None:
+def context_of(function: Function, levels: int = _LEVELS) -> Context | None:
+    """The context that the function is known to run in, by itself or by a caller of its file."""
     why = _why(function)
     if why:
         return Context(why, function)
@@ -91,7 +92,7 @@ def _context(function: Function, levels: int) -> Context | None:
         calls = [call for _, call in caller.calls.get(function.name, ())]
         if not calls or any(h.gone for call in calls for prop in locks(caller).held(call) for h in prop):
             continue
-        found = _context(caller, levels - 1)
+        found = context_of(caller, levels - 1)
         if found is not None:
             step = caller.step(calls[0].line, f"`{caller.name}` calls `{function.name}`")
             return Context(found.why, found.root, (*found.steps, step))

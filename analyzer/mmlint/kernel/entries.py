@@ -117,6 +117,13 @@ class Entered(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Inside(Row):
+    """A call that is only right inside a context of the kind `kind`, or under a lock that is as good for it."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Plain(Row):
     """A name in a list: nothing is said but that it belongs there."""
 

@@ -69,6 +69,7 @@ class Tables:
     senses: dict[str, e.Sense]
     callbacks: dict[str, tuple[e.Callback, ...]]
     entered: dict[str, e.Entered]
+    inside: dict[str, e.Inside]
     noreturn: frozenset[str]
     contexts: frozenset[str]
     borrows: dict[str, e.Borrow]
@@ -209,6 +210,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         senses=_one(store.of("sense", e.Sense)),
         callbacks=_many(store.of("callback", e.Callback)),
         entered=_one(store.of("entered", e.Entered)),
+        inside=_one(store.of("inside", e.Inside)),
         noreturn=frozenset(row.name for row in store.of("noreturn", e.Plain)),
         contexts=frozenset(row.name for row in store.of("context_test", e.Plain)),
         borrows=_one(store.of("borrow", e.Borrow)),

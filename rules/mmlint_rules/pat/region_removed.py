@@ -6,11 +6,12 @@ the write side of a seqcount, page faults disabled) was entered and left; after 
 more, and what stood between them is. A lock that was taken and dropped at once, to wait for its holder, counts too; so
 does a section whose end has moved up to its begin. References that were taken and given back are such sections: of a
 parameter between two calls that get it, of what was only looked up before a call that may give up what others hold of
-it, or of what a call finds now that takes none; and so is what stands between a `..._save()` and its `..._restore()`. A
-member that was copied before the unlock and is read behind it now has left its section as well, and so has a statement
-about the locked object that changes places with the lock or the unlock, and a look into a vma behind a drop of the mmap
-lock, or behind a visit that may drop it. So has what a callee did under a lock that it was always told to take, and
-that a variable decides about now.
+it, or of what a call finds now that takes none; and so is what stands between a `..._save()` and its `..._restore()`,
+and the RCU section or the time with interrupts off around a call that needs it, by what its callees read or by its
+name. A member that was copied before the unlock and is read behind it now has left its section as well, and so has a
+statement about the locked object that changes places with the lock or the unlock, and a look into a vma behind a drop
+of the mmap lock, or behind a visit that may drop it. So has what a callee did under a lock that it was always told to
+take, and that a variable decides about now.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
@@ -49,6 +50,7 @@ from mmlint.changes.askedlock import left_to_caller
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.crossed import outside
 from mmlint.changes.outlived import outlived
+from mmlint.changes.outsidenow import uncovered
 from mmlint.changes.regions import Unprotected, unprotected
 from mmlint.changes.uncopied import uncopied
 from mmlint.finding import Confidence, Hit, Severity
@@ -81,6 +83,13 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         place = "behind" if left.late else "in front of"
         message = f"this ran in the section of `{cut(left.lock.key)}`, and stands {place} it now"
         yield after.hit(left.node, message, anchor=f"outside {left.lock.key}")
+    for bare in uncovered(change):
+        assert after is not None
+        what = {"rcu": "RCU", "irq": "interrupts off"}[bare.kind]
+        why = f" (for `{bare.why}`)" if bare.why != bare.call.value else ""
+        message = f"`{cut(bare.call.value)}` needs {what}{why}, and the section that it ran in is gone"
+        severity = Severity.INFO if bare.meant else None
+        yield after.hit(bare.call, message, severity=severity, anchor=f"uncovered {bare.kind} {bare.call.value}")
     for skipped in left_to_caller(change):
         assert after is not None
         message = (
