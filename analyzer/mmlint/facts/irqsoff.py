@@ -8,7 +8,7 @@ from mmlint.facts.lockwords import may_change_locks
 
 _LEVELS = 3
 """How many callers, one above the other, are looked at."""
-_ENABLES = frozenset({"irq"})
+ENABLES = frozenset({"irq"})
 """How a taker or dropper is marked that turns interrupts on at its end, whatever they were before."""
 
 
@@ -21,7 +21,7 @@ def enables_irqs(function: Function) -> bool:
     """Whether it turns interrupts on without a look at what they were."""
     tables = function.tables
     rows = (row for name in function.words.intersection(tables.drops) for row in tables.drops[name])
-    return any(row.mode in _ENABLES for row in rows)
+    return any(row.mode in ENABLES for row in rows)
 
 
 def _entered(function: Function, level: int) -> bool:

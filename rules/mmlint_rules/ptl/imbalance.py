@@ -3,7 +3,8 @@
 ## What it does
 Follows every lock, mapped page table and RCU section that a function takes to all its exits. It reports an exit that
 still holds what the other exits release, an unlock of what is no longer held or, on that way, never was, and a
-page-table lock taken again while held. What a contract explains is left alone: annotations, a name with "lock" in it, a
+page-table lock taken again while held; and an inner unlock, of its own or in a callee, that turns interrupts on though
+the outer lock was taken with them off. What a contract explains is left alone: annotations, a name with "lock" in it, a
 result that says so, a lock that is returned or stored, a caller that releases it.
 
 ## Why it matters
@@ -41,15 +42,17 @@ Documentation/mm/split_page_table_lock.rst; review practice RR-4, RR-5, RR-8, RF
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mmlint.facts.balance import Left, left_held
 from mmlint.facts.function import Function
+from mmlint.facts.irqnest import TurnedOn, turned_on
 from mmlint.facts.looked import LOCK_CALLS
 from mmlint.facts.relock import Twice, dropped_in_a_row, twice
 from mmlint.facts.skipped import Skipped, released_untaken
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
-from mmlint.sim.scenarios import LK1
+from mmlint.sim.scenarios import FG13, LK1
 
 _OTHERS = frozenset({"walk", "notifier", "lazy_mmu"})
 """Kinds with a rule of their own."""
@@ -67,6 +70,8 @@ def check(function: Function) -> Iterator[Hit]:
     for skipped in released_untaken(function):
         if skipped.call.key not in known:
             yield _skipped(function, skipped)
+    for on in turned_on(function) if function.whole else ():
+        yield _turned_on(function, on)
 
 
 def report(function: Function, left: Left) -> Hit:
@@ -115,6 +120,18 @@ def _skipped(function: Function, found: Skipped) -> Hit:
     )
 
 
+def _turned_on(function: Function, found: TurnedOn) -> Hit:
+    what, line = describe(found.outer.kind, found.outer.key), found.outer.line
+    hit = function.hit(
+        found.call,
+        f"`{found.call.value}` turns interrupts on, {what} (line {line}) is held with them off",
+        steps=(function.step(line, f"takes {what}, interrupts off"),),
+        confidence=Confidence.MEDIUM,
+        anchor=f"irqs on {found.call.key}",
+    )
+    return replace(hit, scenario=FG13)
+
+
 def describe(kind: str, key: str) -> str:
     """A lock in words."""
     named = {
@@ -135,7 +152,7 @@ RULE = Rule(
     severity=Severity.ERROR,
     confidence=Confidence.HIGH,
     since="0.1",
-    needs=(left_held, twice, released_untaken),
+    needs=(left_held, twice, released_untaken, turned_on),
     check=check,
     partial=True,
     places=LOCK_CALLS,
