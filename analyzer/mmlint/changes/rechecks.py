@@ -47,7 +47,9 @@ def _rechecked(compared: Comparison, order: Reach, test: Node) -> list[Recheck]:
         beside = [
             m
             for m, via in members
-            if m.args[0].key in holders and m.key not in holders and not _still_asked(compared, now, m, via)
+            if m.args[0].key in holders
+            and m.key not in holders
+            and (_only_in_front(compared, now, test, m) or not _still_asked(compared, now, m, via))
         ]
         return [Recheck(now, m.key) for m in beside if _leads_to_unlock(compared, order, act, test)]
     return []
@@ -57,6 +59,22 @@ def _asked_behind(compared: Comparison, taken: Act, test: Node) -> bool:
     """Whether the same question is still asked behind the lock."""
     order, asked = reach(compared.after), plain(test)
     return any(n.kind == "branch" and plain(n) == asked and order.before(taken.node, n) for n in order.order)
+
+
+def _only_in_front(compared: Comparison, taken: Act, test: Node, member: Expr) -> bool:
+    """Whether the same question is put in front of the lock now, of a member that the function sets behind it: others
+    set it there, too, and the answer may be another one by then. A look that says that it takes no lock is none.
+    """
+    order, asked = reach(compared.after), plain(test)
+    moved = any(n.kind == "branch" and plain(n) == asked and order.before(n, taken.node) for n in order.order)
+    stores = (
+        e.args[0].key
+        for n in order.order
+        if n.expr is not None and order.before(taken.node, n)
+        for e in n.expr.walk()
+        if e.kind == "assign"
+    )
+    return moved and any(key == member.key or key.startswith(f"{member.key}[") for key in stores)
 
 
 def _still_asked(compared: Comparison, taken: Act, member: Expr, via: str) -> bool:
