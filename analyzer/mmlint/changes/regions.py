@@ -64,7 +64,7 @@ def unprotected(change: FunctionChange) -> list[Unprotected]:
         found
         or [
             *_unheld(compared),
-            *(() if change.named_elsewhere else _asserted(compared)),
+            *(() if change.named_elsewhere else _asserted(change, compared)),
             *_saved(compared),
             *_waited(compared),
             *_emptied(compared),
@@ -123,7 +123,7 @@ def _emptied(compared: Comparison) -> Iterator[Unprotected]:
                     yield Unprotected(now, there, compared.pairs[id(act)], empty=True)
 
 
-def _asserted(compared: Comparison) -> Iterator[Unprotected]:
+def _asserted(change: FunctionChange, compared: Comparison) -> Iterator[Unprotected]:
     """A call whose callee asserts that a lock is held, without the section of that lock that it stood in."""
     tables = compared.before.tables
     for kind in ("spin", "mutex", "rwsem"):
@@ -133,11 +133,32 @@ def _asserted(compared: Comparison) -> Iterator[Unprotected]:
             ends = [a for a in compared.removed if a.word in dropped and a.names & begin.names]
             if ends:
                 for found in _opened(compared, [begin], ends, taken | dropped):
-                    callee = compared.after.program.resolve(found.inside.word, compared.after.path)
                     held = {h.key for prop in locks(compared.after).held(found.inside.expr) for h in prop if not h.gone}
-                    asserts = callee is not None and {"lockdep_assert_held", name} <= performed(callee)
-                    if asserts and not any(key.endswith(name) for key in held):
+                    told = change.patch.speaks_of(name)
+                    if _asserts(compared, found.inside.word, name, told=told) and not any(
+                        key.endswith(name) for key in held
+                    ):
                         yield found
+
+
+def _asserts(compared: Comparison, word: str, lock: str, *, told: bool) -> bool:
+    """Whether a callee asserts that a lock is held; or did before the patch, of which the changelog has no word
+    (`told`), and another caller goes on holding it.
+    """
+    after = compared.after
+    was, now = (side.program.resolve(word, side.path) for side in (compared.before, after))
+    asserting = [callee is not None and {"lockdep_assert_held", lock} <= performed(callee) for callee in (was, now)]
+    if asserting[1] or told or now is None or not asserting[0]:
+        return asserting[1]
+    callers = after.program.callers(word, now.path, static=now.source.static)
+    return any(
+        not held.gone and held.key.endswith(lock)
+        for caller in callers
+        if caller.name != after.name
+        for _, call in caller.calls.get(word, ())
+        for prop in locks(caller).held(call)
+        for held in prop
+    )
 
 
 def _unheld(compared: Comparison) -> Iterator[Unprotected]:
