@@ -8,7 +8,8 @@ does a section whose end has moved up to its begin. References that were taken a
 parameter between two calls that get it, of what was only looked up before a call that may give up what others hold of
 it, or of what a call finds now that takes none; and so is what stands between a `..._save()` and its `..._restore()`,
 and the RCU section or the time with interrupts off around a call that needs it, by what its callees read or by its
-name. A member that was copied before the unlock and is read behind it now has left its section as well, and so has a
+name. So is the section of any lock around what is done to a member, or to a list, that the file touches under this lock
+alone. A member that was copied before the unlock and is read behind it now has left its section as well, and so has a
 statement about the locked object that changes places with the lock or the unlock, and a look into a vma behind a drop
 of the mmap lock, or behind a visit that may drop it. So has what a callee did under a lock that it was always told to
 take, and that a variable decides about now.
@@ -35,8 +36,8 @@ lock now faults and takes that lock again.
 
 ## Limits
 Silent when another lock is taken in the function instead, when a callee or a function that the patch changes takes this
-one now, when the callers do (`_locked` in the name, a lockdep assertion), and for locks that are not mm's own: those go
-for too many reasons. Needs the tree.
+one now, when the callers do (`_locked` in the name, a lockdep assertion), and for other locks that nothing ties to what
+stood between: those go for too many reasons. Needs the tree.
 
 ## Sources
 mm/memory.c copy_page_range (57efa1fe5957); mm/userfaultfd.c mfill_atomic_pte_copy; Documentation/mm/process_addrs.rst.
@@ -49,6 +50,7 @@ from collections.abc import Iterator
 from mmlint.changes.askedlock import left_to_caller
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.crossed import outside
+from mmlint.changes.lockset import unlocked
 from mmlint.changes.outlived import outlived
 from mmlint.changes.outsidenow import uncovered
 from mmlint.changes.regions import Unprotected, unprotected
@@ -83,6 +85,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         place = "behind" if left.late else "in front of"
         message = f"this ran in the section of `{cut(left.lock.key)}`, and stands {place} it now"
         yield after.hit(left.node, message, anchor=f"outside {left.lock.key}")
+    for open_ in unlocked(change):
+        assert after is not None
+        message = f"the section of {shown(open_.begin)} is gone, others touch `{open_.member}` only under that lock"
+        yield after.hit(open_.node, message, anchor=f"unlocked {open_.member}")
     for bare in uncovered(change):
         assert after is not None
         what = {"rcu": "RCU", "irq": "interrupts off"}[bare.kind]
