@@ -6,7 +6,7 @@ from mmlint.facts.function import Function, keep
 from mmlint.facts.locks import locks
 from mmlint.facts.lockwords import may_change_locks
 
-_LEVELS = 3
+_LEVELS = 4
 """How many callers, one above the other, are looked at."""
 ENABLES = frozenset({"irq"})
 """How a taker or dropper is marked that turns interrupts on at its end, whatever they were before."""
@@ -27,7 +27,8 @@ def enables_irqs(function: Function) -> bool:
 def _entered(function: Function, level: int) -> bool:
     if function.name in function.tables.nosleep:
         return True
-    callers = function.program.callers(function.name, function.path, static=function.source.static) if level else []
+    own = function.source.static and not function.path.endswith(".h")
+    callers = function.program.callers(function.name, function.path, static=own) if level else []
     above = []
     for caller in callers:
         calls = [call for _, call in caller.calls.get(function.name, ())]
