@@ -52,7 +52,8 @@ def _left_behind(function: Function, call: Expr, prop: Prop, outer: list[Held]) 
         mine = next((h for row in _enabling(function, name) if (h := _own(prop, row, call)) in outer), None)
         return next((h for h in outer if mine is not None and h.line < mine.line), None)
     callee = function.program.resolve(name, function.path) if name else None
-    return outer[0] if callee is not None and callee is not function and turns_on(callee) else None
+    above = next((h for h in outer if h.line < call.line), None)  # one of an earlier turn of a loop is less sure
+    return above if callee is not None and callee is not function and turns_on(callee) else None
 
 
 def _left_to_macro(function: Function, node: Node, call: Expr) -> bool:
