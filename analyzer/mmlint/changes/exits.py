@@ -17,6 +17,7 @@ from mmlint.facts.aliases import same_thing
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import consumed, harmless, keeps
+from mmlint.facts.contract import TAKER
 from mmlint.facts.function import Function
 from mmlint.facts.held import Held, family, local_names, result_class, root_of, visible_to_callers
 from mmlint.facts.ir import Expr
@@ -53,7 +54,9 @@ def changed_exits(change: FunctionChange) -> list[ChangedExit]:
 
 
 def newly_owed(change: FunctionChange) -> list[Held]:
-    """The locks that the function took itself before a patch and now gives up without having taken them."""
+    """The locks that the function took itself before a patch and now gives up without having taken them, nor having
+    handed them to a call that takes them by its name.
+    """
     compared = comparison(change)
     if compared is None or change.named_elsewhere or compared.scoped or change.patch.partial:
         return []
@@ -62,7 +65,8 @@ def newly_owed(change: FunctionChange) -> list[Held]:
     gone = {(family(row.kind), arg.key) for act in removed for row in takes[act.word] for arg in act.expr.args}
     old = owed_by(compared.before)
     new = ((name, held) for name, (held, _) in sorted(owed_by(compared.after).items()))
-    return [held for name, held in new if name not in old and (family(held.kind), held.key) in gone]
+    given = {arg.key for act in compared.added if TAKER.search(act.word) for arg in act.expr.args}
+    return [h for name, h in new if name not in old and (family(h.kind), h.key) in gone and h.key not in given]
 
 
 def given_up_elsewhere(change: FunctionChange, held: Held) -> bool:
