@@ -28,11 +28,11 @@ def function(text: str) -> Function:
     return program(text).functions(PATH)[0]
 
 
-def changes(before: str, after: str, *, partial: bool = False) -> list[FunctionChange]:
+def changes(before: str, after: str, *, partial: bool = False, log: str = "body") -> list[FunctionChange]:
     old, new = program(before, partial=partial), program(after, partial=partial)
     lines = changed_lines(before.encode(), after.encode())
     file = FileText(PATH, PATH, PATH, before.encode(), after.encode(), *lines)
-    view = PatchView("subject", "body", old, new, (file,), partial=partial)
+    view = PatchView("subject", log, old, new, (file,), partial=partial)
     view.changes.extend(pair_functions(file, view))
     return view.changes
 
@@ -189,13 +189,15 @@ def test_hunks_alone_judge_only_sinks_that_the_tables_name() -> None:
     assert [x.how for change in changes(before, after) for x in losses(change)] == ["removed"]
 
 
-def test_what_three_functions_lose_is_a_conversion_and_told_at_info() -> None:
-    def told(count: int) -> list[Severity | None]:
-        before, after = ("".join(t.replace("int f(", f"int f{i}(") for i in range(count)) for t in (GUARDED, OPEN))
-        return [hit.severity for change in changes(before, after) for hit in reporter("PAT106")(change)]
+def test_what_three_functions_lose_is_a_conversion_if_the_patch_says_so_or_adds_something() -> None:
+    def told(count: int, now: str = OPEN, log: str = "body") -> list[Severity | None]:
+        before, after = ("".join(t.replace("int f(", f"int f{i}(") for i in range(count)) for t in (GUARDED, now))
+        return [hit.severity for change in changes(before, after, log=log) for hit in reporter("PAT106")(change)]
 
-    assert told(2) == [None, None]
-    assert told(3) == [Severity.INFO] * 3
+    assert told(2, OPEN.replace(PROTECT, f"settle(mm);{PROTECT}")) == [None, None]
+    assert told(3, OPEN.replace(PROTECT, f"settle(mm);{PROTECT}")) == [Severity.INFO] * 3
+    assert told(3, log="Nobody needs folio_maybe_dma_pinned() here.") == [Severity.INFO] * 3
+    assert told(3) == [None] * 3
 
 
 def test_both_sides_can_be_looked_at() -> None:

@@ -53,9 +53,12 @@ class FileText:
     @property
     def changed_code(self) -> int:
         """How many of the changed lines, before and after, hold more than comments."""
-        sides = ((self.before, self.removed), (self.after, self.added))
-        texts = ((mask(text).split(b"\n"), numbers) for text, numbers in sides if numbers)
-        return sum(bool(lines[n - 1].strip()) for lines, numbers in texts for n in numbers if n <= len(lines))
+        return _code(self.before, self.removed) + self.added_code
+
+    @property
+    def added_code(self) -> int:
+        """How many of the lines that are added hold more than comments."""
+        return _code(self.after, self.added)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,11 @@ class PatchView:
     def mends(self) -> bool:
         """Whether the changelog names the commit that the patch mends."""
         return _FIXES.search(self.body) is not None
+
+    @cached_property
+    def only_deletes(self) -> bool:
+        """Whether the patch adds no line of code anywhere: nothing can have taken over what is gone."""
+        return not (self.elsewhere or self.partial) and not any(file.added_code for file in self.files)
 
     @cached_property
     def abolished(self) -> frozenset[str]:
@@ -197,7 +205,9 @@ class FunctionChange:
         return any(_speaks(other.after, word) and not _speaks(other.before, word) for other in self.others)
 
     def converts(self, word: str) -> bool:
-        """Whether the patch takes a call out of many functions, or takes the called function itself away."""
+        """Whether the patch takes the called function itself away, or a call out of many functions: what for, something
+        that it adds tells, or its changelog.
+        """
         lost = 0
         for change in self.patch.changes:
             if not _speaks(change.before, word):
@@ -205,7 +215,7 @@ class FunctionChange:
             if change.before is not None and change.before.name == word and change.after is None:
                 return True
             lost += not _speaks(change.after, word)
-        return lost >= _MANY
+        return lost >= _MANY and (not self.patch.only_deletes or self.patch.speaks_of(word))
 
     @cached_property
     def touched(self) -> frozenset[int]:
@@ -227,6 +237,12 @@ class FunctionChange:
         spans = [(f.source.start_line, f.source.end_line, lines) for f, lines in sides if f is not None]
         changed = sum(low <= n <= high for low, high, lines in spans for n in lines)
         return changed * max((high - low for low, high, _ in spans), default=0) > _WIDE
+
+
+def _code(text: bytes, numbers: frozenset[int]) -> int:
+    """How many of some lines of a text hold more than comments."""
+    lines = mask(text).split(b"\n") if numbers else []
+    return sum(bool(lines[n - 1].strip()) for n in numbers if n <= len(lines))
 
 
 def _speaks(function: Function | None, word: str) -> bool:

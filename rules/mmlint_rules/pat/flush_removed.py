@@ -29,8 +29,8 @@ entry for some microseconds, so tests see it as corruption far away.
 Silent when the step moved to another place on the path, to a callee, to a caller that the patch changes, or into a new
 helper; when a call that the step tables hold for equal stands in its place; when the condition was merged, split,
 inverted or put into a variable; when the early exit that needed the step is gone. A step that the tables give no
-scenario for is said at info, and so is one that three functions of the patch lose. With hunks alone only sinks that the
-hunk shows count.
+scenario for is said at info, and so is one that three functions of the patch lose, unless it only deletes and does not
+name it. With hunks alone only sinks that the hunk shows count.
 
 ## Sources
 Documentation/core-api/cachetlb.rst; mm/rmap.c; mm/mmu_gather.c; eb66ae030829 (mremap); kernel/steps.toml.

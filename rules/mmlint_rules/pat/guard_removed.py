@@ -39,9 +39,9 @@ gone is dereferenced. Only the two states side by side show it.
 Silent when the step moved to another place on the path, to a callee, to a caller that the patch changes, or into a new
 helper; when a call that the step tables hold for equal stands in its place; when the condition was merged, split,
 inverted or put into a variable; when the early exit that needed the step is gone; when all callers of a file's own
-function have made the test; when three functions of the patch lose the test, for that is a conversion. A step that the
-tables give no scenario for is said at info, and so is one that three functions of the patch lose. With hunks alone only
-sinks that the hunk shows count.
+function have made the test; when three functions of the patch lose the test, and it adds something or names the test:
+that is a conversion. A step that the tables give no scenario for is said at info, and so is one that three functions of
+the patch lose, unless it only deletes and does not name it. With hunks alone only sinks that the hunk shows count.
 
 ## Sources
 Documentation/core-api/pin_user_pages.rst; digest of the fork/COW thread of August 2020, rules B1 to B6;

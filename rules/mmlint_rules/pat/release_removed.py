@@ -32,8 +32,9 @@ next one who comes. One exit of many is enough, and it is the exit that tests do
 Silent when the step moved to another place on the path, to a callee, to a caller that the patch changes, or into a new
 helper; when a call that the step tables hold for equal stands in its place; when the condition was merged, split,
 inverted or put into a variable; when the early exit that needed the step is gone. A step that the tables give no
-scenario for is said at info, and so is one that three functions of the patch lose. With hunks alone only sinks that the
-hunk shows count. What is handed on to a call that is not known counts as given back.
+scenario for is said at info, and so is one that three functions of the patch lose, unless it only deletes and does not
+name it. With hunks alone only sinks that the hunk shows count. What is handed on to a call that is not known counts as
+given back.
 
 ## Sources
 include/linux/mm.h, include/linux/pagemap.h; review rules RR-33, RR-39, RR-55; kernel/resources.toml.
