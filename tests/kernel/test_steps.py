@@ -79,6 +79,12 @@ def test_counts_and_pins_each_see_what_the_other_does_not() -> None:
     assert (gained.name, gained.only) == ("counted-not-pinned", "any")
 
 
+def test_a_hugetlb_entry_is_one_kind_of_leaf() -> None:
+    found = tables().at("6.1").steps.weakened("pud_leaf", "pud_huge")
+    assert found is not None
+    assert tables().at("6.12").steps.weakened("pud_leaf", "pud_huge") is None
+
+
 def test_gfp_order_counts_only_where_nothing_may_sleep() -> None:
     found = tables().steps.weakened("GFP_ATOMIC", "GFP_KERNEL")
     assert found is not None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 
+from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
 from mmlint.facts.assignments import assigned_values
@@ -15,13 +16,14 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.irqsoff import enables_irqs, entered_with_irqs_off
 from mmlint.facts.locks import atomic, locks
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act, opposite, plain
+from mmlint.facts.steps import Act, acts, opposite, plain
 from mmlint.facts.telling import tells
 from mmlint.kernel.entries import Stronger
 
 _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 """Tests, by class, with the outcome on which an entry is not present."""
 _MAKES = re.compile(r"alloc|(^|_)(new|create|memdup)(_|$)")
+_SIZES = frozenset({"<", "<=", ">", ">="})
 _RCU = re.compile(r"(^|_)s?rcu(_|$)", re.I)
 _PREPARES = re.compile(r"^mem(set|cpy)$|^(IS_ERR|PTR_ERR|ERR_)|free|(^|_)(put|destroy)(_|$)")
 
@@ -31,6 +33,8 @@ def holds(compared: Comparison, row: Stronger, was: Act, now: Act) -> bool:
     kind, _, reader = row.only.partition(":")
     if kind == "asked":
         return _asked_apart(compared, was, now, reader)
+    if kind == "uncompared":
+        return not _compared_later(compared.after, now, reader)
     return row.only not in _ONLY or _ONLY[row.only](compared, was, now)
 
 
@@ -180,3 +184,23 @@ def _unasked(function: Function, act: Act) -> bool:
     keeper = expr.args[0].key if expr is not None and expr.kind == "assign" and expr.args[1] is act.expr else ""
     asked = (n.expr for n in function.cfg.order if n.kind in ("branch", "return") and n.expr is not None)
     return bool(keeper) and not act.tests and not any(e.key == keeper for each in asked for e in each.walk())
+
+
+def _compared_later(function: Function, act: Act, member: str) -> bool:
+    """Whether a member of what a call finds is compared by size, here or by whoever gets it."""
+    found = target(act)
+    if act.use == "return" or not found:
+        return True
+    if _compares_by_size(function, member):
+        return True
+    handed = [other for other in acts(function) if found & {arg.key for arg in other.expr.args}]
+    callees = (function.program.resolve(other.word, function.path) for other in handed if other.tests)
+    returned = any(other.word == "return" and other.expr.key in found for other in acts(function))
+    return returned or any(callee is not None and _compares_by_size(callee, member) for callee in callees)
+
+
+def _compares_by_size(function: Function, member: str) -> bool:
+    """Whether a function asks anywhere whether a member is less or more than something."""
+    exprs = (n.expr for n in function.cfg.order if n.expr is not None)
+    sizes = (e for expr in exprs for e in expr.walk() if e.kind == "binary" and e.value in _SIZES)
+    return any(e.kind == "field" and e.value == member for each in sizes for e in each.walk())

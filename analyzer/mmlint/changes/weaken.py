@@ -27,6 +27,8 @@ _UNPINNED = Stronger(name="unpinned", calls=(), what="the rest of the pin count"
 _TRY = re.compile(r"(^|_)try_?(?=get|grab|hold|acquire|pin)")
 _REFERENCES = frozenset({"folio reference", RESOURCES["get"]})
 _COUNTS = frozenset({"count", "mapcount"})
+_SIZES = frozenset({"<", "<=", ">", ">="})
+_UNCOMPARED = "uncompared:"
 NOTHING = "nothing"
 """The last word of an order of flags: the flag is simply not there; the first one if the flag claims too much."""
 

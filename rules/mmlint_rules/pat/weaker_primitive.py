@@ -3,7 +3,8 @@
 ## What it does
 Compares each function before and after the patch. In the place of a call, or about the same thing, the patch makes one
 that an order of the step tables puts below it: a clear with its flush becomes a plain clear, a get that may fail one
-that may not, an unpin a put, a pin a get, a test for pins a count. Flags count too: a pin that no longer gets
+that may not, an unpin a put, a pin a get, a test for pins a count, the vma of an
+address the next vma with nobody to compare the two. Flags count too: a pin that no longer gets
 `FOLL_LONGTERM` on any path, an allocation without `__GFP_NOFAIL` that nobody asks for its result. So does a call about
 one entry of a batch in the place of one about all of them, and the helper of a present entry where the entry is known
 not to be present; and a call that only tried (`..._try_get_...`) becomes the one that takes for sure, or a helper that
