@@ -39,7 +39,7 @@ def unasked_null(change: FunctionChange) -> list[Unasked]:
     compared = comparison(change)
     if compared is None or change.patch.partial or change.named_elsewhere or compared.before.name != change.name:
         return []
-    gone = _asked(compared.before) - _asked(compared.after)
+    gone = asked_for_null(compared.before) - asked_for_null(compared.after)
     return [found for pointer in sorted(gone) if (found := _unasked(compared, pointer)) is not None]
 
 
@@ -49,7 +49,7 @@ def _unasked(compared: Comparison, pointer: str) -> Unasked | None:
     return next(passed, None) or _given(compared, pointer)
 
 
-def _asked(function: Function) -> frozenset[str]:
+def asked_for_null(function: Function) -> frozenset[str]:
     """The variables that a branch, or a term of an answer, asks whether they are NULL."""
     tests = (plain_null(term) for n in function.cfg.order if n.expr is not None for term in _terms(n, n.expr))
     return frozenset(expr.value for expr in tests if expr is not None and expr.kind == "name")
@@ -69,7 +69,7 @@ def _terms(node: Node, expr: Expr) -> Iterator[Expr]:
 def _passed(compared: Comparison, pointer: str) -> Iterator[Unasked]:
     now = compared.after
     use = next((n for n in now.cfg.order if n.expr is not None and pointer in n.expr.names()), None)
-    if use is None or not _looks_into(now, pointer, _DEPTH):
+    if use is None or not dereferences(now, pointer, _DEPTH):
         return
     index = now.params.index(pointer)
     for caller in now.program.callers(now.name, now.path, static=now.source.static)[:_MOST_CALLERS]:
@@ -121,9 +121,9 @@ def _questions(function: Function, pointer: str) -> set[str]:
     return {expr.key for expr in branches if pointer in expr.names()}
 
 
-def _looks_into(function: Function, pointer: str, depth: int) -> bool:
+def dereferences(function: Function, pointer: str, depth: int) -> bool:
     """Whether a parameter is looked into, here or in a callee, with no question before it."""
-    if pointer in _asked(function):
+    if pointer in asked_for_null(function):
         return False
     exprs = (node.expr for node in function.cfg.order if node.expr is not None)
     return any(_looks(function, expr, pointer, depth) for expr in exprs)
@@ -145,13 +145,13 @@ def _callee_looks(function: Function, call: Expr, pointer: str, depth: int) -> b
     callee = function.program.resolve(call.value, function.path)
     if callee is None:
         return call.value in function.tables.takes
-    return any(i < len(callee.params) and _looks_into(callee, callee.params[i], depth) for i in places)
+    return any(i < len(callee.params) and dereferences(callee, callee.params[i], depth) for i in places)
 
 
 def _may_be_null(function: Function, given: Expr) -> str:
     """The call that a value comes from, if it gives NULL for an answer and nobody asks; else nothing."""
     values = assigned_values(function).get(given.value, []) if given.kind == "name" else [given]
-    if given.kind == "name" and (len(values) != 1 or given.value in _asked(function)):
+    if given.kind == "name" and (len(values) != 1 or given.value in asked_for_null(function)):
         return ""
     for value in values:
         callee = function.program.resolve(value.value, function.path) if value.kind == "call" and value.value else None

@@ -3,7 +3,8 @@
 ## What it does
 Compares each function before and after the patch. Two steps that the step tables put in an order (the flush before the
 unlock, the contents before the entry, the check before the write-protect, the lock before the recheck, the unlock of a
-folio before its put) are both still there, and the second now comes first on every path with both.
+folio before its put) are both still there, and the second now comes first on every path with both. So are a test for
+NULL, for an error pointer or for an index out of bounds and the use that it kept safe.
 
 ## Why it matters
 Each of them is right and there, so nothing is missing to the eye. A flush after the unlock leaves a moment in which
@@ -26,8 +27,9 @@ the page held before.
 ```
 
 ## Limits
-Only orders that the step tables name are judged: all other reordering is silent. A step that is done a second time at
-the old place keeps the order.
+Only orders that the step tables name are judged, and those of a test and a use of the same value: all other reordering
+is silent. A step that is done a second time at the old place keeps the order. A callee counts as a use if it is in the
+tree, looks into what it gets and does not ask.
 
 ## Sources
 Documentation/core-api/cachetlb.rst; eb66ae030829 (mremap); mm/memory.c pmd_install; digest-001-004 R-MG1.
@@ -35,11 +37,31 @@ Documentation/core-api/cachetlb.rst; eb66ae030829 (mremap); mm/memory.c pmd_inst
 
 from __future__ import annotations
 
-from mmlint.finding import Confidence, Severity
-from mmlint.rule import Rule
-from mmlint.sim.scenarios import HM6
+from collections.abc import Iterator
+from dataclasses import replace
 
-from mmlint_rules.pat.lost import reporter
+from mmlint.changes.askedlate import asked_late
+from mmlint.changes.change import FunctionChange
+from mmlint.finding import Confidence, Hit, Severity
+from mmlint.rule import Rule
+from mmlint.sim.scenarios import ERRP1, FG9, HM6
+
+from mmlint_rules.pat.lost import cut, reporter
+
+_steps = reporter("PAT113")
+
+
+def compare(change: FunctionChange) -> Iterator[Hit]:
+    """Report the steps that are swapped, and the uses that come before their test."""
+    yield from _steps(change)
+    after = change.after
+    for late in asked_late(change):
+        assert after is not None
+        message = f"`{cut(late.what)}` is used here before it is tested"
+        steps = (after.step(late.test.line, "this comes behind the use now"),)
+        hit = after.hit(late.use, message, steps=steps, anchor=f"late {late.what}")
+        yield replace(hit, scenario=FG9 if late.bound else ERRP1)
+
 
 RULE = Rule(
     code="PAT113",
@@ -48,7 +70,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
-    compare=reporter("PAT113"),
+    compare=compare,
     by_steps=True,
     scenario=HM6,
     partial=True,
