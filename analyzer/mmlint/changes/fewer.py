@@ -202,8 +202,8 @@ def _of_predicates(compared: Comparison) -> Iterator[Fewer]:
 def _questions(nodes: list[Node]) -> dict[str, Expr]:
     """What the branches and results of a function ask, by text."""
     exprs = (n.expr for n in nodes if n.kind in ("branch", "return") and n.expr is not None)
-    terms = (bare(term) for expr in exprs for term in _terms(expr))
-    return {term.key: term for term in terms if term.kind != "num" and term.key not in ("true", "false")}
+    asked = (bare(term) for expr in exprs for term in terms(expr))
+    return {term.key: term for term in asked if term.kind != "num" and term.key not in ("true", "false")}
 
 
 def _flag_less(compared: Comparison, was: Node, now: Node) -> str:
@@ -225,7 +225,7 @@ def _of_answers(compared: Comparison) -> Iterator[Fewer]:
     )
     if len(old) != 1 or len(new) != 1 or old[0].expr is None or new[0].expr is None:
         return
-    was, now = _terms(old[0].expr), _terms(new[0].expr)
+    was, now = terms(old[0].expr), terms(new[0].expr)
     gone = [term for term in was if term.key not in {t.key for t in now}]
     if not now or len(gone) != 1 or len(was) != len(now) + 1 or not weighs(gone[0]):
         return
@@ -263,10 +263,11 @@ def _conditions(node: Node) -> list[Expr]:
     return [e for e in node.expr.walk() if e.kind == "binary" and e.value in ("||", "&&")] if node.expr else []
 
 
-def _terms(expr: Expr) -> list[Expr]:
+def terms(expr: Expr) -> list[Expr]:
+    """The operands of a condition that is made by `&&` and `||`, or the condition itself."""
     expr = bare(expr)
     if expr.kind == "binary" and expr.value in ("&&", "||"):
-        return [term for arg in expr.args for term in _terms(arg)]
+        return [term for arg in expr.args for term in terms(arg)]
     return [expr]
 
 

@@ -4,10 +4,11 @@
 Compares each function before and after the patch. One statement is gone, a call that was made for what it does, with
 the test for its sake if there was one; the patch adds no call, makes this one nowhere else, and the function still
 speaks of all that the call was handed. Calls that the tables know count, those that are handed a page, folio, vma, mm,
-entry or the like, every call in mm/, and those of the library that others wait for or walk over (a wake-up, a list).
-So does a statement that set a variable which is read behind it as before, what a parameter points to or, in mm/, a
-member; a get around a value that is returned or stored as before (`return get_x(found)`); and the get of an object that
-replaces another one, with the put of that.
+entry or the like, every call in mm/, and those of the library that others wait for or walk over (a wake-up, a list),
+and a helper that the patch takes away and whose body another caller has now. So does a statement that set a variable
+which is read behind it as before, what a parameter points to or, in mm/, a member; a get around a value that is
+returned or stored as before (`return get_x(found)`); and the get of an object that replaces another one, with the put
+of that.
 
 ## Why it matters
 What is taken, written, counted or published by one line is relied on by others far away: a reference that nobody
@@ -42,6 +43,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.leftunset import left_unset
+from mmlint.changes.opencoded import called_no_more
 from mmlint.changes.unreferenced import Unreferenced, unreferenced
 from mmlint.changes.vanished import vanished
 from mmlint.finding import Confidence, Hit, Severity
@@ -54,7 +56,7 @@ from mmlint_rules.pat.lost import cut
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report the value that nothing sets any more, or the call that is gone."""
     after, value = change.after, left_unset(change)
-    found = vanished(change) if value is None else None
+    found = (vanished(change) or called_no_more(change)) if value is None else None
     if after is not None and value is not None and value.setter.expr is not None:
         what, setter = cut(value.what), value.setter.expr.key
         told = (

@@ -5,7 +5,8 @@ Compares each function before and after the patch. A condition is still there wi
 that stood on one side of it, untouched by the patch, now stands on the other; or the result of a function that answers
 yes or no is the opposite of what it was, with no caller changed. Or nothing changes in a test or result but the flag
 that it asks for, which becomes another of the same kind (`VM_MAYWRITE`, `VM_WRITE`), or is missing in a result. Or a
-term of a condition is gone and nothing comes in its place; or nothing reads a parameter any more that decided a test;
+term of a condition is gone and nothing comes in its place; or the body of a helper stands in place of a call of it,
+less one of its tests; or nothing reads a parameter any more that decided a test;
 or a case label has moved to the arm of other cases, which gives up or takes something else; or the predicate that tells
 what is left alone is another one, and the function that counts the other way still asks the old one.
 A function that only asks is read as a truth table, with the functions of that sort that it calls: what gives the same
@@ -51,6 +52,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.fewer import dropped_terms, unread
 from mmlint.changes.kin import overlapping, parted
 from mmlint.changes.labels import Moved, moved_labels
+from mmlint.changes.opencoded import open_coded
 from mmlint.changes.otherwise import fewer_flags, inverted, other_flags, other_members, told_anyway
 from mmlint.changes.spares import spared_otherwise
 from mmlint.changes.stricter import refuses_more
@@ -60,7 +62,7 @@ from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import SOFT1
 
-from mmlint_rules.pat.lost import shown
+from mmlint_rules.pat.lost import cut, shown
 
 _MOST_SHOWN = 60
 
@@ -129,6 +131,11 @@ def _fewer_questions(change: FunctionChange, after: Function) -> Iterator[Hit]:
     for node, flag in fewer_flags(change):
         assert node.expr is not None
         yield after.hit(node.expr, f"`{after.name}` does not ask for `{flag}` any more", anchor=f"fewer {flag}")
+    copy = open_coded(change)
+    if copy is not None and copy.place.expr is not None:
+        message = f"`{copy.helper}` asked for `{cut(copy.term)}` too, what stands in its place does not"
+        severity = Severity.INFO if change.patch.speaks_of(copy.term) or change.patch.speaks_of(copy.helper) else None
+        yield after.hit(copy.place.expr, message, severity=severity, anchor=f"open-coded {copy.helper} {copy.term}")
     for less in (*dropped_terms(change), *unread(change)):
         assert less.node.expr is not None
         what = "nothing reads" if less.whole else "this does not ask for"
