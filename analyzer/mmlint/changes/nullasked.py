@@ -112,8 +112,8 @@ def _first_look(function: Function, filled: Node, others: list[Node], pointer: s
     """Where a pointer is first looked into behind what fills it, with nothing else filling it on the way."""
     fillers = {node.id for node in others}
     behind = after([node for node, _ in filled.succ], lambda node: node.id in fillers)
-    looks = (node for node in function.cfg.order if node.id in behind and node.expr is not None)
-    return next((n for n in looks if n.expr is not None and _looks(function, n.expr, pointer, _DEPTH)), None)
+    behind_it = (node for node in function.cfg.order if node.id in behind and node.expr is not None)
+    return next((n for n in behind_it if n.expr is not None and looks(function, n.expr, pointer, _DEPTH)), None)
 
 
 def _questions(function: Function, pointer: str) -> set[str]:
@@ -126,10 +126,10 @@ def dereferences(function: Function, pointer: str, depth: int) -> bool:
     if pointer in asked_for_null(function):
         return False
     exprs = (node.expr for node in function.cfg.order if node.expr is not None)
-    return any(_looks(function, expr, pointer, depth) for expr in exprs)
+    return any(looks(function, expr, pointer, depth) for expr in exprs)
 
 
-def _looks(function: Function, expr: Expr, pointer: str, depth: int) -> bool:
+def looks(function: Function, expr: Expr, pointer: str, depth: int) -> bool:
     """Whether an expression reads a member of what a pointer leads to, itself or in a callee that it is handed to."""
     return any(
         (part.args and part.args[0].key == pointer and (part.kind == "field" or (part.kind, part.value) == _THROUGH))

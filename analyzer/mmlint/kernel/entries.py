@@ -93,6 +93,15 @@ class Sense(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Optional(Row):
+    """A member that is NULL in some objects which nothing else tells from the others: of a structure, or of an object
+    that everybody knows by name.
+    """
+
+    of: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Callback(Row):
     """A function-pointer member or parameter that is called in a known context: `holds` are the kinds held.
 

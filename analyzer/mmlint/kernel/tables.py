@@ -67,6 +67,7 @@ class Tables:
     marks: dict[str, e.Mark]
     carries: dict[str, e.BitCarry]
     senses: dict[str, e.Sense]
+    optional: dict[str, tuple[e.Optional, ...]]
     callbacks: dict[str, tuple[e.Callback, ...]]
     entered: dict[str, e.Entered]
     inside: dict[str, e.Inside]
@@ -208,6 +209,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         marks=_one(store.of("mark", e.Mark)),
         carries=_one(store.of("carry", e.BitCarry)),
         senses=_one(store.of("sense", e.Sense)),
+        optional=_many(store.of("optional", e.Optional)),
         callbacks=_many(store.of("callback", e.Callback)),
         entered=_one(store.of("entered", e.Entered)),
         inside=_one(store.of("inside", e.Inside)),

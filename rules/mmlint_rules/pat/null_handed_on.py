@@ -5,7 +5,8 @@ Looks at the calls that a patch adds. Where a branch of the function found a poi
 NULL, and on that way, with nothing given to it since, the call gets it, and the helper's first lines read a member of
 it without a question, the call is reported. So is a parameter that the function asked whether it is NULL, and no longer
 does, where it is looked into, here or below, and a caller passes what a function gives that may give NULL; and a
-variable that such a function fills, looked into with no question left.
+variable that such a function fills, looked into with no question left; and a member that the tables know to be NULL in
+some objects (the mm of a task, the file of a vma).
 
 ## Why it matters
 `kfree(NULL)` and most puts do nothing, and error ways rely on it. The helper that takes their place often does not: the
@@ -39,9 +40,12 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.nullasked import unasked_null
 from mmlint.changes.nullways import handed_null
+from mmlint.changes.optional import unasked_member
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ERRP1
+
+from mmlint_rules.pat.lost import cut
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
@@ -62,6 +66,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         steps = (giver.step(unasked.call.line, f"`{unasked.source}` gives NULL where there is nothing"),)
         message = f"`{unasked.pointer}` may be NULL: {passed}"
         yield after.hit(unasked.use, message, steps=steps, anchor=f"passed {unasked.pointer}")
+    bare = unasked_member(change)
+    if bare is not None:
+        assert after is not None
+        message = f"`{cut(bare.member)}` is looked into here, and nothing asks any more whether it is NULL"
+        severity = Severity.INFO if change.patch.mends else None
+        yield after.hit(bare.use, message, severity=severity, anchor=f"member {bare.member}")
 
 
 RULE = Rule(
