@@ -100,7 +100,7 @@ def _out_of_arm(compared: Comparison) -> Iterator[OtherWays]:
         now = compared.pairs.get(id(act))
         if now is None or now.word != act.word or not given(compared.before, act.word, act.expr):
             continue
-        if _taken_anew(compared, act) or _taken(compared.before, act):
+        if _taken_anew(compared, act) or taken_here(compared.before, act):
             continue
         for key, test in tests.items():
             side, there = old.chosen(test, act.node), tests_now.get(key)
@@ -110,7 +110,7 @@ def _out_of_arm(compared: Comparison) -> Iterator[OtherWays]:
                 yield OtherWays(now, test, more=True)
 
 
-def _taken(function: Function, act: Act) -> bool:
+def taken_here(function: Function, act: Act) -> bool:
     """Whether the function itself takes what an act gives up, or gives it a name."""
     takes, keys = function.tables.takes_resource, operands(act)
     calls = (call for name in takes.keys() & function.calls.keys() for _, call in function.calls[name])

@@ -8,7 +8,8 @@ and for a flush that both arms of a test need. Or a reference was put on one out
 away, or something was done only where a flag permitted it (`HMM_PFN_WRITE`). Or what the function did not take itself
 was put in one of two arms, and is put behind both now. Or all that a patch does is to take the test for one value of a
 member away from around a call. Or a jump leads to another label and comes by what undoes a step that is only made
-further down. Or a loop asks behind its body now (`do while`), and on some way to it there is nothing to do.
+further down. Or the exit that led past a release is a condition around a part of the function now, and who left there
+comes to the release. Or a loop asks behind its body now (`do while`), and on some way to it there is nothing to do.
 
 ## Why it matters
 Two steps that stand one after the other look as if they belonged together. `put_page()` under the test that asks
@@ -51,6 +52,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.jumps import jumps
+from mmlint.changes.letby import let_by
 from mmlint.changes.onceanyway import once_anyway
 from mmlint.changes.otherways import other_ways
 from mmlint.changes.regardless import regardless
@@ -64,7 +66,7 @@ from mmlint_rules.pat.lost import cut
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report the act that some ways leave out now, or have now."""
     after = change.after
-    only = regardless(change)
+    only = regardless(change) or let_by(change)
     for found in other_ways(change) or ([] if only is None else [only]):
         assert after is not None
         assert found.test.expr is not None
