@@ -12,7 +12,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import Reach, reach
-from mmlint.facts.steps import Act, plain
+from mmlint.facts.steps import Act, plain, plain_null
 from mmlint.frozen import dataclass
 
 
@@ -49,7 +49,11 @@ def _rechecked(compared: Comparison, order: Reach, test: Node) -> list[Recheck]:
             for m, via in members
             if m.args[0].key in holders
             and m.key not in holders
-            and (_only_in_front(compared, now, test, m) or not _still_asked(compared, now, m, via))
+            and (
+                not _still_asked(compared, now, m, via)
+                or _only_in_front(compared, now, test, m)
+                or _used_as_asked_before(compared, now, m, test)
+            )
         ]
         return [Recheck(now, m.key) for m in beside if _leads_to_unlock(compared, order, act, test)]
     return []
@@ -82,6 +86,20 @@ def _still_asked(compared: Comparison, taken: Act, member: Expr, via: str) -> bo
     order = reach(compared.after)
     behind = (e for n in order.order if n.expr is not None and order.before(taken.node, n) for e in n.expr.walk())
     return any(e.value == member.value if e.kind == "field" else e.kind == "name" and e.value == via for e in behind)
+
+
+def _used_as_asked_before(compared: Comparison, taken: Act, member: Expr, test: Node) -> bool:
+    """Whether a member that the function asked for NULL on both sides of the lock is now asked in front of it only, and
+    goes on to be used behind it.
+    """
+    pointer = plain_null(test.expr) if test.expr is not None else None
+    if pointer is None or pointer.key != member.key:
+        return False
+    order, asked = reach(compared.after), plain(test)
+    branches = [n for n in order.order if n.kind == "branch" and n.expr is not None]
+    ahead = any(plain(n) == asked and order.chosen(n, taken.node) is not None for n in branches)
+    behind = (n.expr for n in branches if order.before(taken.node, n) and n.expr is not None)
+    return ahead and not any(e.key == member.key for expr in behind for e in expr.walk())
 
 
 def _asked_about(function: Function, test: Node) -> Iterator[tuple[Expr, str]]:

@@ -7,9 +7,11 @@ lock, or the lockless step, and the change; after the patch the change is still 
 made where something had changed meanwhile (`if (pfn != args.pfn) goto retry;`) is a recheck, too, and so is the test
 for NULL of what was read again from a member behind the lock, or one for which the caller had to try again (`-EAGAIN`),
 or that kept a loop going; or a look, right behind the lock, at a member of what the lock lies in, which led to the
-unlock. So is a comparison of a sequence number with the one read before, where the patch asks for some state of now
-in its place, and a value that was read once (`READ_ONCE`) and asked about, where a call reads the place anew with no
-lock held; and the last value of a member, where a call gets the one which the member is about to have.
+unlock; or a look at a member that goes on to be asked in front of the lock alone; or a call made once more under a lock
+that is gone with it, where it had said no without. So is a comparison of a sequence number with the one read before,
+where the patch asks for some state of now in its place, and a value that was read once (`READ_ONCE`) and asked about,
+where a call reads the place anew with no lock held; and the last value of a member, where a call gets the one which the
+member is about to have.
 
 ## Why it matters
 What was read before the lock was taken may be about another page by now. The recheck is the only thing that ties the
@@ -48,6 +50,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.anew import read_anew
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.lookedonce import looked_once
 from mmlint.changes.rechecks import lost_rechecks
 from mmlint.changes.reloads import lost_reloads, unasked
 from mmlint.changes.retries import lost_backouts, lost_retries, lost_turns
@@ -102,6 +105,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         message = f"`{look.member}` is not asked again behind {shown(look.taken)}"
         yield after.hit(look.taken.expr, message, anchor=f"look {look.member}")
+    once = looked_once(change)
+    if once is not None and after is not None and once.test.expr is not None:
+        message = f"`{once.variable}` is not looked up again under {shown(once.lock)}, which is gone"
+        yield after.hit(once.test.expr, message, anchor=f"once {once.variable}")
     for each in read_anew(change) if not steps else ():
         assert after is not None
         name = each.call.value
