@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from itertools import takewhile
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
 from mmlint.changes.fewer import Fewer, alone, asked_by_callee, kept_in_a_value, missed, weighs
-from mmlint.changes.spared import spares_work
+from mmlint.changes.spared import beside, spares_work
 from mmlint.changes.vanished import serves
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.balance import left_held
 from mmlint.facts.cfg import Node
+from mmlint.facts.held import local_names
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import bare, performed, plain
 
@@ -86,18 +88,24 @@ def _of_bits(compared: Comparison, node: Node) -> bool:
 def _only_exit(compared: Comparison) -> tuple[Node, Node] | None:
     """The one test that is gone, with the statement behind it (of after), if all that is gone is the way out."""
     braced = Counter(n.expr.key for n in compared.fresh if n.expr is not None)
+    written_out = _written_out(compared)
     gone = []
     for node in (n for n in compared.gone if n.expr is not None):
-        if node.expr is not None and braced[node.expr.key]:
-            braced[node.expr.key] -= 1  # it is only that a brace went
+        key = written_out(node.expr.key) if node.expr is not None else ""
+        if braced[key]:
+            braced[key] -= 1  # it is only that a brace went, or a variable
         elif node.kind == "branch":
             gone.append(node)
     place = compared.behind(gone[0]) if gone and not +braced else None
     if place is None:
         return None
     test, order = gone[0], reach(compared.before)
-    calls = (act for act in compared.removed if act.word != "return" and act.node is not test)
-    others = [*gone[1:], *(act.node for act in calls if not serves(compared, act))]
+    calls = (a for a in compared.removed if a.word != "return" and a.node not in (test, *beside(test)))
+    one_condition = [node for node in gone[1:] if node in list(beside(test))]
+    others = [
+        *(n for n in gone[1:] if n not in one_condition),
+        *(act.node for act in calls if not serves(compared, act)),
+    ]
     arms = {side: arm for arm, side in test.succ if isinstance(side, bool)}
     for side, arm in arms.items():
         rest = arms.get(not side)
@@ -105,6 +113,17 @@ def _only_exit(compared: Comparison) -> tuple[Node, Node] | None:
         if out and all(order.chosen(test, node) is side for node in others):
             return test, place
     return None
+
+
+def _written_out(compared: Comparison) -> Callable[[str], str]:
+    """How a text reads where a variable that is gone stands for the one value that it was given."""
+    before = compared.before
+    gone = local_names(before) - local_names(compared.after)
+    values = {name: given[0].key for name in gone if len(given := assigned_values(before).get(name, [])) == 1}
+    if not values:
+        return str
+    names = re.compile(rf"(?<!->)\b({'|'.join(sorted(values))})\b")
+    return lambda text: names.sub(lambda found: values[found[1]], text)
 
 
 def _jumps(compared: Comparison, test: Node, arm: Node, rest: Node) -> bool:

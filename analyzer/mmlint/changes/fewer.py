@@ -92,10 +92,18 @@ def _goes_elsewhere(change: FunctionChange, term: str, *, anywhere: bool = False
         if change.lost_elsewhere(word):
             return True
         kept = bool(FLAG.match(word) or re.search(rf"(->|\.){word}\b", term))  # others may ask for it elsewhere
-        kept = kept or (anywhere and change.patch.after.resolve(word, change.file.path) is not None)
+        kept = kept or (anywhere and _known_elsewhere(change, word))
         if not kept and re.search(rb"\b" + word.encode() + rb"\b", change.file.after) is None:
             return True
     return False
+
+
+def _known_elsewhere(change: FunctionChange, word: str) -> bool:
+    """Whether a function of this name can still be called, or another file of the patch goes on speaking of it."""
+    others = (file.after for file in change.patch.files if file is not change.file)
+    name = re.compile(rb"\b" + word.encode() + rb"\b")
+    called = change.patch.after.resolve(word, change.file.path) is not None
+    return called or any(name.search(text) is not None for text in others)
 
 
 def alone(change: FunctionChange) -> Comparison | None:

@@ -2,7 +2,8 @@
 
 ## What it does
 Compares each function before and after the patch. One test is gone with the return or jump that it led to, and that is
-all that the patch does to the function. Who was turned away there goes on now.
+all that the patch does to the function, save that a variable which served the test goes with it. Who was turned away
+there goes on now.
 
 ## Why it matters
 What follows was written for those who got past. A vma that cannot be write-protected is write-protected, a page that is
