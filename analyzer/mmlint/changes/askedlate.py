@@ -19,6 +19,8 @@ from mmlint.facts.telling import tells
 from mmlint.frozen import dataclass
 
 _DEPTH = 2
+_MOST = 200_000
+"""Tests times statements: a function that a patch turns over whole says nothing about the order of two of them."""
 _SIZES = frozenset({"<", "<=", ">", ">="})
 _COMPUTES = frozenset({">>", "<<", "&", "-", "|"})
 _SAFE_CALLS = frozenset({"IS_ERR", "IS_ERR_OR_NULL", "PTR_ERR", "PTR_ERR_OR_ZERO", "ERR_CAST", "sizeof", "typeof"})
@@ -43,15 +45,25 @@ def asked_late(change: FunctionChange) -> list[AskedLate]:
     if compared is None or change.patch.partial or compared.before.name != change.name:
         return []
     old, new = (once(reach(side), ("branch",), _question) for side in (compared.before, compared.after))
+    pairs = [(test, new[key]) for key, test in old.items() if key in new]
+    moved = [(test, now) for test, now in pairs if _may_have_moved(compared, test, now)]
+    if len(moved) * len(compared.before.cfg.order) > _MOST:
+        return []
     found: dict[str, AskedLate] = {}
-    for key, test in old.items():
-        now = new.get(key)
-        for what, bound in _about(test) if now is not None else ():
-            assert now is not None
+    for test, now in moved:
+        for what, bound in _about(test):
             use = _late_use(compared, test, now, what, bound=bound)
             if use is not None:
                 found.setdefault(what, AskedLate(what, now, use, bound))
     return list(found.values())
+
+
+def _may_have_moved(compared: Comparison, test: Node, now: Node) -> bool:
+    """Whether a test stands on another line now, or a line that the patch adds names what it is about."""
+    if compared.lines.get(test.line) != now.line:
+        return True
+    asked = test.expr.names() if test.expr is not None else frozenset()
+    return any(not asked.isdisjoint(n.expr.names()) for n in compared.fresh if n.expr is not None)
 
 
 def _question(test: Node) -> str:
