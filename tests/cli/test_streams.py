@@ -297,7 +297,9 @@ def long_run(tree: Path) -> Iterator[subprocess.Popen[str]]:
 def test_ctrl_c_ends_the_workers_at_once(long_run: subprocess.Popen[str], send: Callable[[int, int], None]) -> None:
     send(long_run.pid, signal.SIGINT)
     _, stderr = long_run.communicate(timeout=60)
-    assert long_run.returncode == 130, stderr
+    # Where the signal comes inside an exec() of a string (dataclasses are made so), CPython notes it as unhandled, and
+    # ends by the signal although it was handled: a shell shows 130 for both.
+    assert long_run.returncode in (130, -signal.SIGINT), stderr
     assert "Traceback" not in stderr
     assert "mmlint: interrupted" in stderr
 
