@@ -55,20 +55,20 @@ def _fresh(compared: Comparison) -> Iterator[tuple[Expr, Sleeper]]:
     """The calls that may sleep in the caller's context after the patch and did not before; none where others did: the
     context forbids it on some ways only.
     """
-    if any(act.expr.kind == "call" and _ways(compared.before, act.expr) for act in compared.old):
+    if any(act.expr.kind == "call" and sleeps_alone(compared.before, act.expr) for act in compared.old):
         return
     for act in compared.new:
         if act.expr.kind != "call" or act.word.startswith(("ptl:", "guard:")):
             continue
-        now = _ways(compared.after, act.expr)
+        now = sleeps_alone(compared.after, act.expr)
         if not now:
             continue
         old = compared.sources.get(id(act))
-        if old is None or (old.expr.kind == "call" and not _ways(compared.before, old.expr)):
+        if old is None or (old.expr.kind == "call" and not sleeps_alone(compared.before, old.expr)):
             yield act.expr, now[0]
 
 
-def _ways(function: Function, call: Expr) -> list[Sleeper]:
+def sleeps_alone(function: Function, call: Expr) -> list[Sleeper]:
     """The ways to sleep in a call that need nothing else, in the states in which no caller's lock was given up."""
     states = locks(function).at_call.get(id(call), {})
     node = next((n for n, each in function.calls.get(call.value, ()) if each is call), None)

@@ -6,6 +6,8 @@ is made inside one: the call moved, the lock is taken earlier or released later,
 up around it. Or the function is one in which nothing may sleep, as the kernel tables say of it or of the callback that
 it is. Calls are followed into callees, release callbacks and operation tables.
 
+A call whose gfp mask lets it sleep since the patch is reported where a caller reaches it under an atomic lock.
+
 A call that now stands under a global lock which it takes itself, up to three calls deep, is reported too.
 
 ## Why it matters
@@ -44,6 +46,7 @@ from collections.abc import Iterator
 from mmlint.changes.brought import Brought, brought_under
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.forbidden import Forbidden, forbidden_sleeps
+from mmlint.changes.sleepsnow import SleepsNow, sleeps_now
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -63,6 +66,8 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         yield _hit(after, found)
     for banned in forbidden_sleeps(change)[:_MAX_HITS]:
         yield _banned(after, banned)
+    for now in sleeps_now(change)[:_MAX_HITS]:
+        yield _sleeps_now(after, now)
 
 
 def _hit(after: Function, found: Brought) -> Hit:
@@ -101,6 +106,18 @@ def _banned(after: Function, found: Forbidden) -> Hit:
         f"`{name}` may sleep{via} in `{context.root.name}`: {context.why}",
         steps=(context.root.step(context.root.line, context.why), *context.steps, *found.sleeper.steps),
         anchor=f"forbidden {found.call.key}",
+    )
+
+
+def _sleeps_now(after: Function, found: SleepsNow) -> Hit:
+    below = found.below
+    named = below.context or below.kind in ("rcu", "pte_map", "walk")
+    lock = describe(below.kind, below.context) if named else f"a section that may not sleep ({below.kind})"
+    return after.hit(
+        found.call,
+        f"`{found.call.value}` may sleep since the patch: `{found.caller.name}` gets here under {lock}",
+        steps=(found.caller.step(below.lock_line, f"`{below.lock_name}` takes {lock}"), *below.sleeper.steps),
+        anchor=f"sleeps now {found.call.value}",
     )
 
 
