@@ -11,7 +11,7 @@ from mmlint.changes.forbidden import context_of
 from mmlint.facts.contract import annotated_dropper
 from mmlint.facts.function import Function
 from mmlint.facts.held import Prop
-from mmlint.facts.inside import KINDS, asks_for, is_bare, is_inside, states_at
+from mmlint.facts.inside import KINDS, asks_for, is_bare, is_inside, stand_ins, states_at
 from mmlint.facts.ir import Expr
 from mmlint.facts.irqsoff import entered_with_irqs_off
 from mmlint.facts.locks import locks
@@ -52,7 +52,7 @@ def uncovered(change: FunctionChange) -> list[Uncovered]:
             continue
         first = next(_outside(before, after, kind), None)
         known = kind == "irq" and _surely_on(after, _LEVELS)
-        if first is not None and (known or not _covered(after, kind, _LEVELS)):
+        if first is not None and (known or not _covered(after, kind, stand_ins(after, first.why), _LEVELS)):
             found.append(replace(first, meant=any(change.patch.speaks_of(act.word) for act in gone)))
     return found
 
@@ -63,9 +63,8 @@ def _outside(before: Function, after: Function, kind: str) -> Iterator[Uncovered
         if not was or not all(is_inside(prop, kind) for prop in was):
             continue
         for node, call in calls:
-            if any(is_bare(prop, kind) for prop in states_at(after, node, call)) and (
-                why := asks_for(after, call, kind)
-            ):
+            why = asks_for(after, call, kind)
+            if why and any(is_bare(prop, kind, stand_ins(after, why)) for prop in states_at(after, node, call)):
                 yield Uncovered(call, kind, why)
 
 
@@ -94,13 +93,13 @@ def _above(function: Function) -> Iterator[tuple[Function, list[Prop]]]:
             yield caller, [prop for call in calls for prop in locks(caller).held(call)]
 
 
-def _covered(function: Function, kind: str, level: int) -> bool:
+def _covered(function: Function, kind: str, instead: tuple[str, ...], level: int) -> bool:
     """Whether a caller is known to be in such a context, or under a lock, or the function says that its callers are."""
     if any(word in function.name for word in _MET) or any("lockdep" in w or "_held" in w for w in function.calls):
         return True
     if context_of(function) is not None or (kind == "irq" and entered_with_irqs_off(function)):
         return True
     return any(
-        any(not is_bare(prop, kind) for prop in states) or _covered(caller, kind, level - 1)
+        any(not is_bare(prop, kind, instead) for prop in states) or _covered(caller, kind, instead, level - 1)
         for caller, states in (_above(function) if level else ())
     )

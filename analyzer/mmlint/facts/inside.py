@@ -47,7 +47,9 @@ def _needs(function: Function, kind: str, level: int) -> Iterator[str]:
     for calls in function.calls.values():
         for node, call in calls:
             why = asks_for(function, call, kind, level)
-            if why and any(is_bare(p, kind) and not _was_given_up(p, kind) for p in states_at(function, node, call)):
+            instead = stand_ins(function, why)
+            states = states_at(function, node, call) if why else []
+            if any(is_bare(p, kind, instead) and not _was_given_up(p, kind) for p in states):
                 yield why
 
 
@@ -66,6 +68,13 @@ def is_inside(prop: Prop, kind: str) -> bool:
     return any(not held.gone and held.kind in _LIKE[kind] for held in prop)
 
 
-def is_bare(prop: Prop, kind: str) -> bool:
+def stand_ins(function: Function, why: str) -> tuple[str, ...]:
+    """The kinds of locks that are as good as the context for what `asks_for` found; () where any may be."""
+    row = function.tables.inside.get(why)
+    return row.instead if row is not None else ()
+
+
+def is_bare(prop: Prop, kind: str, instead: tuple[str, ...] = ()) -> bool:
     """Whether a state is in no such context, and under no lock that may be as good for it."""
-    return not any(not held.gone and (kind != "irq" or held.kind == kind) for held in prop)
+    held = (h for h in prop if not h.gone and (kind != "irq" or h.kind == kind))
+    return not any(not instead or h.kind in instead or h.kind in _LIKE[kind] for h in held)

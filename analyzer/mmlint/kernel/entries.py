@@ -127,9 +127,12 @@ class Entered(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Inside(Row):
-    """A call that is only right inside a context of the kind `kind`, or under a lock that is as good for it."""
+    """A call that is only right inside a context of the kind `kind`, or under a lock that is as good for it: one of the
+    kinds `instead`, or of any if none is named.
+    """
 
     kind: str
+    instead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
