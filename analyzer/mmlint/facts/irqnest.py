@@ -1,7 +1,10 @@
-"""Releases that turn interrupts on while a lock is still held that was taken with them off."""
+"""Releases that turn interrupts on while a lock is still held that was taken with them off, and nested sections that
+keep what interrupts were in one variable.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mmlint.facts.cfg import Node
@@ -11,7 +14,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.irqsoff import ENABLES
 from mmlint.facts.locks import locks, may_hold
 from mmlint.frozen import dataclass
-from mmlint.kernel.rows import Drop
+from mmlint.kernel.rows import Drop, Take
 
 _OFF = "irq"
 
@@ -22,6 +25,70 @@ class TurnedOn:
 
     call: Expr
     outer: Held
+
+
+@dataclass(frozen=True, slots=True)
+class Overwritten:
+    """`call` saves the state of interrupts in `variable`, which is to keep what it was before `outer` was taken."""
+
+    call: Expr
+    variable: str
+    outer: Held
+
+
+@fact
+def overwritten(function: Function) -> tuple[Overwritten, ...]:
+    """The calls that save where an outer section of the function has saved, on every way to them."""
+    if not may_hold(function):
+        return ()
+    facts = locks(function)
+    saves = {(call.line, name): kept for name, _, call in _taking(function) if (kept := _saves_in(function, call))}
+    names = {kept for kept in saves.values() if list(saves.values()).count(kept) > 1}
+    found = []
+    for name, node, call in _taking(function) if names and not facts.flow.overflow else ():
+        kept = saves.get((call.line, name), "")
+        if kept not in names or _declared_twice(function, kept) or _left_to_macro(function, node, call):
+            continue
+        outer = [_saved_by(prop, saves, kept, call) for prop in facts.held(call)]
+        first = outer[0] if outer and None not in outer else None
+        if first is not None and _restored(function, kept, first, call):
+            found.append(Overwritten(call, kept, first))
+    return tuple(found)
+
+
+def _taking(function: Function) -> Iterator[tuple[str, Node, Expr]]:
+    takes = function.tables.takes
+    for name in takes.keys() & function.calls.keys():
+        if any(_OFF in row.kinds for row in takes[name]):
+            yield from ((name, node, call) for node, call in function.calls[name])
+
+
+def _saves_in(function: Function, call: Expr) -> str:
+    """The variable that a taker or a dropper is given for the state of interrupts, beside the lock; "" if none."""
+    rows: list[Take | Drop] = [*function.tables.takes.get(call.value, ()), *function.tables.drops.get(call.value, ())]
+    last = len(call.args) - 1
+    mine = last >= 0 and call.args[last].kind == "name" and all(row.arg != last for row in rows)
+    return call.args[last].value if mine else ""
+
+
+def _declared_twice(function: Function, name: str) -> bool:
+    """Whether an inner block has a variable of that name of its own."""
+    found = re.findall(rb"\blong\b[^;(){}]*\b%s\b[^;(){}]*;" % re.escape(name.encode()), function.text)
+    return len(found) != 1
+
+
+def _saved_by(prop: Prop, saves: dict[tuple[int, str], str], variable: str, call: Expr) -> Held | None:
+    """What is held that was taken with the state kept in the same variable."""
+    mine = (h for h in prop if not h.gone and h.line < call.line and saves.get((h.line, h.name)) == variable)
+    return min((h for h in mine if h.kind != _OFF), key=lambda h: (h.line, h), default=None)
+
+
+def _restored(function: Function, variable: str, outer: Held, call: Expr) -> bool:
+    """Whether both locks are given up with the variable, as each would be by itself."""
+    drops = function.tables.drops
+    ends = [each for name in drops.keys() & function.calls.keys() for _, each in function.calls[name]]
+    names = {each.args[0].key for each in ends if _saves_in(function, each) == variable and len(each.args) > 1}
+    return outer.key in names and bool(call.args) and call.args[0].key in names
 
 
 @fact

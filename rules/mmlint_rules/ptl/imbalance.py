@@ -4,8 +4,9 @@
 Follows every lock, mapped page table and RCU section that a function takes to all its exits. It reports an exit that
 still holds what the other exits release, an unlock of what is no longer held or, on that way, never was, and a
 page-table lock taken again while held; and an inner unlock, of its own or in a callee, that turns interrupts on though
-the outer lock was taken with them off. What a contract explains is left alone: annotations, a name with "lock" in it, a
-result that says so, a lock that is returned or stored, a caller that releases it.
+the outer lock was taken with them off, or a nested `..._irqsave()` into the variable of the outer one. What a contract
+explains is left alone: annotations, a name with "lock" in it, a result that says so, a lock that is returned or stored,
+a caller that releases it.
 
 ## Why it matters
 The next fault in the range waits for a page-table lock whose owner is long gone. A missing `pte_unmap()` leaves an RCU
@@ -46,7 +47,7 @@ from dataclasses import replace
 
 from mmlint.facts.balance import Left, left_held
 from mmlint.facts.function import Function
-from mmlint.facts.irqnest import TurnedOn, turned_on
+from mmlint.facts.irqnest import Overwritten, TurnedOn, overwritten, turned_on
 from mmlint.facts.looked import LOCK_CALLS
 from mmlint.facts.relock import Twice, dropped_in_a_row, twice
 from mmlint.facts.skipped import Skipped, released_untaken
@@ -72,6 +73,8 @@ def check(function: Function) -> Iterator[Hit]:
             yield _skipped(function, skipped)
     for on in turned_on(function) if function.whole else ():
         yield _turned_on(function, on)
+    for lost in overwritten(function) if function.whole else ():
+        yield _overwritten(function, lost)
 
 
 def report(function: Function, left: Left) -> Hit:
@@ -128,6 +131,19 @@ def _turned_on(function: Function, found: TurnedOn) -> Hit:
         steps=(function.step(line, f"takes {what}, interrupts off"),),
         confidence=Confidence.MEDIUM,
         anchor=f"irqs on {found.call.key}",
+    )
+    return replace(hit, scenario=FG13)
+
+
+def _overwritten(function: Function, found: Overwritten) -> Hit:
+    what, line = describe(found.outer.kind, found.outer.key), found.outer.line
+    hit = function.hit(
+        found.call,
+        f"`{found.call.value}` overwrites `{found.variable}`, which {what} (line {line}) is to be given up with",
+        steps=(function.step(line, f"saves what interrupts were in `{found.variable}`"),),
+        severity=Severity.WARNING,
+        confidence=Confidence.MEDIUM,
+        anchor=f"overwrites {found.variable} {found.call.key}",
     )
     return replace(hit, scenario=FG13)
 
