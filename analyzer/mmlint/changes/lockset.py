@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.soleop import alone_under
+from mmlint.facts.bylock import holds, under
 from mmlint.facts.cfg import Node
 from mmlint.facts.contract import annotated_dropper
 from mmlint.facts.function import Function, fact
-from mmlint.facts.held import Prop
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
 from mmlint.facts.reach import reach
@@ -36,11 +37,14 @@ _ENOUGH = 2
 
 @dataclass(frozen=True, slots=True)
 class Unlocked:
-    """`node` (after the patch) does something to `member`, and no longer under the lock that `begin` took."""
+    """`node` (after the patch) does something to `member`, and no longer under the lock that `begin` took.
+    `alone`: nothing else was done in the section, and some others add to such a list under that lock.
+    """
 
     node: Node
     member: str
     begin: Act
+    alone: bool = False
 
 
 def unlocked(change: FunctionChange) -> list[Unlocked]:
@@ -56,7 +60,7 @@ def unlocked(change: FunctionChange) -> list[Unlocked]:
         lock = _lock_name(begin.expr) if _takes(compared.before, begin) else ""
         known = not lock or change.gained_elsewhere(lock) or change.patch.speaks_of(lock)
         if not known and not _asserted(after, lock) and not _held_above(after, lock):
-            found += list(_bare(compared, begin, lock))[:1]
+            found += list(_bare(change, compared, begin, lock))[:1]
     return found[:1]
 
 
@@ -71,7 +75,7 @@ def _lock_name(call: Expr) -> str:
     return re.split(r"->|\.", key.lstrip("&"))[-1] if re.fullmatch(r"&?\w+(?:(?:->|\.)\w+)*", key) else ""
 
 
-def _bare(compared: Comparison, begin: Act, lock: str) -> Iterator[Unlocked]:
+def _bare(change: FunctionChange, compared: Comparison, begin: Act, lock: str) -> Iterator[Unlocked]:
     before, after = compared.before, compared.after
     drops, order = before.tables.drops, reach(before)
     key = begin.expr.args[0].key
@@ -82,22 +86,15 @@ def _bare(compared: Comparison, begin: Act, lock: str) -> Iterator[Unlocked]:
         now = there.get(compared.lines.get(node.line, 0), paired.get(node.id))
         if now is None or not order.before(begin.node, node) or not any(order.before(node, e.node) for e in ends):
             continue
-        if not _under(before, node, lock) or any(_holds(prop, lock) for prop in locks(after).flow.states(now)):
+        if not under(before, node, lock) or any(holds(prop, lock) for prop in locks(after).flow.states(now)):
             continue
         if _ENDS.search(after.name) and node.expr is not None and node.expr.kind == "assign":
             continue
         for member in sorted(done_to(node) & done_to(now)):
             if _always_under(after, member, lock):
                 yield Unlocked(now, member, begin)
-
-
-def _under(function: Function, node: Node, lock: str) -> bool:
-    states = locks(function).flow.states(node)
-    return bool(states) and all(_holds(prop, lock) for prop in states)
-
-
-def _holds(prop: Prop, lock: str) -> bool:
-    return any(not h.gone and re.search(rf"(?<!\w){re.escape(lock)}$", h.key) for h in prop)
+            elif alone_under(change, compared, begin, node, lock):
+                yield Unlocked(now, member, begin, alone=True)
 
 
 def _always_under(function: Function, member: str, lock: str) -> bool:
@@ -114,7 +111,7 @@ def _agrees(function: Function, member: str, lock: str) -> bool:
     """Whether a function has the lock wherever it does something to the member: it, or its callers by assertion."""
     return not locks(function).flow.overflow and (
         _asserted(function, lock)
-        or all(_under(function, node, lock) for node in function.cfg.order if member in done_to(node))
+        or all(under(function, node, lock) for node in function.cfg.order if member in done_to(node))
     )
 
 
@@ -128,7 +125,7 @@ def _held_above(function: Function, lock: str) -> bool:
     """Whether a caller holds such a lock at its call."""
     callers = function.program.callers(function.name, function.path, static=function.source.static)
     calls = ((caller, call) for caller in callers for _, call in caller.calls.get(function.name, ()))
-    return any(_holds(prop, lock) for caller, call in calls for prop in locks(caller).held(call))
+    return any(holds(prop, lock) for caller, call in calls for prop in locks(caller).held(call))
 
 
 @fact

@@ -9,10 +9,10 @@ parameter between two calls that get it, of what was only looked up before a cal
 it, or of what a call finds now that takes none; and so is what stands between a `..._save()` and its `..._restore()`,
 and the RCU section or the time with interrupts off around a call that needs it, by what its callees read or by its
 name. So is the section of any lock around what is done to a member, or to a list, that the file touches under this lock
-alone. A member that was copied before the unlock and is read behind it now has left its section as well, and so has a
-statement about the locked object that changes places with the lock or the unlock, and a look into a vma behind a drop
-of the mmap lock, or behind a visit that may drop it. So has what a callee did under a lock that it was always told to
-take, and that a variable decides about now.
+alone, or around one operation on a list that the folder fills under it. A member that was copied before the unlock and
+is read behind it now has left its section as well, and so has a statement about the locked object that changes places
+with the lock or the unlock, and a look into a vma behind a drop of the mmap lock, or behind a visit that may drop it.
+So has what a callee did under a lock that it was always told to take, and that a variable decides about now.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
@@ -87,7 +87,9 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         yield after.hit(left.node, message, anchor=f"outside {left.lock.key}")
     for open_ in unlocked(change):
         assert after is not None
-        message = f"the section of {shown(open_.begin)} is gone, others touch `{open_.member}` only under that lock"
+        others = "others add by" if open_.alone else "others touch"
+        how = "under that lock" if open_.alone else "only under that lock"
+        message = f"the section of {shown(open_.begin)} is gone, {others} `{open_.member}` {how}"
         yield after.hit(open_.node, message, anchor=f"unlocked {open_.member}")
     for bare in uncovered(change):
         assert after is not None
