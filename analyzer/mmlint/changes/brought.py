@@ -57,20 +57,26 @@ def brought_under(change: FunctionChange) -> tuple[Brought, ...]:
 
 
 def _faults(compared: Comparison) -> Iterator[Brought]:
-    """Copies from and to user space, for which the kernel may have to fault a page in, now under the mmap lock."""
+    """Copies from and to user space, for which the kernel may have to fault a page in, now under the mmap lock, and
+    calls that take locks which come before the one that is held.
+    """
     old_at, new_at = locks(compared.before).at_call, locks(compared.after).at_call
     for act in compared.new:
         old = compared.sources.get(id(act))
-        if act.word not in USER_COPIES or (old is not None and _mmap_lock(old_at.get(id(old.expr), {})) is not None):
+        row = compared.after.tables.outside.get(act.word)
+        kind = row.kind if row is not None else "mmap_lock"
+        if row is None and act.word not in USER_COPIES:
             continue
-        held = _mmap_lock(new_at.get(id(act.expr), {}))
+        if old is not None and _held_of(kind, old_at.get(id(old.expr), {})) is not None:
+            continue
+        held = _held_of(kind, new_at.get(id(act.expr), {}))
         if held is not None:
             yield Brought(act.expr, held, None, callers=False, moved=old is not None)
 
 
-def _mmap_lock(states: dict[Prop, Facts]) -> Held | None:
+def _held_of(kind: str, states: dict[Prop, Facts]) -> Held | None:
     held = (h for prop in sorted(states, key=sorted) if not no_fault(prop) for h in prop)
-    return next((h for h in held if h.kind == "mmap_lock" and not h.gone), None)
+    return next((h for h in held if h.kind == kind and not h.gone), None)
 
 
 def _brought(compared: Comparison, owed: Owed) -> Iterator[Brought]:

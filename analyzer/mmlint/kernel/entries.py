@@ -136,6 +136,13 @@ class Inside(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Outside(Row):
+    """A call that takes locks which come before those of the kind `kind`, and is made with none of these held."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Plain(Row):
     """A name in a list: nothing is said but that it belongs there."""
 

@@ -71,6 +71,7 @@ class Tables:
     callbacks: dict[str, tuple[e.Callback, ...]]
     entered: dict[str, e.Entered]
     inside: dict[str, e.Inside]
+    outside: dict[str, e.Outside]
     noreturn: frozenset[str]
     contexts: frozenset[str]
     borrows: dict[str, e.Borrow]
@@ -213,6 +214,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         callbacks=_many(store.of("callback", e.Callback)),
         entered=_one(store.of("entered", e.Entered)),
         inside=_one(store.of("inside", e.Inside)),
+        outside=_one(store.of("outside", e.Outside)),
         noreturn=frozenset(row.name for row in store.of("noreturn", e.Plain)),
         contexts=frozenset(row.name for row in store.of("context_test", e.Plain)),
         borrows=_one(store.of("borrow", e.Borrow)),

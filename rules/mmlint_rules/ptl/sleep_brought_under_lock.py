@@ -8,7 +8,8 @@ it is. Calls are followed into callees, release callbacks and operation tables.
 
 A call whose gfp mask lets it sleep since the patch is reported where a caller reaches it under an atomic lock.
 
-A call that now stands under a global lock which it takes itself, up to three calls deep, is reported too.
+A call that now stands under a global lock which it takes itself, up to three calls deep, is reported too, and one that
+takes locks which the tables put before the mmap lock, where that is held now.
 
 ## Why it matters
 The old code dropped the lock for this very call. On a preemptible kernel the task is scheduled away with a spinlock;
@@ -81,13 +82,16 @@ def _hit(after: Function, found: Brought) -> Hit:
     )
     return after.hit(
         found.call,
-        _says(found, name, whose),
+        _says(after, found, name, whose),
         steps=(first, *(found.sleeper.steps if found.sleeper is not None else ())),
         anchor=f"brought {found.call.key} under {found.held.key}",
     )
 
 
-def _says(found: Brought, name: str, whose: str) -> str:
+def _says(after: Function, found: Brought, name: str, whose: str) -> str:
+    if found.sleeper is None and name in after.tables.outside:
+        kind = found.held.kind.replace("_", " ")
+        return f"`{name}` takes locks that come before the {kind} of {whose}, under which it is called now"
     if found.sleeper is None and found.call.value:
         return f"`{name}` may take {whose} itself, under which it is called now"
     if found.sleeper is None:
