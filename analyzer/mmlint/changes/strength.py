@@ -12,6 +12,7 @@ from mmlint.changes.compare import Comparison
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.doors import by_wrong_door
 from mmlint.facts.function import Function
+from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
 from mmlint.facts.irqsoff import enables_irqs, entered_with_irqs_off
 from mmlint.facts.locks import atomic, locks
@@ -25,6 +26,7 @@ _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 _MAKES = re.compile(r"alloc|(^|_)(new|create|memdup)(_|$)")
 _SIZES = frozenset({"<", "<=", ">", ">="})
 _RCU = re.compile(r"(^|_)s?rcu(_|$)", re.I)
+_UNLESS_ZERO = re.compile(r"not_zero|unless_zero|(^|_)try_?get(_|$)|add_unless|inc_unless")
 _PREPARES = re.compile(r"^mem(set|cpy)$|^(IS_ERR|PTR_ERR|ERR_)|free|(^|_)(put|destroy)(_|$)")
 
 
@@ -138,6 +140,32 @@ def _unwaited(function: Function, was: Act, now: Act) -> bool:
     )
 
 
+def _locks_behind(compared: Comparison, was: Act, now: Act) -> bool:
+    """Whether the lock that a call took at the last reference is taken behind it now, though others may still find the
+    object under it: none of the file looks whether the count is zero as it gets one.
+    """
+    after, order = compared.after, reach(compared.after)
+    if len(was.expr.args) < 2 or not now.expr.args or was.expr.args[0].key != now.expr.args[0].key:
+        return False
+    lock, kind = was.expr.args[1].key, _type_of(after, now.expr.args[0])
+    takes = (a for a in compared.added if a.word in after.tables.takes and lock in {arg.key for arg in a.expr.args})
+    if not any(order.before(now.node, act.node) for act in takes):
+        return False
+    asking = (
+        _type_of(f, call.args[0])
+        for f in after.program.functions(after.path)
+        for name, calls in f.calls.items()
+        for _, call in (calls if _UNLESS_ZERO.search(name) else ())
+        if call.args
+    )
+    return not any(each in ("", kind) for each in asking)
+
+
+def _type_of(function: Function, expr: Expr) -> str:
+    """The type of the variable that an expression is a member of; "" if it is not known."""
+    return declared_types(function).get(expr.root, "")
+
+
 _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "atomic": lambda compared, _, now: _in_atomic(compared.after, now.expr),
     "irqs-off": lambda compared, _, __: _turns_on(compared),
@@ -149,6 +177,7 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "any": lambda _, was, __: _asks_for_any(was),
     "seldom": lambda _, __, now: not _asks_for_any(now),
     "as-is": lambda _, was, now: [arg.key for arg in was.expr.args] == [arg.key for arg in now.expr.args],
+    "locks-behind": _locks_behind,
     "readers": lambda compared, was, now: _unwaited(compared.before, was, now),
     "nonpresent": lambda compared, _, now: _nonpresent(compared.after, now),
 }

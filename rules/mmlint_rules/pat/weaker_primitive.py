@@ -8,8 +8,9 @@ address the next vma with nobody to compare the two. Flags count too: a pin that
 `FOLL_LONGTERM` on any path, an allocation without `__GFP_NOFAIL` that nobody asks for its result. So does a call about
 one entry of a batch in the place of one about all of them, and the helper of a present entry where the entry is known
 not to be present; and a call that only tried (`..._try_get_...`) becomes the one that takes for sure, or a helper that
-does; an atomic operation that answered becomes one that does not, and a second one asks, with no lock held at both; and
-a flag that is chosen by another answer of the same question.
+does; an atomic operation that answered becomes one that does not, and a second one asks, with no lock held at both; a
+count that reaches zero with the lock held, which is taken behind that now; and a flag that is chosen by another answer
+of the same question.
 
 ## Why it matters
 Conversions and clean-ups exchange primitives by the dozen, and the weaker one nearly always works: the difference is a
