@@ -1,8 +1,11 @@
-"""Calls that a value of some member kept to one state of things, and that a patch has made in all of them."""
+"""Calls that a value of some member, or an answer about what they release, kept to one state of things, and that a
+patch has made in all of them.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from mmlint.changes.askedabove import told_above
 from mmlint.changes.change import FunctionChange
@@ -11,16 +14,24 @@ from mmlint.changes.otherways import OtherWays, asked_inside
 from mmlint.changes.undone import has_effect
 from mmlint.facts.cfg import Node
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import bare, plain
+from mmlint.facts.steps import Act, bare, performed, plain
+from mmlint.facts.things import Thing, given
 
+_TRIVIAL = re.compile(r"^IS_ERR|(^|_)(is_)?null(_|$)", re.I)
+"""Tests for no thing at all, which a release may make itself."""
 _VALUE = re.compile(r"[A-Z][A-Z0-9_]+$|[1-9]\d*$")
 
 
 def regardless(change: FunctionChange) -> OtherWays | None:
-    """The call for its effect that a test which is gone kept to one value, in a change that does nothing else."""
+    """The call for its effect that a test which is gone kept to one value, or the release that it decided about, in a
+    change that does nothing else.
+    """
     compared = comparison(change)
     if compared is None or change.patch.partial or change.patch.mends or change.named_elsewhere:
         return None
+    release = _released(change, compared)
+    if release is not None:
+        return release
     test = _dropped(compared)
     if (
         test is None
@@ -36,6 +47,55 @@ def regardless(change: FunctionChange) -> OtherWays | None:
         if order.innermost(act.node)[0] is test and not asked_inside(compared.after, now, test):
             return OtherWays(now, test, more=True)
     return None
+
+
+def _released(change: FunctionChange, compared: Comparison) -> OtherWays | None:
+    """The release that an answer about the very thing decided about, where the patch takes away the question alone."""
+    asked = compared.removed[0] if len(compared.removed) == 1 and not compared.added else None
+    if asked is None or asked.expr.kind != "call" or len(asked.tests) != 1 or _TRIVIAL.search(asked.word):
+        return None
+    test, order, changed = asked.tests[0], reach(compared.before), _changed(change)
+    if (
+        told_above(compared, plain(test))
+        or asked.word in changed
+        or change.lost_elsewhere(asked.word)
+        or test.expr is None
+        or bare(test.expr) is not asked.expr
+    ):
+        return None
+    about = {arg.key for arg in asked.expr.args}
+    for act in compared.old:
+        now = compared.pairs.get(id(act))
+        if (
+            now is None
+            or act.expr.kind != "call"
+            or act.use != "bare"
+            or act.word in changed
+            or order.innermost(act.node)[0] is not test
+        ):
+            continue
+        if {thing.key for thing in _let_go(compared, act)} & about and not _asks_itself(compared, act, asked.word):
+            return OtherWays(now, test, more=True)
+    return None
+
+
+def _asks_itself(compared: Comparison, act: Act, word: str) -> bool:
+    """Whether a callee puts a question itself, as far as its file shows."""
+    callee = compared.after.program.resolve(act.word, compared.after.path)
+    return callee is not None and word in performed(callee)
+
+
+def _let_go(compared: Comparison, act: Act) -> Iterator[Thing]:
+    """What an act gives up, locks too."""
+    yield from given(compared.before, act.word, act.expr)
+    if act.word in compared.before.tables.drops and act.expr.args:
+        yield Thing(act.expr.args[0].key, act.word)
+
+
+def _changed(change: FunctionChange) -> frozenset[str]:
+    """The functions that the patch changes or takes away: they may answer otherwise now."""
+    sides = (side for each in change.patch.changes for side in (each.before, each.after))
+    return frozenset(side.name for side in sides if side is not None) | change.patch.abolished
 
 
 def _dropped(compared: Comparison) -> Node | None:
