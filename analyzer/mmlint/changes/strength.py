@@ -9,6 +9,8 @@ from itertools import pairwise
 from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
+from mmlint.changes.lastput import shared
+from mmlint.changes.unfilled import UNFILLED, meant, unfilled
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.doors import by_wrong_door
 from mmlint.facts.function import Function
@@ -45,6 +47,8 @@ def matters(function: Function, row: Stronger, now: Act) -> bool:
     kind, _, instead = row.only.partition(":")
     if kind == "unasked":
         return _unasked(function, now)
+    if kind == UNFILLED:
+        return unfilled(function, now)
     return not instead or not any(instead in arg.names() for arg in now.expr.args)
 
 
@@ -178,6 +182,8 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "seldom": lambda _, __, now: not _asks_for_any(now),
     "as-is": lambda _, was, now: [arg.key for arg in was.expr.args] == [arg.key for arg in now.expr.args],
     "locks-behind": _locks_behind,
+    "last": lambda compared, was, _: shared(compared, was),
+    UNFILLED: lambda compared, _, now: unfilled(compared.after, now),
     "readers": lambda compared, was, now: _unwaited(compared.before, was, now),
     "nonpresent": lambda compared, _, now: _nonpresent(compared.after, now),
 }
@@ -185,7 +191,11 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
 
 
 def read_otherwise(change: FunctionChange, row: Stronger, step: Act) -> bool:
-    """Whether a patch that frees at once (`step` waited) changes more about who reads under RCU, or waits for those."""
+    """Whether a patch that frees at once (`step` waited) changes more about who reads under RCU, or waits for those; or
+    says why memory need not be zero.
+    """
+    if row.only == UNFILLED:
+        return meant(change)
     if row.only != "readers":
         return False
     own = {step.word, *(part.value for part in step.expr.walk())}

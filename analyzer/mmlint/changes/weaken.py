@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.lastput import last_put
 from mmlint.changes.strength import holds, matters, read_otherwise
+from mmlint.changes.unfilled import UNFILLED, meant
 from mmlint.facts.flags import FlagSet, flags_at
 from mmlint.facts.function import Function
 from mmlint.facts.giveback import RESOURCES, given_by
@@ -23,6 +25,7 @@ from mmlint.kernel.entries import Stronger
 
 _TAKEN = Stronger(name="only-asked", calls=(), what="the reference that it takes", scenario="UAF1")
 _TRIED = Stronger(name="tried", calls=(), what="the refusal where there is nothing to take", scenario="ZERO1")
+_LAST = Stronger(name="last", calls=(), what="the count of those who still hold it", scenario="UAF1")
 _UNPINNED = Stronger(name="unpinned", calls=(), what="the rest of the pin count", scenario="MIX1")
 _TRY = re.compile(r"(^|_)try_?(?=get|grab|hold|acquire|pin)")
 _REFERENCES = frozenset({"folio reference", RESOURCES["get"]})
@@ -57,11 +60,12 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
                 for each in (*_calls(compared), *_at_once(compared))
                 if not read_otherwise(change, each.row, each.step)
             ),
-            *_flags(compared),
+            *(each for each in _flags(compared) if not (each.row.only == UNFILLED and meant(change))),
             *_only_asked(change, compared),
             *_for_sure(compared),
             *_by_helper(compared),
             *_put(compared),
+            *_for_the_last(compared),
         )
     found: tuple[Weaker, ...] = kept[key]
     return found
@@ -157,14 +161,23 @@ def _does_weaker(function: Function, act: Act, other: Act, row: Stronger) -> boo
 
 
 def _at_once(compared: Comparison) -> Iterator[Weaker]:
-    """A call that was handed a function for when nobody reads any more, with that function called in its place."""
-    rows = [row for row in compared.before.tables.steps.stronger.values() if row.only == "readers"]
+    """A call that was handed a function for when nobody reads or holds a thing any more, with that function in its
+    place.
+    """
+    rows = [row for row in compared.before.tables.steps.stronger.values() if row.only in ("readers", "last")]
     for act in compared.removed:
         row = next((row for row in rows if act.word in row.calls), None)
         later = {arg.key for arg in act.expr.args}
         for other in (a for a in compared.added if row is not None and a.word in later and a.names & act.names):
             if row is not None and holds(compared, row, act, other):
                 yield Weaker(row, act, other)
+
+
+def _for_the_last(compared: Comparison) -> Iterator[Weaker]:
+    """A release of one reference, with what its body does once the last one is gone in its place."""
+    steps = compared.before.tables.steps
+    pairs = last_put(compared)
+    yield from (Weaker(_LAST, act, other) for act, other in pairs if steps.weakened(act.word, other.word) is None)
 
 
 def _put(compared: Comparison) -> Iterator[Weaker]:
@@ -243,9 +256,9 @@ def _flags(compared: Comparison) -> Iterator[Weaker]:
         if now is None or act.expr.kind != "call" or act.word != act.expr.value or now.expr.kind != "call":
             continue
         for flag, row in rows.items():
-            if not matters(compared.after, row, now):
+            if not _sets(compared.before, act, flag) or not _lacks(compared.after, now, flag):
                 continue
-            if _sets(compared.before, act, flag) and _lacks(compared.after, now, flag):
+            if matters(compared.after, row, now):
                 yield Weaker(row, act, now, flag)
         for flag, row in claims.items():
             if _sets(compared.after, now, flag) and _lacks(compared.before, act, flag):
