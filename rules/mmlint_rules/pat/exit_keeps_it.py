@@ -4,7 +4,8 @@
 Follows each thing that a function gives up (`folio_put`, `unpin_user_pages`, `mmput`, `fput`, any `..._put`,
 `..._release`) on every path before and after the patch. A path that gave it up, or did not hold it, and now leaves the
 function with it, or takes the next one into the same variable, leaks it. Where a jump leads to another label and passes
-by what undoes an earlier step, the other ways out of the function and the first half of that step say so.
+by what undoes an earlier step, the other ways out of the function and the first half of that step say so. Plain memory
+that the function allocated for itself counts where its one free in the arm of a failure is all that goes.
 
 ## Why it matters
 An early `return` where the others `goto out`, a `continue` that jumps over the put at the end of the loop, a retry that
@@ -50,6 +51,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.jumps import jumps
+from mmlint.changes.keptmemory import kept_memory
 from mmlint.changes.lifediff import turns
 from mmlint.changes.mapped import spared
 from mmlint.changes.partings import partings
@@ -89,6 +91,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         message = f"`{cut.release.word}` came before this way out, and is not met any more"
         yield after.hit(cut.exit, message, anchor=f"shortcut {cut.release.word}")
+    memory = kept_memory(change) if not told and not kept else None
+    if memory is not None and after is not None:
+        name = memory.release.expr.args[-1].key
+        message = f"this way out keeps `{name}`, which `{memory.release.word}` freed here before"
+        yield after.hit(memory.exit, message, anchor=f"memory {name}")
     for jump in jumps(change) if not told and not kept else ():
         assert after is not None
         step = after.step(jump.other.line, "this says that it is due")
