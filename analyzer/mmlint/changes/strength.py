@@ -183,6 +183,7 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "as-is": lambda _, was, now: [arg.key for arg in was.expr.args] == [arg.key for arg in now.expr.args],
     "locks-behind": _locks_behind,
     "last": lambda compared, was, _: shared(compared, was),
+    "order": lambda _, was, now: was.expr.args[0].key == now.expr.args[0].key and was.expr.args[-1].key != "0",
     UNFILLED: lambda compared, _, now: unfilled(compared.after, now),
     "readers": lambda compared, was, now: _unwaited(compared.before, was, now),
     "nonpresent": lambda compared, _, now: _nonpresent(compared.after, now),

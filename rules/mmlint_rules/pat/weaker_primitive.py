@@ -11,8 +11,8 @@ not to be present; and a call that only tried (`..._try_get_...`) becomes the on
 does; an atomic operation that answered becomes one that does not, and a second one asks, with no lock held at both; a
 count that reaches zero with the lock held, which is taken behind that now; and a flag that is chosen by another answer
 of the same question. So do a put that became what its body does for the last reference only, an allocator that zeroes
-and one that does not where a part is read or handed on that nothing fills, and a constant that may sleep in the place
-of the caller's gfp mask.
+and one that does not where a part is read or handed on that nothing fills, a new release of one page of a block,
+and a constant that may sleep in the place of the caller's gfp mask.
 
 ## Why it matters
 Conversions and clean-ups exchange primitives by the dozen, and the weaker one nearly always works: the difference is a
@@ -47,6 +47,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.oneoforder import one_of_order
 from mmlint.changes.ownmask import own_mask
 from mmlint.changes.unflagged import asked_for_others, fewer_passed
 from mmlint.changes.weaken import NOTHING, Weaker, weakened
@@ -81,6 +82,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         if id(now) not in told:
             message = f"`{now.word}` gets `{cut(constant.key)}` now, whatever `{cut(mask.key)}` permits"
             yield after.hit(now.expr, message, anchor=f"mask {now.word} {mask.key}")
+    single = one_of_order(change)
+    if single is not None and id(single[0]) not in told:
+        message = f"`{single[0].word}` frees one page of a block of order `{cut(single[1])}`"
+        yield after.hit(single[0].expr, message, anchor=f"order {single[0].key}")
     for now, flag, was, asked in asked_for_others(change):
         message = f"`{now.word}` gets `{flag}` if `{cut(asked)}` now, no longer if `{cut(was)}`"
         severity = Severity.INFO if change.patch.mends else None
