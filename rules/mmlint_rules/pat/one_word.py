@@ -5,9 +5,9 @@ Compares the words of each function before and after the patch. One operator is 
 `!=`, `<` and `<=`, a `!` that comes or goes), `true` is `false`, `break` is `continue`, an error is no error, a jump
 leads to another label and nothing tells which one is right, or a call that the tables know gets another variable of the
 same type, or a constant for a parameter or variable of the function, or another constant for that which means all of
-something (`WAKE_NEXT` for `WAKE_ALL`). Any call counts where the code says that the
-variable is the wrong one: the call gets it twice now, it is where a safe walk goes on, it has no value yet, or nothing
-reads the other one any more. Nothing else in the function is different.
+something (`WAKE_NEXT` for `WAKE_ALL`). Any call counts where the code says that the variable is the wrong one: the call
+gets it twice now, it is where a safe walk goes on, it has no value yet, or nothing reads the other one any more.
+Nothing else in the function is different. So does a loop that counts by the variable of the loop around it.
 
 ## Why it matters
 Such a change is a mend or a slip, and a reviewer reads over it. `is_cow_mapping(flags) || pte_write(pte)` protects
@@ -39,6 +39,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.sameindex import shared_counter
 from mmlint.changes.slips import Slip, slip
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -46,11 +47,15 @@ from mmlint.sim.scenarios import PUT1
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
-    """Report the one word."""
-    found = slip(change)
-    if found is None or change.after is None:
-        return
+    """Report the one word, or the counter that a loop shares with the one around it now."""
+    found, shared = slip(change), shared_counter(change)
     severity = Severity.INFO if change.patch.mends else None
+    if shared is not None and change.after is not None:
+        node, name = shared
+        message = f"`{name}` counts the loop around this one, too"
+        yield change.after.hit(node, message, severity=severity, anchor=f"counter {name}")
+    if found is None or change.after is None or shared is not None:
+        return
     yield change.after.hit(found.node, _says(found), severity=severity, anchor=f"word {found.was} {found.now}")
 
 

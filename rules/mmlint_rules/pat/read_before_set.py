@@ -6,7 +6,8 @@ reads it are both still there, word for word, and the reading now comes first: i
 the reading may be in what is called. A call that set both bounds of a range and is gone while the range goes on to be
 used counts as well. So do two statements that change places, and nothing else with them, where the one now in front
 overwrites or clears what the other uses (from an earlier turn of the loop, perhaps), or uses what the other makes
-ready, or lets others take references of a page whose members are set behind it now.
+ready, or lets others take references of a page whose members are set behind it now. And a member that others read is
+set behind what lets them find the object, where it was set before.
 
 ## Why it matters
 The two lines look independent when one of them hands the value on by its address, or asks for the flag two calls down.
@@ -41,6 +42,7 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.outrun import outrun
 from mmlint.changes.overtaken import overtaken, unset
+from mmlint.changes.published import published
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import DIRTY2
@@ -74,6 +76,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         steps = (after.step(late.by.line, "this has changed places with it"),)
         message = _EARLY[late.how].format(cut(late.what))
         yield after.hit(late.node, message, steps=steps, anchor=f"outrun {late.what}")
+    early = published(change)
+    if early is not None and early.late and after is not None and early.node.expr is not None:
+        message = f"`{cut(early.node.expr.args[0].key)}` is set here, behind what lets others find `{early.what}`"
+        steps = (after.step(early.act.line, "others find it from here on"),)
+        yield after.hit(early.node, message, steps=steps, anchor=f"published {early.node.expr.key}")
 
 
 RULE = Rule(

@@ -12,7 +12,8 @@ not any more, while another function gives up by it; and a put behind the mappin
 reference over; and a release on the way of a failure, in front of which a callback of the object was set. Where two
 statements change places and nothing else does, what frees memory counts as a release, too, and no reference may come to
 be taken behind a call that lets go of something, or behind the release of `mmap_lock` or another lock that kept the
-thing.
+thing. So does a free behind what lets others find the object (a list, an xarray), where it was only let in once nothing
+could fail any more, and a release in a loop that counts its index on no more.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
@@ -50,6 +51,8 @@ from mmlint.changes.lifediff import Turn, turns
 from mmlint.changes.mapped import put_mapped
 from mmlint.changes.outrun import outrun
 from mmlint.changes.ownloop import restarted
+from mmlint.changes.published import published
+from mmlint.changes.sameindex import stands_still
 from mmlint.changes.shifted import shifted
 from mmlint.changes.whose import told_by_flag
 from mmlint.facts.function import Function
@@ -122,6 +125,16 @@ def _other_elements(change: FunctionChange, after: Function) -> Iterator[Hit]:
             f"`{again.now.word}` begins with element `{again.begins}` now, where it might begin with `{again.began}`"
         )
         yield after.hit(again.now.expr, message, anchor=f"restarted {again.now.word}")
+
+    still = stands_still(change)
+    if still is not None:
+        message = f"`{cut(still[0].key)}` is reached again in the loop with the same element: nothing counts on"
+        yield after.hit(still[0].expr, message, anchor=f"still {still[1]}")
+    early = published(change)
+    if early is not None and not early.late:
+        step = after.step(early.act.line, f"others find `{early.what}` from here on")
+        message = f"`{early.what}` is freed here, and others still find it by `{early.act.word}`"
+        yield after.hit(early.node, message, steps=(step,), anchor=f"published {early.what}")
 
 
 def _message(turn: Turn, call: str) -> str:
