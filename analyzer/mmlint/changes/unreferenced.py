@@ -10,7 +10,7 @@ from mmlint.changes.undone import acts_alone
 from mmlint.facts.aliases import results
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
-from mmlint.facts.function import Function
+from mmlint.facts.function import Function, call_targets
 from mmlint.facts.halves import halves, undoing
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
@@ -43,7 +43,7 @@ def unreferenced(change: FunctionChange) -> Unreferenced | None:
         return None
     if any(act.expr.kind == "call" for act in compared.added):
         return None
-    return _around(change, compared) or _replaced(change, compared)
+    return _around(change, compared) or _replaced(change, compared) or _borrowed(compared)
 
 
 def _around(change: FunctionChange, compared: Comparison) -> Unreferenced | None:
@@ -78,10 +78,17 @@ def _takes(function: Function, call: Expr) -> bool:
     if any(COUNTED.search(kind_of(row.resource)) and row.when == "always" for row in rows):
         return True
     callee = function.program.resolve(call.value, function.path)
-    if callee is None or not callee.calls or not results(callee) & set(callee.params[:1]):
+    if callee is None or not (callee.calls or _stub(callee)) or not results(callee) & set(callee.params[:1]):
         return False
     known, puts = function.tables.gives_resource, undoing(call.value) if _GETS.search(call.value) else ()
     return any(name in known or function.program.resolve(name, function.path) is not None for name in puts)
+
+
+def _stub(function: Function) -> bool:
+    """Whether a function stands for one that its header declares as well: that is there in other configurations."""
+    file = function.program.file(function.path)
+    declared = rb"\b" + function.name.encode() + rb"\s*\([^;{}]*\)\s*;"
+    return file is not None and function.path.endswith(".h") and re.search(declared, file.masked) is not None
 
 
 def _elsewhere(change: FunctionChange, get: str) -> bool:
@@ -122,6 +129,28 @@ def _replaced(change: FunctionChange, compared: Comparison) -> Unreferenced | No
         return None
     now = compared.pairs.get(id(user))
     return Unreferenced(get.expr, now.node, values[0].key) if now is not None else None
+
+
+def _borrowed(compared: Comparison) -> Unreferenced | None:
+    """A get of what a member holds, under a lock, whose value a call was handed in front of the put: lock, get and put
+    are gone, and the call is handed the member.
+    """
+    calls = [act for act in compared.removed if act.expr.kind == "call"]
+    takes = compared.before.tables.takes
+    for get in calls if any(act.word in takes for act in calls) else ():
+        target, held = call_targets(compared.before).get(id(get.expr)), get.expr.args[:1]
+        if target is None or not held or held[0].kind != "field" or any(a.word in takes for a in compared.added):
+            continue
+        puts = [act for act in calls if halves(get.word, act.word) and act.expr.args[:1] and act.use == "bare"]
+        if not any(put.expr.args[0].key == target.key for put in puts):
+            continue
+        for act in compared.old:
+            now = compared.pairs.get(id(act))
+            if now is None or now.word != act.word or len(now.expr.args) != len(act.expr.args):
+                continue
+            if (target.key, held[0].key) in {(a.key, b.key) for a, b in zip(act.expr.args, now.expr.args, strict=True)}:
+                return Unreferenced(get.expr, now.node)
+    return None
 
 
 def _installs(act: Act, new: Expr, member: Expr) -> bool:
