@@ -62,11 +62,12 @@ def _on_failure(function: Function, act: Act) -> bool:
 
 
 def _changed(change: FunctionChange, before: Function, act: Act) -> bool:
-    """Whether a function changes that is called with the memory, so that it may free it now."""
+    """Whether a function that is called with the memory changes, or frees something itself: that may be the memory."""
     name = act.expr.args[-1].key
     names = {other.name for other in change.others}
     handed = {n for n, calls in before.calls.items() for _, call in calls if name in {a.key for a in call.args}}
-    return not names.isdisjoint(handed)
+    callees = (before.program.resolve(n, before.path) for n in handed if n and n != act.word)
+    return not names.isdisjoint(handed) or any(c is not None and act.word in c.calls for c in callees)
 
 
 def _exits(compared: Comparison, act: Act, name: str) -> list[Node]:
