@@ -11,8 +11,9 @@ and the RCU section or the time with interrupts off around a call that needs it,
 name. So is the section of any lock around what is done to a member, or to a list, that the file touches under this lock
 alone, or around one operation on a list that the folder fills under it. A member that was copied before the unlock and
 is read behind it now has left its section as well, and so has a statement about the locked object that changes places
-with the lock or the unlock, and a look into a vma behind a drop of the mmap lock, or behind a visit or fault handler that may
-drop it. So has what a callee did under a lock that it was always told to take, and that a variable decides about now.
+with the lock or the unlock, and a look into a vma behind a drop of the mmap lock, or behind a visit or fault handler
+that may drop it. So has what a callee did under a lock that it was always told to take, and that a variable decides
+about now.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
