@@ -31,11 +31,13 @@ def _shared(function: Function) -> list[tuple[Node, str]]:
     loops = [(head, body, _counters(function, body)) for head, body in natural_loops(function)]
     order = reach(function)
     for head, body, counts in loops:
-        for outer, around, theirs in loops:
-            if not (body < around and head.id != outer.id):
+        for outer, around, theirs in loops if counts else ():
+            if not (counts & theirs and body < around and head.id != outer.id):
                 continue
             own = {name for name in counts if _asks(head, name) and _asks(outer, name)}
             own &= {name for name in theirs if _counts_on(function, around - body, name)}
+            if not own:
+                continue
             sets = (n for n in function.cfg.order if n.id in around - body and order.before(n, head))
             found += [(n, name) for n in sets for name in sorted(own) if _starts(n, name)]
     return found
