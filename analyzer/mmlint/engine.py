@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from mmlint.changes.change import PatchView
+from mmlint.facts.above import callers
 from mmlint.facts.function import Function
 from mmlint.facts.program import Program
 from mmlint.facts.summaries import summary
@@ -189,8 +190,7 @@ def _affected_callers(view: PatchView) -> list[tuple[Function | None, Function]]
             continue
         if before is None and depth == 0 and not any(summary(after)):
             continue
-        private = after.source.static and not after.path.endswith(".h")
-        for caller in view.after.callers(after.name, after.path, static=private):
+        for caller in callers(after, including=True):
             key = (caller.path, caller.name)
             if key in changed or key in found:
                 continue

@@ -44,7 +44,7 @@ def read_anew(change: FunctionChange) -> list[Anew]:
             continue
         place = _place(values[0])
         if place and place in (new.key, _place(new)):
-            if _asked(compared.after, was.value, now.node) and not _locked(compared.after, now):
+            if _asked(compared.after, was.value, now.node) and not locks(compared.after).held_at(now.expr):
                 found.append(Anew(now.expr, was.value, new.key, place))
         elif values[0].kind == "field" and new.kind == "name" and _succeeds(compared, act, values[0], new):
             found.append(Anew(now.expr, was.value, new.key, values[0].key, successor=True))
@@ -70,11 +70,6 @@ def _asked(function: Function, name: str, node: Node) -> bool:
     order = reach(function)
     tests = (n for n in order.order if n.kind == "branch" and n.expr is not None and name in n.expr.names())
     return any(order.dominates(test, node) for test in tests)
-
-
-def _locked(function: Function, act: Act) -> bool:
-    """Whether a lock is held at a call: nobody may be able to change the place."""
-    return any(not held.gone for prop in locks(function).held(act.expr) for held in prop)
 
 
 def _succeeds(compared: Comparison, act: Act, member: Expr, new: Expr) -> bool:

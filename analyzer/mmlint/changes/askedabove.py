@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mmlint.changes.compare import Comparison
+from mmlint.facts.above import calls_of
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import local_names, translate
@@ -65,9 +66,8 @@ def callers_known(function: Function) -> tuple[_Call, ...]:
     pointed = re.compile(rb"[=,(&:?]\s*" + function.name.encode() + rb"\s*[,;)}]")
     if file is None or pointed.search(file.text):
         return ()
-    callers = function.program.callers(function.name, function.path, static=True)
-    found = [(caller, *pair) for caller in callers for pair in caller.calls.get(function.name, ())]
-    return tuple(found) if len(found) <= _MOST else ()
+    found = tuple(calls_of(function))
+    return found if len(found) <= _MOST else ()
 
 
 def _asked(callee: Function, act: Act, way: _Way, call: _Call) -> bool:

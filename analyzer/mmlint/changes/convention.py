@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from mmlint.changes.change import FunctionChange
+from mmlint.facts.above import callers
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
@@ -64,8 +65,7 @@ def failures(function: Function) -> dict[str, list[Node]]:
 
 def _asking_otherwise(function: Function, kind: str) -> Iterator[tuple[Function, Expr]]:
     """The callers that look for the other kind, never for this one, and go on to use what they got."""
-    callers = function.program.callers(function.name, function.path, static=function.source.static)
-    for caller in islice((c for c in callers if c.name != function.name), _MAX_CALLERS):
+    for caller in islice((c for c in callers(function) if c.name != function.name), _MAX_CALLERS):
         targets = call_targets(caller)
         for node, call in caller.calls.get(function.name, ()):
             target = targets.get(id(call))

@@ -6,20 +6,18 @@ import re
 from collections.abc import Iterator
 
 from mmlint.changes.compare import Comparison
-from mmlint.facts.assignments import assigned_values
 from mmlint.facts.function import Function
 from mmlint.facts.held import translate
 from mmlint.facts.ir import Expr
+from mmlint.facts.private import known_to_others
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act, bare
-from mmlint.facts.telling import tells
+from mmlint.facts.steps import Act
 
 _LAST = re.compile(
     r"_and_test|testzero|_dec_return|fetch_(dec|sub)|_freeze$|only_one|ref_count|refcount_read|atomic_read"
 )
 """Calls that tell whether a count has come to its end."""
 _DROPS = re.compile(r"_and_(test|lock)|testzero")
-_MAKES = re.compile(r"alloc|(^|_)(new|create|memdup)(_|$)")
 _NOT_COUNTED = re.compile(r"^(mem(set|cpy)|IS_ERR|PTR_ERR)|(^|_)init|lock|free")
 
 
@@ -61,18 +59,8 @@ def shared(compared: Comparison, act: Act) -> bool:
     """
     if any(_LAST.search(other.word) for other in compared.added):
         return False
-    before = compared.before
     held = act.expr.args[0] if act.expr.args else act.expr
     while held.kind == "field" or (held.kind == "unary" and held.value == "&"):
         held = held.args[0]
     root = held.value if held.kind == "name" else ""
-    values = assigned_values(before).get(root, ())
-    if not root or not values or not all(any(_MAKES.search(call.value) for call in value.calls()) for value in values):
-        return True
-    order = reach(before)
-    return any(
-        not _MAKES.search(name) and not _NOT_COUNTED.search(name) and not tells(name) and order.before(node, act.node)
-        for name, calls in before.calls.items()
-        for node, call in calls
-        if root in {bare(arg).key for arg in call.args}
-    )
+    return known_to_others(compared.before, root, act.node, _NOT_COUNTED)

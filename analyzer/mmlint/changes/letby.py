@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from mmlint.changes.about import operands
 from mmlint.changes.change import FunctionChange
@@ -10,10 +10,9 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.otherways import OtherWays, taken_here
 from mmlint.changes.undone import frees
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, solve
 from mmlint.facts.function import Function
 from mmlint.facts.held import local_names
-from mmlint.facts.ir import Expr
 from mmlint.facts.reach import once, reach
 from mmlint.facts.steps import Act, opposite, plain, plain_null
 from mmlint.facts.things import given
@@ -93,7 +92,7 @@ def _comes_by(function: Function, test: Node, outcome: bool, place: Node) -> boo
     return not flow.overflow and _TURNED in flow.states(place)
 
 
-class _Watch:
+class _Watch(Client[int]):
     """Whether control has come by one outcome of a test."""
 
     initial = _ANY
@@ -102,14 +101,5 @@ class _Watch:
         self.test = test
         self.outcome = outcome
 
-    def call(self, call: Expr, prop: int, facts: Facts, node: Node) -> Iterable[Outcome[int]] | None:
-        return None
-
-    def assigned(self, target: Expr, value: Expr | None, prop: int, facts: Facts, node: Node) -> int:
-        return prop
-
     def branched(self, node: Node, outcome: bool, prop: int, facts: Facts) -> int | None:
         return (_TURNED if outcome is self.outcome else _ANY) if node is self.test else prop
-
-    def cleanup(self, node: Node, prop: int, facts: Facts) -> int:
-        return prop

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.soleop import alone_under
+from mmlint.facts.above import states_above
 from mmlint.facts.bylock import holds, under
 from mmlint.facts.cfg import Node
 from mmlint.facts.contract import annotated_dropper
@@ -123,9 +124,7 @@ def _asserted(function: Function, lock: str) -> bool:
 
 def _held_above(function: Function, lock: str) -> bool:
     """Whether a caller holds such a lock at its call."""
-    callers = function.program.callers(function.name, function.path, static=function.source.static)
-    calls = ((caller, call) for caller in callers for _, call in caller.calls.get(function.name, ()))
-    return any(holds(prop, lock) for caller, call in calls for prop in locks(caller).held(call))
+    return any(holds(prop, lock) for _, prop in states_above(function))
 
 
 @fact

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.facts.above import callers
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
@@ -72,7 +73,7 @@ def _passed(compared: Comparison, pointer: str) -> Iterator[Unasked]:
     if use is None or not dereferences(now, pointer, _DEPTH):
         return
     index = now.params.index(pointer)
-    for caller in now.program.callers(now.name, now.path, static=now.source.static)[:_MOST_CALLERS]:
+    for caller in callers(now)[:_MOST_CALLERS]:
         for _, call in caller.calls.get(now.name, ()):
             source = _may_be_null(caller, call.args[index]) if index < len(call.args) else ""
             if source:

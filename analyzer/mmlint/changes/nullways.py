@@ -8,7 +8,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.facts import graph
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Flow, Outcome, solve
+from mmlint.facts.flow import Client, Flow, Outcome, solve
 from mmlint.facts.function import NOT_SHOWN, Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts, evaluate, is_zero
@@ -165,7 +165,7 @@ def _is_flag(function: Function, name: str) -> bool:
     return bool(values) and all(value.key in ("true", "false") for value in values)
 
 
-class _Watch:
+class _Watch(Client[int]):
     """Whether a branch found the pointer NULL, and nothing has given it a value since."""
 
     initial = _ANY
@@ -183,6 +183,3 @@ class _Watch:
     def branched(self, node: Node, outcome: bool, prop: int, facts: Facts) -> int | None:
         known = facts.get(self.pointer)
         return _NULL if is_zero(known) else _ANY if is_zero(known) is False else prop
-
-    def cleanup(self, node: Node, prop: int, facts: Facts) -> int:
-        return prop

@@ -61,7 +61,7 @@ def _nested(function: Function) -> Iterator[tuple[_Pair, tuple[str, Unasked]]]:
     for name, rows in ((name, function.tables.takes.get(name, ())) for name in function.calls):
         for _, call in function.calls[name] if rows and rows[0].mode != "try" else ():
             mine = sorted(taken.get((call.line, name), ()))
-            for outer in (held for prop in locks(function).held(call) for held in prop if not held.gone and held.key):
+            for outer in (held for held in locks(function).held_at(call) if held.key):
                 for kind, key in mine:
                     if kind == family(outer.kind) and key and key != outer.key:
                         pair = frozenset(each.removeprefix("&") for each in (key, outer.key))

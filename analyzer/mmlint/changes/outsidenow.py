@@ -8,6 +8,7 @@ from dataclasses import replace
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
 from mmlint.changes.forbidden import context_of
+from mmlint.facts.above import callers
 from mmlint.facts.contract import annotated_dropper
 from mmlint.facts.function import Function
 from mmlint.facts.held import Prop
@@ -87,7 +88,7 @@ def _surely_on(function: Function, level: int) -> bool:
 
 def _above(function: Function) -> Iterator[tuple[Function, list[Prop]]]:
     """The callers, each with the states in which it makes its calls."""
-    for caller in function.program.callers(function.name, function.path, static=function.source.static):
+    for caller in callers(function):
         calls = [call for _, call in caller.calls.get(function.name, ())]
         if calls and not locks(caller).flow.overflow:
             yield caller, [prop for call in calls for prop in locks(caller).held(call)]

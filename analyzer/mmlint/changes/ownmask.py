@@ -6,6 +6,7 @@ import re
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
+from mmlint.facts.above import calls_of
 from mmlint.facts.function import Function
 from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
@@ -47,8 +48,7 @@ def _from_caller(change: FunctionChange, before: Function, mask: Expr) -> bool:
     if mask.key not in before.params or after.params != before.params:
         return False
     at = before.params.index(mask.key)
-    callers = after.program.callers(after.name, after.path, static=after.source.static)
-    given = [call.args[at] for caller in callers for _, call in caller.calls.get(after.name, ()) if at < len(call.args)]
+    given = [call.args[at] for _, _, call in calls_of(after) if at < len(call.args)]
     return not given or not all(_may_sleep(after, arg) for arg in given)
 
 

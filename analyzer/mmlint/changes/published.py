@@ -113,12 +113,11 @@ def _sets(function: Function, what: str) -> Iterator[tuple[Node, Expr]]:
 
 def _one_section(function: Function, act: Act, node: Node) -> bool:
     """Whether some lock is held from the publication to the setting: the readers may take it."""
-    held = [{h.key for h in prop if not h.gone} for prop in locks(function).held(act.expr)]
-    common = set.intersection(*held) if held else set()
     drops = function.tables.drops
     between = graph.after([t for t, _ in act.node.succ], lambda n: n is node)
     ends = (n for n in function.cfg.order if n.id in between and reach(function).before(n, node))
-    return bool(common) and not any(call.value in drops for n in ends for op, call in n.events if op == "call")
+    dropped = any(call.value in drops for n in ends for op, call in n.events if op == "call")
+    return bool(locks(function).always_held(act.expr)) and not dropped
 
 
 def _read_by_others(function: Function, member: str) -> bool:

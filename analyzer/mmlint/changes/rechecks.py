@@ -61,16 +61,22 @@ def _rechecked(compared: Comparison, order: Reach, test: Node) -> list[Recheck]:
 
 def _asked_behind(compared: Comparison, taken: Act, test: Node) -> bool:
     """Whether the same question is still asked behind the lock."""
-    order, asked = reach(compared.after), plain(test)
-    return any(n.kind == "branch" and plain(n) == asked and order.before(taken.node, n) for n in order.order)
+    order = reach(compared.after)
+    return any(order.before(taken.node, n) for n in _asking(compared.after, test))
+
+
+def _asking(function: Function, test: Node) -> Iterator[Node]:
+    """The branches that ask what a test asked."""
+    asked = plain(test)
+    return (n for n in function.cfg.order if n.kind == "branch" and plain(n) == asked)
 
 
 def _only_in_front(compared: Comparison, taken: Act, test: Node, member: Expr) -> bool:
     """Whether the same question is put in front of the lock now, of a member that the function sets behind it: others
     set it there, too, and the answer may be another one by then. A look that says that it takes no lock is none.
     """
-    order, asked = reach(compared.after), plain(test)
-    moved = any(n.kind == "branch" and plain(n) == asked and order.before(n, taken.node) for n in order.order)
+    order = reach(compared.after)
+    moved = any(order.before(n, taken.node) for n in _asking(compared.after, test))
     stores = (
         e.args[0].key
         for n in order.order
@@ -95,10 +101,9 @@ def _used_as_asked_before(compared: Comparison, taken: Act, member: Expr, test: 
     pointer = plain_null(test.expr) if test.expr is not None else None
     if pointer is None or pointer.key != member.key:
         return False
-    order, asked = reach(compared.after), plain(test)
-    branches = [n for n in order.order if n.kind == "branch" and n.expr is not None]
-    ahead = any(plain(n) == asked and order.chosen(n, taken.node) is not None for n in branches)
-    behind = (n.expr for n in branches if order.before(taken.node, n) and n.expr is not None)
+    order = reach(compared.after)
+    ahead = any(order.chosen(n, taken.node) is not None for n in _asking(compared.after, test))
+    behind = (n.expr for n in order.order if n.kind == "branch" and n.expr is not None and order.before(taken.node, n))
     return ahead and not any(e.key == member.key for expr in behind for e in expr.walk())
 
 

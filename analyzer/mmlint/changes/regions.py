@@ -12,6 +12,7 @@ from itertools import islice
 from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.facts.above import states_above
 from mmlint.facts.consumed import harmless
 from mmlint.facts.function import Function
 from mmlint.facts.held import family, root_of
@@ -133,7 +134,7 @@ def _asserted(change: FunctionChange, compared: Comparison) -> Iterator[Unprotec
             ends = [a for a in compared.removed if a.word in dropped and a.names & begin.names]
             if ends:
                 for found in _opened(compared, [begin], ends, taken | dropped):
-                    held = {h.key for prop in locks(compared.after).held(found.inside.expr) for h in prop if not h.gone}
+                    held = {each.key for each in locks(compared.after).held_at(found.inside.expr)}
                     told = change.patch.speaks_of(name)
                     if _asserts(compared, found.inside.word, name, told=told) and not any(
                         key.endswith(name) for key in held
@@ -150,13 +151,10 @@ def _asserts(compared: Comparison, word: str, lock: str, *, told: bool) -> bool:
     asserting = [callee is not None and {"lockdep_assert_held", lock} <= performed(callee) for callee in (was, now)]
     if asserting[1] or told or now is None or not asserting[0]:
         return asserting[1]
-    callers = after.program.callers(word, now.path, static=now.source.static)
     return any(
         not held.gone and held.key.endswith(lock)
-        for caller in callers
+        for caller, prop in states_above(now)
         if caller.name != after.name
-        for _, call in caller.calls.get(word, ())
-        for prop in locks(caller).held(call)
         for held in prop
     )
 

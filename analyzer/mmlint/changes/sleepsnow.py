@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.forbidden import sleeps_alone
+from mmlint.facts.above import callers
 from mmlint.facts.atomicsleep import AtomicSleep, atomic_sleeps
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
@@ -77,10 +78,9 @@ def _under_locks(function: Function, call: Expr) -> Iterator[tuple[Function, Ato
     for _ in range(_LEVELS):
         above = []
         for callee in work:
-            static = callee.source.static and not callee.path.endswith(".h")
-            callers = callee.program.callers(callee.name, callee.path, static=static)
-            above += [c for c in callers if c not in seen] if len(callers) < _MOST else []
-            seen.update(callers)
+            users = callers(callee, including=True)
+            above += [c for c in users if c not in seen] if len(users) < _MOST else []
+            seen.update(users)
         for caller in above:
             for found in atomic_sleeps(caller):
                 if _leads_to(found, function, call):

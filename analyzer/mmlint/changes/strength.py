@@ -11,21 +11,19 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
 from mmlint.changes.lastput import shared
 from mmlint.changes.unfilled import UNFILLED, meant, unfilled
-from mmlint.facts.assignments import assigned_values
 from mmlint.facts.doors import by_wrong_door
 from mmlint.facts.function import Function
 from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
 from mmlint.facts.irqsoff import enables_irqs, entered_with_irqs_off
 from mmlint.facts.locks import atomic, locks
+from mmlint.facts.private import known_to_others
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, acts, opposite, plain
-from mmlint.facts.telling import tells
 from mmlint.kernel.entries import Stronger
 
 _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 """Tests, by class, with the outcome on which an entry is not present."""
-_MAKES = re.compile(r"alloc|(^|_)(new|create|memdup)(_|$)")
 _SIZES = frozenset({"<", "<=", ">", ">="})
 _RCU = re.compile(r"(^|_)s?rcu(_|$)", re.I)
 _UNLESS_ZERO = re.compile(r"not_zero|unless_zero|(^|_)try_?get(_|$)|add_unless|inc_unless")
@@ -113,10 +111,6 @@ def _in_atomic(function: Function, expr: Expr) -> bool:
     return call is not None and any(atomic(function, prop) for prop in locks(function).held(call))
 
 
-def _inside_another(function: Function, expr: Expr) -> bool:
-    return any(not held.gone for prop in locks(function).held(expr) for held in prop)
-
-
 def _turns_on(compared: Comparison) -> bool:
     """Whether a function that is entered with interrupts off, and left them so, turns them on now."""
     return not enables_irqs(compared.before) and entered_with_irqs_off(compared.after)
@@ -132,16 +126,7 @@ def _unwaited(function: Function, was: Act, now: Act) -> bool:
     root = was.expr.args[0].root if was.expr.args else ""
     if not root or root not in {arg.root for arg in now.expr.args}:
         return False
-    values = assigned_values(function).get(root, ())
-    if not values or not all(any(_MAKES.search(call.value) for call in value.calls()) for value in values):
-        return True
-    order = reach(function)
-    return any(
-        not _MAKES.search(name) and not _PREPARES.search(name) and not tells(name) and order.before(node, was.node)
-        for name, calls in function.calls.items()
-        for node, call in calls
-        if root in {arg.key for arg in call.args}
-    )
+    return known_to_others(function, root, was.node, _PREPARES)
 
 
 def _locks_behind(compared: Comparison, was: Act, now: Act) -> bool:
@@ -173,7 +158,7 @@ def _type_of(function: Function, expr: Expr) -> str:
 _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "atomic": lambda compared, _, now: _in_atomic(compared.after, now.expr),
     "irqs-off": lambda compared, _, __: _turns_on(compared),
-    "nested": lambda compared, _, now: _inside_another(compared.after, now.expr),
+    "nested": lambda compared, _, now: bool(locks(compared.after).held_at(now.expr)),
     "pins": lambda compared, was, _: _gives_pins(compared, was),
     "batch": _narrowed,
     "range": _of_more_pages,
@@ -209,13 +194,8 @@ def _asked_apart(compared: Comparison, was: Act, now: Act, reader: str) -> bool:
     """Whether the answer that a call gave is got by a second one, which the patch adds, under no lock held at both."""
     after, about = compared.after, {arg.key for arg in now.expr.args}
     asking = (a for a in compared.added if a.word == reader and a.tests and about & {arg.key for arg in a.expr.args})
-    return was.use != "bare" and any(not _one_section(after, now.expr, a.expr) for a in asking)
-
-
-def _one_section(function: Function, a: Expr, b: Expr) -> bool:
-    """Whether some lock is held at both of two calls, whichever way they are reached."""
-    sections = [{h.key for h in prop if not h.gone} for e in (a, b) for prop in locks(function).held(e)]
-    return bool(sections) and bool(set.intersection(*sections))
+    held = locks(after).always_held(now.expr)
+    return was.use != "bare" and any(held.isdisjoint(locks(after).always_held(a.expr)) for a in asking)
 
 
 def _unasked(function: Function, act: Act) -> bool:

@@ -12,6 +12,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.exits import ChangedExit
 from mmlint.facts import contract
+from mmlint.facts.above import callers, calls_of
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.balance import left_held
 from mmlint.facts.cfg import Node
@@ -38,7 +39,7 @@ def left_unevenly(change: FunctionChange) -> list[ChangedExit]:
     facts = locks(compared.before), locks(compared.after)
     if any(each.uncertain or each.flow.overflow for each in facts):
         return []
-    return [*_contexts(compared), *_locks(change, compared)][:1]
+    return [*_contexts(compared), *_locks(compared)][:1]
 
 
 def _contexts(compared: Comparison) -> Iterator[ChangedExit]:
@@ -59,7 +60,7 @@ def _contexts(compared: Comparison) -> Iterator[ChangedExit]:
         yield ChangedExit(Held(kind, "", after.line, ""), node, gone=True)
 
 
-def _locks(change: FunctionChange, compared: Comparison) -> Iterator[ChangedExit]:
+def _locks(compared: Comparison) -> Iterator[ChangedExit]:
     """Locks with a name: only where a caller is seen that holds it and gives it up behind the call."""
     sides = before, after = compared.before, compared.after
     old, takes = owed_by(before), after.tables.takes
@@ -70,7 +71,7 @@ def _locks(change: FunctionChange, compared: Comparison) -> Iterator[ChangedExit
         if any(naming(side, takes, held.key) or root_of(held.key) in assigned_values(side) for side in sides):
             continue
         node = _uneven(compared, *name)
-        if node is not None and _kept_by_callers(change, before, held):
+        if node is not None and _kept_by_callers(before, held):
             yield ChangedExit(held, node, gone=True)
 
 
@@ -103,23 +104,14 @@ def _is_gone(prop: Prop, kind: str, key: str) -> bool:
     return any(h.gone and family(h.kind) == kind and (h.kind in CONTEXTS or h.key == key) for h in prop)
 
 
-def _kept_by_callers(change: FunctionChange, function: Function, held: Held) -> bool:
+def _kept_by_callers(function: Function, held: Held) -> bool:
     """Whether some caller holds the lock at its call and gives it up behind it, and none forgets to."""
-    program = change.patch.before
-    callers = program.callers(function.name, function.path, static=function.source.static)
-    if any(left.lock.kind == held.kind for caller in callers for left in left_held(caller)):
+    if any(left.lock.kind == held.kind for caller in callers(function) for left in left_held(caller)):
         return False
-    return any(
-        _gives_up_behind(caller, call, function, held) for caller in callers for call in _calls(caller, function)
-    )
+    return any(_gives_up_behind(caller, node, call, function, held) for caller, node, call in calls_of(function))
 
 
-def _calls(caller: Function, function: Function) -> list[tuple[Node, Expr]]:
-    return list(caller.calls.get(function.name, ()))
-
-
-def _gives_up_behind(caller: Function, at: tuple[Node, Expr], function: Function, held: Held) -> bool:
-    node, call = at
+def _gives_up_behind(caller: Function, node: Node, call: Expr, function: Function, held: Held) -> bool:
     key, order, drops = translate(held.key, function, call), reach(caller), contract.releases(caller)
     return any(
         not h.gone

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from mmlint.facts.above import callers
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import Held, Prop, family, local_names, match, root_of, translate
@@ -173,8 +174,7 @@ def _calls_back(function: Function, call: Expr, held: Held) -> bool:
 
 def caller_releases(function: Function) -> bool:
     """Whether a caller gives up what it got from this function."""
-    callers = function.program.callers(function.name, function.path, static=function.source.static)
-    return any(name == function.name for caller in callers for _, name in releases(caller))
+    return any(name == function.name for caller in callers(function) for _, name in releases(caller))
 
 
 def twin_releases(function: Function, held: Held) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import Function, fact
 from mmlint.facts.giveback import fails
 from mmlint.facts.gup import GupSite, gup_calls
@@ -50,7 +50,7 @@ def _asked(function: Function, node: Node) -> bool:
     return any(n.kind == "branch" and n.expr is not None and n.expr.key == key for n in function.cfg.order)
 
 
-class _Writes:
+class _Writes(Client[_Way]):
     initial = _Way()
 
     def __init__(self, function: Function, sites: list[GupSite]) -> None:
@@ -81,11 +81,5 @@ class _Writes:
         self.releases[id(call)] = call
         return Outcome(prop._replace(release=id(call)))
 
-    def assigned(self, target: Expr, value: Expr | None, prop: _Way, facts: Facts, node: Node) -> _Way:
-        return prop
-
     def branched(self, node: Node, outcome: bool, prop: _Way, facts: Facts) -> _Way | None:
         return prop._replace(dirtied=True) if node.id in self.loops and prop.pin else prop
-
-    def cleanup(self, node: Node, prop: _Way, facts: Facts) -> _Way:
-        return prop

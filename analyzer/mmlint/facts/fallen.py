@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.holders import canon, held_at
 from mmlint.facts.ir import Expr
@@ -76,7 +76,7 @@ def _failed(function: Function, node: Node) -> Node | None:
     return None
 
 
-class _Puts:
+class _Puts(Client[Prop]):
     initial: Prop = frozenset()
 
     def __init__(self, function: Function, puts: dict[int, tuple[Expr, Node]]) -> None:
@@ -134,9 +134,6 @@ class _Puts:
         for each in expr.walk() if prop else ():
             if each.kind == "field":
                 self._used(each, {canon(each.args[0])}, prop, facts, node)
-
-    def cleanup(self, node: Node, prop: Prop, facts: Facts) -> Prop:
-        return prop
 
 
 def _without(prop: Prop, keys: set[str]) -> Prop:

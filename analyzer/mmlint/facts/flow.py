@@ -11,7 +11,7 @@ import heapq
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sized
 from functools import lru_cache
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from mmlint.facts.assigned import assign, remember, touch
 from mmlint.facts.cfg import Cfg, Node
@@ -39,22 +39,26 @@ class Outcome(Generic[P]):
         self.facts = facts
 
 
-class Client(Protocol[P]):
-    """What an analysis supplies. Each method gets the node it happens at."""
+class Client(Generic[P]):
+    """What an analysis says of single events, each with the node it happens at; nothing, where it does not say."""
 
     initial: P
 
     def call(self, call: Expr, prop: P, facts: Facts, node: Node) -> Iterable[Outcome[P]] | None:
         """The ways the call may end; None if it does not matter to this analysis."""
+        return None
 
     def assigned(self, target: Expr, value: Expr | None, prop: P, facts: Facts, node: Node) -> P:
         """The property after `target = value` (value None: the target is declared or changed otherwise)."""
+        return prop
 
     def branched(self, node: Node, outcome: bool, prop: P, facts: Facts) -> P | None:
         """The property on one side of a branch; None where that side cannot be taken."""
+        return prop
 
     def cleanup(self, node: Node, prop: P, facts: Facts) -> P:
         """The property after a scope's cleanup ran."""
+        return prop
 
 
 class Flow(Generic[P]):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import NOT_SHOWN, Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
@@ -192,7 +192,7 @@ def ungated_checks(function: Function) -> tuple[Expr, ...]:
     )
 
 
-class _Guarded:
+class _Guarded(Client[str]):
     initial = OPEN
 
     def __init__(self, function: Function, sinks: set[int]) -> None:
@@ -231,9 +231,6 @@ class _Guarded:
         if not outcome and (expr.key in self.pages or _GATE.search(expr.key)):
             return CHECKED
         return CHECKED if guard is not None and _CLOSES.get(guard.class_) == outcome else prop
-
-    def cleanup(self, node: Node, prop: str, facts: Facts) -> str:
-        return prop
 
 
 def _finds_page(name: str) -> bool:

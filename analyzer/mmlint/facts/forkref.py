@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.fork import is_fork_copy, pin_checks
 from mmlint.facts.function import CUT, Function, fact
 from mmlint.facts.ir import Expr
@@ -66,7 +66,7 @@ def _meets(states: Iterable[Share], share: Share) -> bool:
     return share._replace(pinned=False) in states
 
 
-class _Shares:
+class _Shares(Client[Share]):
     initial = _NONE
 
     def __init__(self, function: Function) -> None:
@@ -100,12 +100,3 @@ class _Shares:
     def _moves(self, rows: object, call: Expr) -> bool:
         assert isinstance(rows, dict)
         return any(row.resource == _REFERENCE and row.holder == "arg:0" for row in rows.get(call.value, ()))
-
-    def assigned(self, target: Expr, value: Expr | None, prop: Share, facts: Facts, node: Node) -> Share:
-        return prop
-
-    def branched(self, node: Node, outcome: bool, prop: Share, facts: Facts) -> Share | None:
-        return prop
-
-    def cleanup(self, node: Node, prop: Share, facts: Facts) -> Share:
-        return prop

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import Function, fact, keep
 from mmlint.facts.graph import always_through
 from mmlint.facts.holders import held_at
@@ -163,7 +163,7 @@ def _gives(function: Function, level: int) -> Given:
     return Given(always, found - always)
 
 
-class _Gave:
+class _Gave(Client[frozenset[str]]):
     """Which resources were given back on the way."""
 
     initial: frozenset[str] = frozenset()
@@ -180,10 +180,4 @@ class _Gave:
     def assigned(
         self, target: Expr, value: Expr | None, prop: frozenset[str], facts: Facts, node: Node
     ) -> frozenset[str]:
-        return prop
-
-    def branched(self, node: Node, outcome: bool, prop: frozenset[str], facts: Facts) -> frozenset[str] | None:
-        return prop
-
-    def cleanup(self, node: Node, prop: frozenset[str], facts: Facts) -> frozenset[str]:
         return prop

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import Function, fact
 from mmlint.facts.giveback import fails
 from mmlint.facts.holders import canon
@@ -110,7 +110,7 @@ def _locked(function: Function, call: Expr) -> bool:
     return any(lock.kind in ("ptl", "spin") for prop in locks(function).held(call) for lock in prop)
 
 
-class _Look:
+class _Look(Client[frozenset[int]]):
     """The grabs (ids of their calls) that hold a page and whose entry was not looked at again."""
 
     initial: frozenset[int] = frozenset()
@@ -139,9 +139,6 @@ class _Look:
 
     def branched(self, node: Node, outcome: bool, prop: frozenset[int], facts: Facts) -> frozenset[int] | None:
         return frozenset() if node.id in self.compares else prop
-
-    def cleanup(self, node: Node, prop: frozenset[int], facts: Facts) -> frozenset[int]:
-        return prop
 
 
 def _compares(expr: Expr, entries: set[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmlint.facts.above import callers
 from mmlint.facts.function import Function, keep
 from mmlint.facts.locks import locks
 from mmlint.facts.lockwords import may_change_locks
@@ -27,10 +28,8 @@ def enables_irqs(function: Function) -> bool:
 def _entered(function: Function, level: int) -> bool:
     if function.name in function.tables.nosleep:
         return True
-    own = function.source.static and not function.path.endswith(".h")
-    callers = function.program.callers(function.name, function.path, static=own) if level else []
     above = []
-    for caller in callers:
+    for caller in callers(function, including=True) if level else ():
         calls = [call for _, call in caller.calls.get(function.name, ())]
         if not calls or caller.source.damaged:
             continue

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import Function, fact
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
@@ -56,7 +56,7 @@ def unisolated(function: Function) -> tuple[Unisolated, ...]:
     return tuple(sorted(found, key=lambda u: (u.call.line, u.call.column)))
 
 
-class _Isolation:
+class _Isolation(Client[Prop]):
     def __init__(self, function: Function) -> None:
         tables = function.tables
         self.takes = {n: r for n, rows in tables.takes_resource.items() for r in rows if r.resource == _ISOLATED}
@@ -104,9 +104,6 @@ class _Isolation:
         if node.kind == "iter" and node.expr is not None:
             for arg in node.expr.args:
                 prop = self.assigned(arg, None, prop, facts, node)
-        return prop
-
-    def cleanup(self, node: Node, prop: Prop, facts: Facts) -> Prop:
         return prop
 
 

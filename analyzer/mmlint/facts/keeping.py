@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import reduce
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import Function
 from mmlint.facts.giveback import all_calls, fails, given_by
 from mmlint.facts.holders import canon
@@ -56,7 +56,7 @@ def _leftover(call: Expr) -> bool:
     return any(index.kind == "unary" and index.value == "p++" for index in indices)
 
 
-class _Held:
+class _Held(Client[Live]):
     """Which sites' pages are held. A release of the right kind gives back all of them; so does a loop of releases."""
 
     initial: Live = frozenset()
@@ -96,11 +96,5 @@ class _Held:
         keys = {canon(arg) for arg in call.args}
         return frozenset(site for site, page in self.singles.items() if page.key in keys)
 
-    def assigned(self, target: Expr, value: Expr | None, prop: Live, facts: Facts, node: Node) -> Live:
-        return prop
-
     def branched(self, node: Node, outcome: bool, prop: Live, facts: Facts) -> Live | None:
         return frozenset() if node.id in self.loops else prop
-
-    def cleanup(self, node: Node, prop: Live, facts: Facts) -> Live:
-        return prop

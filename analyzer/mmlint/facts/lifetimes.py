@@ -28,7 +28,7 @@ from mmlint.facts.aliases import (
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import harmless, keeps
 from mmlint.facts.doors import SG_STORE
-from mmlint.facts.flow import Flow, Outcome, solve
+from mmlint.facts.flow import Client, Flow, Outcome, solve
 from mmlint.facts.function import Function, keep
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
@@ -175,7 +175,7 @@ def _never_a_count(arg: Expr, states: Iterable[Facts]) -> bool:
     return arg.kind in _LVALUE and arg.value != "NULL" and all(counts_nothing(f.get(arg.key)) for f in states)
 
 
-class _Tracker:
+class _Tracker(Client[State]):
     """Follows one thing. A call that is known to leave it alone, or is followed by its release, does not consume it."""
 
     def __init__(self, function: Function, thing: Thing, releases: set[int], keepers: frozenset[str]) -> None:

@@ -94,4 +94,4 @@ def _found(function: Function, node: Node, call: Expr) -> Iterator[tuple[str, Ex
 
 def _kept(function: Function, call: Expr) -> bool:
     """Whether a lock is held at a call that may keep the object: any but the read sides."""
-    return any(not held.gone and held.kind not in _READ_SIDE for prop in locks(function).held(call) for held in prop)
+    return any(held.kind not in _READ_SIDE for held in locks(function).held_at(call))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import harmless, keeps
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import NOT_SHOWN, Function, call_targets, fact
 from mmlint.facts.held import Held
 from mmlint.facts.holders import canon, held_at
@@ -85,7 +85,7 @@ def _carried_page(function: Function) -> Expr | None:
     return pages[0] if pages and pages[0].key not in stored and _entered_locked(function) else None
 
 
-class _Pages:
+class _Pages(Client[Prop]):
     def __init__(self, function: Function, carried: Expr | None) -> None:
         self.function = function
         self.tables = function.tables
@@ -176,9 +176,6 @@ class _Pages:
                     prop = self.assigned(arg, None, prop, facts, node)
             else:
                 self._read(node.expr, prop, facts)
-        return prop
-
-    def cleanup(self, node: Node, prop: Prop, facts: Facts) -> Prop:
         return prop
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from mmlint.facts import unseen
 from mmlint.facts.cfg import Node
 from mmlint.facts.effects import effects_of, told_apart, ways_of
-from mmlint.facts.flow import Flow, Outcome, solve
+from mmlint.facts.flow import Client, Flow, Outcome, solve
 from mmlint.facts.function import Function, cut_short, fact
 from mmlint.facts.held import INNER, NOTHING, RESULT, Effect, Held, Prop, classed, retake, translate
 from mmlint.facts.ir import Expr
@@ -46,6 +46,15 @@ class LockFacts:
     def held(self, call: Expr) -> list[Prop]:
         """The lock sets in which `call` is reached, in a stable order."""
         return sorted(self.at_call.get(id(call), ()), key=sorted)
+
+    def held_at(self, call: Expr) -> list[Held]:
+        """The locks held at `call` on some way to it."""
+        return [held for prop in self.held(call) for held in prop if not held.gone]
+
+    def always_held(self, call: Expr) -> frozenset[str]:
+        """The names of the locks held at `call` on every way to it."""
+        states = [frozenset(held.key for held in prop if not held.gone) for prop in self.held(call)]
+        return frozenset.intersection(*states) if states else frozenset()
 
 
 def atomic(function: Function, prop: Prop) -> list[Held]:
@@ -84,7 +93,7 @@ def _enumerated(function: Function) -> Facts:
     return {name: value for name, value in found if value is not None}
 
 
-class _Locks:
+class _Locks(Client[Prop]):
     initial: Prop = NOTHING
 
     def __init__(self, function: Function) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import Function, fact, keep
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import lent
@@ -106,7 +106,7 @@ def lets_go(function: Function, level: int = _LEVELS) -> bool:
     return keep(function, ("lets mmap lock go", level), compute)
 
 
-class _Tracker:
+class _Tracker(Client[_State]):
     def __init__(self, function: Function, vmas: set[str], drops: dict[int, Expr]) -> None:
         self.vmas, self.drops, self.params = vmas, drops, frozenset(function.params)
         self.initial = _State(frozenset(vmas.intersection(function.params)), frozenset())
@@ -131,9 +131,6 @@ class _Tracker:
         if node.kind == "iter" and node.expr is not None:
             named = {arg.key for arg in node.expr.args} & self.vmas
             return _anew(prop, named, known=outcome) if named else prop
-        return prop
-
-    def cleanup(self, node: Node, prop: _State, facts: Facts) -> _State:
         return prop
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.gup import GupSite, gup_calls
 from mmlint.facts.ir import Expr
@@ -82,7 +82,7 @@ def _bounded(node: Node, index: Expr, asked: Expr) -> bool:
     return False
 
 
-class _Short:
+class _Short(Client[str]):
     """What is known of the result: not taken yet or past (CLOSED), FRESH, or less than what was asked for (SHORT)."""
 
     initial = _CLOSED
@@ -104,6 +104,3 @@ class _Short:
         other = expr.args[1]
         table = _LESS if other.key == self.asked else _FAILED if other.value == "0" else {}
         return _SHORT if table.get(expr.value) is outcome else prop
-
-    def cleanup(self, node: Node, prop: str, facts: Facts) -> str:
-        return prop

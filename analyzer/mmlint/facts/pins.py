@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 
+from mmlint.facts.above import callers
 from mmlint.facts.flow import is_pure
 from mmlint.facts.function import Function, call_targets, cut_short, fact
 from mmlint.facts.giveback import RESOURCES
@@ -214,8 +215,8 @@ def _callers_release(function: Function, resource: str, value: str | None, depth
     """Whether every caller gives the pages back on its successful ways. `value`: the result that says they are held."""
     if depth >= 3:
         return False
-    callers = function.program.callers(function.name, function.path, static=function.source.static)[:_MAX_CALLERS]
-    return bool(callers) and all(_releases_after(caller, function, resource, value, depth) for caller in callers)
+    above = callers(function)[:_MAX_CALLERS]
+    return bool(above) and all(_releases_after(caller, function, resource, value, depth) for caller in above)
 
 
 def _of_kernel(function: Function, site: GupSite) -> bool:
@@ -259,8 +260,8 @@ def _serves_file_io(function: Function, depth: int) -> bool:
         return True
     if depth >= 3:
         return False
-    callers = function.program.callers(function.name, function.path, static=function.source.static)[:_MAX_CALLERS]
-    return bool(callers) and all(_serves_file_io(caller, depth + 1) for caller in callers)
+    above = callers(function)[:_MAX_CALLERS]
+    return bool(above) and all(_serves_file_io(caller, depth + 1) for caller in above)
 
 
 def _releases_after(caller: Function, callee: Function, resource: str, value: str | None, depth: int) -> bool:

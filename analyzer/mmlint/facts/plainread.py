@@ -81,4 +81,4 @@ def _lockless_walk(function: Function, depth: int) -> bool:
 
 
 def _locked(function: Function, call: Expr) -> bool:
-    return any(not held.gone and held.kind in _UNDER for prop in locks(function).held(call) for held in prop)
+    return any(held.kind in _UNDER for held in locks(function).held_at(call))

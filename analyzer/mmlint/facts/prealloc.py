@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
@@ -88,7 +88,7 @@ def _allocated_ahead(function: Function, name: str) -> bool:
     return "prealloc" in name or any(v.kind == "call" and _ALLOCATES.search(v.value) for v in values)
 
 
-class _Prealloc:
+class _Prealloc(Client[Ahead]):
     initial = Ahead()
 
     def __init__(self, function: Function, name: str, calls: list[Expr]) -> None:
@@ -136,9 +136,6 @@ class _Prealloc:
         if expr.args[1].key == _AGAIN:
             return prop._replace(retry=node.line) if same else prop if not prop.retry else None
         return None if same and prop.retry else prop
-
-    def cleanup(self, node: Node, prop: Ahead, facts: Facts) -> Ahead:
-        return prop
 
 
 def _steps(node: Node, name: str) -> bool:

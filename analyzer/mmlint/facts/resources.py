@@ -14,7 +14,7 @@ from mmlint.facts.acquired import REFUSED, TAKEN, by_release, candidates, handed
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import escapes, harmless, keeps
 from mmlint.facts.failing import OTHER, contains, element, fails_with, inside, linked
-from mmlint.facts.flow import Flow, Outcome, solve
+from mmlint.facts.flow import Client, Flow, Outcome, solve
 from mmlint.facts.function import NOT_SHOWN, Function, call_targets, cut_short, fact
 from mmlint.facts.giveback import given_by, gives_away
 from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, Prop, canon, found_another, held_at
@@ -140,7 +140,7 @@ def asks_for_one(function: Function, call: Expr) -> bool:
     return entry is not None and entry.nr is not None and entry.nr < len(call.args) and call.args[entry.nr].value == "1"
 
 
-class _Owner:
+class _Owner(Client[Prop]):
     initial: Prop = frozenset()
 
     def __init__(self, function: Function) -> None:

@@ -108,7 +108,7 @@ def _locked(function: Function, call: Expr) -> bool:
 
 def _holds(function: Function, call: Expr) -> bool:
     facts = locks(function)
-    return facts.flow.overflow or any(h.kind == "folio_lock" and not h.gone for prop in facts.held(call) for h in prop)
+    return facts.flow.overflow or any(held.kind == "folio_lock" for held in facts.held_at(call))
 
 
 @fact

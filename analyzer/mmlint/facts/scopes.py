@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from mmlint.facts.above import callers
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
 from mmlint.facts.values import refine
@@ -34,11 +35,7 @@ def in_scope(function: Function, givers: Iterable[Function]) -> bool:
     types = {p.type_text for p in function.source.params if p.type_text.startswith("struct ")}
     makers = [f for f in program.functions(function.path) if f.source.returns.removeprefix("static ") in types]
     enders = {f.name for f in leading_to(function, givers, 2)}
-    uses = [
-        (user, maker)
-        for maker in makers
-        for user in program.callers(maker.name, maker.path, static=maker.source.static)
-    ]
+    uses = [(user, maker) for maker in makers for user in callers(maker)]
     return bool(uses) and all(_ends(user, maker.name, enders) for user, maker in uses)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Outcome, solve
+from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.values import Facts
@@ -60,7 +60,7 @@ def _maps_frame(function: Function) -> bool:
     return any(table[name].op == "set" for name in table.keys() & function.words)
 
 
-class _Upgrades:
+class _Upgrades(Client[str]):
     initial = UNKNOWN
 
     def __init__(self, function: Function) -> None:
@@ -76,9 +76,6 @@ class _Upgrades:
         if prop == FOUND and node.kind == "branch" and _FRAME_OF.match(call.value):
             self.decoded[id(call)] = call
         return None
-
-    def assigned(self, target: Expr, value: Expr | None, prop: str, facts: Facts, node: Node) -> str:
-        return prop
 
     def branched(self, node: Node, outcome: bool, prop: str, facts: Facts) -> str | None:
         if node.expr is None:
@@ -101,9 +98,6 @@ class _Upgrades:
             values = assigned_values(self.function).get(expr.value, [])
             if len(values) == 1:
                 yield values[0]
-
-    def cleanup(self, node: Node, prop: str, facts: Facts) -> str:
-        return prop
 
 
 def _same_frame(expr: Expr, outcome: bool) -> bool:

@@ -42,6 +42,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
+from mmlint.facts.above import callers
 from mmlint.facts.function import Function
 from mmlint.facts.gup import LONGTERM, gup_calls
 from mmlint.facts.ir import Expr
@@ -100,8 +101,7 @@ def _masked(before: Function, after: Function) -> Iterator[Hit]:
     for site in gup_calls(after):
         if site.call.value not in passed or site.flags.params or LONGTERM in site.flags.may:
             continue
-        callers = after.program.callers(after.name, after.path, static=after.source.static)
-        asking = next((caller for caller in callers if LONGTERM in caller.words), None)
+        asking = next((caller for caller in callers(after) if LONGTERM in caller.words), None)
         if asking is not None:
             step = Step(asking.path, asking.line, f"`{asking.name}` asks for it")
             message = f"FOLL_LONGTERM of the callers no longer reaches `{site.call.value}`"

@@ -35,6 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
+from mmlint.facts.above import callers
 from mmlint.facts.function import Function
 from mmlint.facts.gup import GupSite, gup_calls
 from mmlint.facts.held import Prop
@@ -70,7 +71,7 @@ def _holds(prop: Prop) -> bool:
 
 def _held_by_callers(function: Function, levels: int) -> bool:
     """Whether a caller in reach holds the lock where it calls."""
-    for caller in function.program.callers(function.name, function.path, static=function.source.static):
+    for caller in callers(function):
         states = [prop for _, call in caller.calls.get(function.name, ()) for prop in locks(caller).held(call)]
         if any(_holds(prop) for prop in states) or (levels and _held_by_callers(caller, levels - 1)):
             return True
