@@ -10,6 +10,7 @@ from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
 from mmlint.changes.lastput import shared
+from mmlint.changes.lockset import done_to
 from mmlint.changes.unfilled import UNFILLED, meant, unfilled
 from mmlint.facts.doors import by_wrong_door
 from mmlint.facts.function import Function
@@ -27,6 +28,9 @@ _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 _SIZES = frozenset({"<", "<=", ">", ">="})
 _RCU = re.compile(r"(^|_)s?rcu(_|$)", re.I)
 _UNLESS_ZERO = re.compile(r"not_zero|unless_zero|(^|_)try_?get(_|$)|add_unless|inc_unless")
+_TAKES_DOWN = re.compile(
+    r"(^|_)(k?v?free\w*|destroy|exit|fini|release|remove|teardown|shutdown|evict|unregister|cleanup|uninit)(_|$)"
+)
 _PREPARES = re.compile(r"^mem(set|cpy)$|^(IS_ERR|PTR_ERR|ERR_)|free|(^|_)(put|destroy)(_|$)")
 
 
@@ -35,6 +39,8 @@ def holds(compared: Comparison, row: Stronger, was: Act, now: Act) -> bool:
     kind, _, reader = row.only.partition(":")
     if kind == "asked":
         return _asked_apart(compared, was, now, reader)
+    if kind == "without":
+        return compared.after.calls.keys().isdisjoint(reader.split(","))
     if kind == "uncompared":
         return not _compared_later(compared.after, now, reader)
     return row.only not in _ONLY or _ONLY[row.only](compared, was, now)
@@ -129,6 +135,36 @@ def _unwaited(function: Function, was: Act, now: Act) -> bool:
     return known_to_others(function, root, was.node, _PREPARES)
 
 
+def _written(function: Function, act: Act) -> bool:
+    """Whether a member of something, or a list, is changed here with the lock held that a call takes."""
+    flow = locks(function).flow
+    return any(
+        done_to(node) and "->" in node.expr.key
+        for node in function.cfg.order
+        if node.expr is not None
+        and any(held.line == act.line and not held.gone for prop in flow.states(node) for held in prop)
+    )
+
+
+def _torn_down(function: Function, act: Act) -> bool:
+    """Whether what a call is about lies in something that is taken down: by this function, or by a call behind it."""
+    if _TAKES_DOWN.search(function.name):
+        return True
+    order, root = reach(function), act.expr.args[0].root if act.expr.args else ""
+    return any(
+        _TAKES_DOWN.search(name) and order.before(act.node, node) and root in {arg.root for arg in call.args}
+        for name, calls in function.calls.items()
+        for node, call in calls
+    )
+
+
+def _with_others(function: Function, act: Act) -> bool:
+    """Whether others may get at what a call changes at the same time: no lock is held, and they know of it."""
+    root = next((arg.root for arg in reversed(act.expr.args) if arg.root), "")
+    own = root in declared_types(function) and "*" not in declared_types(function)[root]
+    return not own and not locks(function).held_at(act.expr) and known_to_others(function, root, act.node, _PREPARES)
+
+
 def _locks_behind(compared: Comparison, was: Act, now: Act) -> bool:
     """Whether the lock that a call took at the last reference is taken behind it now, though others may still find the
     object under it: none of the file looks whether the count is zero as it gets one.
@@ -167,6 +203,11 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "seldom": lambda _, __, now: not _asks_for_any(now),
     "as-is": lambda _, was, now: [arg.key for arg in was.expr.args] == [arg.key for arg in now.expr.args],
     "locks-behind": _locks_behind,
+    "ignored": lambda _, was, now: was.use == now.use == "bare",
+    "written": lambda compared, _, now: _written(compared.after, now),
+    "freed": lambda compared, _, now: _torn_down(compared.after, now),
+    "shared": lambda compared, _, now: _with_others(compared.after, now),
+    "found": lambda _, __, now: "NULL" not in {arg.key for arg in now.expr.args},
     "last": lambda compared, was, _: shared(compared, was),
     "order": lambda _, was, now: was.expr.args[0].key == now.expr.args[0].key and was.expr.args[-1].key != "0",
     UNFILLED: lambda compared, _, now: unfilled(compared.after, now),
@@ -182,7 +223,7 @@ def read_otherwise(change: FunctionChange, row: Stronger, step: Act) -> bool:
     """
     if row.only == UNFILLED:
         return meant(change)
-    if row.only != "readers":
+    if row.only not in ("readers", "found"):
         return False
     own = {step.word, *(part.value for part in step.expr.walk())}
     sides = ((each.before, each.after) for each in change.patch.changes)

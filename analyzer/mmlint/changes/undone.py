@@ -70,7 +70,7 @@ def frees(name: str) -> bool:
 def acts_alone(act: Act) -> bool:
     """Whether an act is a call that is a statement of its own, and no message, count or yielding."""
     plain = act.expr.kind == "call" and act.use == "bare" and act.word == act.expr.value
-    said = tells(act.word) or keeps_count(act.word) or act.word.isupper()
+    said = tells(act.word) or keeps_count(act.word) or (act.word.isupper() and not act.word.startswith("INIT_"))
     return plain and not (said or _YIELDS.search(act.word))
 
 

@@ -27,8 +27,9 @@ _LASTING = re.compile(
     r"^wake_up|^complete(_all)?$|^(h?list|hlist_nulls|rb|xa)_\w*(add|del|move|splice|insert|erase|link)"
     r"|^(set|clear)_bit|^(queue|schedule)_(delayed_)?work|^(init|INIT)_|^k?v?free|^kmem_cache_(free|destroy)$"
     r"|^(mutex|spin_lock|init_rwsem|raw_spin_lock)_?init$"
+    r"|^(cancel|flush)_(delayed_)?work(_sync)?$|^(flush|drain)_workqueue$|timer_(delete_|shutdown_)?sync$|^hrtimer_cancel$"
 )
-"""Calls of the kernel's own library whose effect somebody else waits for, or walks over."""
+"""Calls of the kernel's own library whose effect somebody else waits for, or walks over, or that wait themselves."""
 HOME = "mm/"
 """Where every function is about what this project is about."""
 
@@ -67,7 +68,7 @@ def vanished(change: FunctionChange) -> Vanished | None:
     if _LASTING.search(act.word) and any(change.lost_elsewhere(member) for member in _members(act)):
         return None  # what it made ready is on its way out
     tables = compared.before.tables
-    if act.word in tables.takes or act.word in tables.drops or "lock" in act.word:
+    if act.word in tables.takes or act.word in tables.drops or ("lock" in act.word and not _LASTING.search(act.word)):
         return None
     if given(compared.before, act.word, act.expr) or (_LASTING.search(act.word) and _moved(compared)):
         return None
