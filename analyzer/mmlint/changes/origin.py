@@ -62,6 +62,22 @@ def of_failed_call(sides: Sides, act: Act) -> bool:
     )
 
 
+def under_other_name(sides: Sides, act: Act) -> bool:
+    """Whether the patch gives what a release gave back to another variable, and a release of that is made then."""
+    things = operands(act)
+    names = {
+        (node, expr.args[0].key)
+        for node in sides.compared.fresh
+        for op, expr in node.events
+        if op == "assign" and expr.args[1].key in things
+    }
+    return any(
+        other.word == act.word and name in operands(other) and sides.new.before(node, other.node)
+        for node, name in names
+        for other in sides.compared.new
+    )
+
+
 def looked_up(sides: Sides, act: Act) -> bool:
     """Whether what a reference was taken of comes from a look-up in some object by a function that is not seen: it may
     have come with a reference.
@@ -78,7 +94,27 @@ def looked_up(sides: Sides, act: Act) -> bool:
     )
 
 
-def not_taken_here(sides: Sides, act: Act) -> bool:
+def never_here(sides: Sides, act: Act) -> bool:
+    """Whether there is nothing to give up where a release stood: it comes otherwise, is not taken now, or is made only
+    where what led to the release has been decided otherwise.
+    """
+    return _comes_otherwise(sides, act) or _not_taken_here(sides, act) or _made_later(sides, act)
+
+
+def _made_later(sides: Sides, act: Act) -> bool:
+    test, outcome = sides.old.innermost(act.node)
+    others = sides.counterparts(test) if test is not None and outcome is not None else []
+    roots = {arg.root for arg in act.expr.args}
+    made = [
+        node
+        for node in sides.new.order
+        for op, expr in node.events
+        if op == "assign" and expr.args[0].key in roots and expr.args[1].kind == "call"
+    ]
+    return bool(others and made) and all(sides.new.chosen(n, node) is (not outcome) for n in others for node in made)
+
+
+def _not_taken_here(sides: Sides, act: Act) -> bool:
     """Whether what a release gave back, under whatever name, is not taken any more on the way to where it stood."""
     compared, tables = sides.compared, sides.tables
     kinds = {kind_of(row.resource) for row in tables.gives_resource.get(act.word, ())}
@@ -98,7 +134,7 @@ def not_taken_here(sides: Sides, act: Act) -> bool:
     )
 
 
-def comes_otherwise(sides: Sides, act: Act) -> bool:
+def _comes_otherwise(sides: Sides, act: Act) -> bool:
     """Whether no call that gave the released variable its value is made any more; the variable is still there."""
     values = assigned_values(sides.compared.before)
     roots = {arg.root for arg in act.expr.args if arg.root}

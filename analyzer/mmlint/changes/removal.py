@@ -20,13 +20,13 @@ from mmlint.changes.gates import Gates
 from mmlint.changes.kept import Kept
 from mmlint.changes.loss import Loss
 from mmlint.changes.origin import (
-    comes_otherwise,
     failure_gone,
     looked_up,
-    not_taken_here,
+    never_here,
     nothing_lost,
     of_failed_call,
     turned_away,
+    under_other_name,
 )
 from mmlint.changes.weaken import weakened
 from mmlint.facts.assignments import assigned_values
@@ -105,7 +105,7 @@ class _Judge:
         rows = [row for row in self._rows(act) if row.role != "order" and self._counts(act, row)]
         if self._renamed(act):
             return
-        if self._left_to_other(act) or of_failed_call(self.sides, act):
+        if self._left_to_other(act) or of_failed_call(self.sides, act) or under_other_name(self.sides, act):
             rows = [row for row in rows if row.role != "release"]
         if looked_up(self.sides, act):
             rows = [row for row in rows if row.role != "take"]
@@ -186,7 +186,7 @@ class _Judge:
                 continue
             if row is GIVEN_BACK and (self._about_gone(act) or self.sides.change.converts(act.word)):
                 continue
-            if row.role == "release" and (not self._still_there(act) or self._never_here(act)):
+            if row.role == "release" and (not self._still_there(act) or never_here(self.sides, act)):
                 continue
             if row.role == "mark" and (self._marked_anew(act) or other_arm_always(self.sides.compared, act)):
                 continue
@@ -194,10 +194,6 @@ class _Judge:
             if not self.covers.covered(act, row, beside, there) and not turned_away(self.sides, act, there):
                 yield Loss(row, act, there, "gone")
             return
-
-    def _never_here(self, act: Act) -> bool:
-        """Whether there was nothing to give up where a release stood: it comes otherwise, or is not taken now."""
-        return comes_otherwise(self.sides, act) or not_taken_here(self.sides, act)
 
     def _marked_anew(self, act: Act) -> bool:
         """Whether the patch adds a mark of the same kind: it has moved, and stands by none of its old neighbours."""

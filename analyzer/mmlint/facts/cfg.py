@@ -38,8 +38,8 @@ class Node:
 
     @property
     def events(self) -> tuple[tuple[str, Expr], ...]:
-        """Its calls ("call"), assignments ("assign") and increments ("update"), in the order in which they happen; they
-        are looked for when they are first asked for.
+        """Its calls ("call"), assignments ("assign") and increments or swaps ("update"), in the order in which they
+        happen; they are looked for when they are first asked for.
         """
         events = self._events
         if events is None:
@@ -68,6 +68,8 @@ def _find_events(expr: Expr, into: list[tuple[str, Expr]]) -> None:
     kind = expr.kind
     if kind in ("call", "assign"):
         into.append((kind, expr))
+        if expr.value == "swap" and len(expr.args) == 2:
+            into += (("update", Expr("unary", "swap", (arg,), expr.line, expr.column)) for arg in expr.args)
     elif kind == "unary" and expr.value.endswith(("++", "--")):
         into.append(("update", expr))
 
