@@ -7,7 +7,8 @@ the reading may be in what is called. A call that set both bounds of a range and
 used counts as well. So do two statements that change places, and nothing else with them, where the one now in front
 overwrites or clears what the other uses (from an earlier turn of the loop, perhaps), or uses what the other makes
 ready, or lets others take references of a page whose members are set behind it now. And a member that others read is
-set behind what lets them find the object, where it was set before.
+set behind what lets them find the object, where it was set before; or one by which a helper decides what to undo is
+set behind the exits that call it.
 
 ## Why it matters
 The two lines look independent when one of them hands the value on by its address, or asks for the flag two calls down.
@@ -43,6 +44,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.outrun import outrun
 from mmlint.changes.overtaken import overtaken, unset
 from mmlint.changes.published import published
+from mmlint.changes.toldlate import told_late
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import DIRTY2
@@ -76,6 +78,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         steps = (after.step(late.by.line, "this has changed places with it"),)
         message = _EARLY[late.how].format(cut(late.what))
         yield after.hit(late.node, message, steps=steps, anchor=f"outrun {late.what}")
+    told = told_late(change)
+    if told is not None and after is not None:
+        message = f"`{told.call.word}` asks for `{cut(told.what)}`, which is set only behind it now"
+        steps = (after.step(told.setter.line, "it is set here"),)
+        yield after.hit(told.call.expr, message, steps=steps, anchor=f"told {told.what} {told.call.word}")
     early = published(change)
     if early is not None and early.late and after is not None and early.node.expr is not None:
         message = f"`{cut(early.node.expr.args[0].key)}` is set here, behind what lets others find `{early.what}`"
