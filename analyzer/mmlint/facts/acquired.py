@@ -15,7 +15,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.holders import HELD, MOVED, Own, Prop, canon, mentions_bare
 from mmlint.facts.ir import Expr
-from mmlint.facts.values import Facts, is_error, is_negative, is_zero
+from mmlint.facts.values import Facts, counts_nothing, is_error, is_negative, is_zero
 from mmlint.kernel.rows import Taking
 from mmlint.kernel.tables import PAGES, PINNED, Tables
 
@@ -188,7 +188,7 @@ def _number(having: list[str | None], lacking: list[str | None]) -> str:
     if all(is_zero(v) is False and not is_negative(v) for v in having):
         if all(is_zero(v) for v in lacking):
             return "nonzero"
-        if all(is_zero(v) or is_negative(v) for v in lacking) and all(v == ">0" or (v or "").isdigit() for v in having):
+        if all(counts_nothing(v) for v in lacking) and all(v == ">0" or (v or "").isdigit() for v in having):
             return "positive"
     if all(is_negative(v) is False for v in having) and all(is_negative(v) for v in lacking):
         return "notneg"

@@ -181,6 +181,6 @@ def result_class(value: str | None) -> str | None:
         return None
     return (
         value
-        if value in ("0", "ok", "err", "<0", ">0", "!0", "bad", ">=0")
+        if value in ("0", "ok", "err", "<0", ">0", "!0", "bad", ">=0", "<=0")
         else ("<0" if is_negative(value) else ">0" if is_zero(value) is False else value)
     )

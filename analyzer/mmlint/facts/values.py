@@ -1,8 +1,8 @@
 """What is known of a value on a path: zero, non-zero, negative, a small constant, an error pointer, a valid pointer.
 
 Facts map the canonical text of an lvalue (or of a condition without side effects) to one abstract value:
-`"0"`, another integer, `"!0"`, `"<0"`, `">0"`, `">=0"`, `"ok"` (neither NULL nor an error pointer), `"err"` (an error
-pointer), `"!err"`, `"bad"` (NULL or an error pointer). Facts are immutable: every change makes a new dict.
+`"0"`, another integer, `"!0"`, `"<0"`, `">0"`, `">=0"`, `"<=0"`, `"ok"` (neither NULL nor an error pointer), `"err"`
+(an error pointer), `"!err"`, `"bad"` (NULL or an error pointer). Facts are immutable: every change makes a new dict.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def is_zero(value: str | None) -> bool | None:
 
 def counts_nothing(value: str | None) -> bool:
     """Whether the value is known to be zero or an error code."""
-    return value == "0" or bool(is_negative(value))
+    return value in ("0", "<=0") or bool(is_negative(value))
 
 
 def is_negative(value: str | None) -> bool | None:
@@ -238,7 +238,7 @@ def join_value(a: str | None, b: str | None) -> str | None:
         return ">=0"
     if {a, b} <= {"0", "err", "bad"}:
         return "bad"
-    return None
+    return "<=0" if counts_nothing(a) and counts_nothing(b) else None
 
 
 def join(a: Facts, b: Facts) -> Facts:
@@ -308,7 +308,7 @@ def _both(name: str, outcome: bool, facts: Facts) -> Facts:
 
 
 def _nonzero(known: str | None) -> str:
-    return {None: "!0", ">=0": ">0", "!err": "ok", "bad": "err"}.get(known, known) or "!0"
+    return {None: "!0", ">=0": ">0", "<=0": "<0", "!err": "ok", "bad": "err"}.get(known, known) or "!0"
 
 
 def _refine_call(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
@@ -380,4 +380,6 @@ def _implied(op: str, constant: str | None, known: str | None) -> str | None:
         return None
     if op == "!=":
         return _nonzero(known)
-    return {"<": "<0", ">=": ">=0", ">": ">0", "<=": "0" if known in (">=0",) else None}.get(op)
+    if op in ("<=", ">="):
+        return "0" if known == ("<=0" if op == ">=" else ">=0") else f"{op}0"
+    return f"{op}0" if op in ("<", ">") else None
