@@ -217,15 +217,15 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
 """Where an order of strength holds, by what its row says."""
 
 
-def read_otherwise(change: FunctionChange, row: Stronger, step: Act) -> bool:
-    """Whether a patch that frees at once (`step` waited) changes more about who reads under RCU, or waits for those; or
-    says why memory need not be zero.
+def read_otherwise(change: FunctionChange, row: Stronger, step: Act, now: Act) -> bool:
+    """Whether a patch that makes `now` of `step`, which waited for readers, changes more about who reads under RCU, or
+    waits for those; or says why memory need not be zero.
     """
     if row.only == UNFILLED:
         return meant(change)
     if row.only not in ("readers", "found"):
         return False
-    own = {step.word, *(part.value for part in step.expr.walk())}
+    own = {now.word, step.word, *(part.value for part in step.expr.walk())}
     sides = ((each.before, each.after) for each in change.patch.changes)
     words = ((old.words if old else frozenset()) ^ (new.words if new else frozenset()) for old, new in sides)
     return any(_RCU.search(word) and word not in own for each in words for word in each)

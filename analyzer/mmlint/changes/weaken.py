@@ -58,7 +58,7 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
             *(
                 each
                 for each in (*_calls(compared), *_at_once(compared))
-                if not read_otherwise(change, each.row, each.step)
+                if not read_otherwise(change, each.row, each.step, each.now)
             ),
             *(each for each in _flags(compared) if not (each.row.only == UNFILLED and meant(change))),
             *_only_asked(change, compared),
