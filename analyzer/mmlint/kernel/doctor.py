@@ -33,7 +33,7 @@ _UNLOCKS = re.compile(
 )
 _PIN_COUNT = re.compile(r"\bGUP_PIN_COUNTING_BIAS\b|\w*pincount\w*")
 _GFP_ARGUMENT = re.compile(r"\bgfp_t\b|^_*(?:gfp|flags)\w*$")
-_NO_NAMES = ("kind", "order", "resource", "probe", "optional", "step", "stronger", "same", "states")
+_NO_NAMES = ("kind", "order", "resource", "probe", "optional", "direction", "step", "stronger", "same", "states")
 
 
 @dataclass(frozen=True, slots=True)

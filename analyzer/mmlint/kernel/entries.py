@@ -102,6 +102,14 @@ class Optional(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Direction(Row):
+    """A constant for the way that data goes: whether user memory is `written`; `two`: not so is the other way."""
+
+    written: bool
+    two: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Callback(Row):
     """A function-pointer member or parameter that is called in a known context: `holds` are the kinds held.
 

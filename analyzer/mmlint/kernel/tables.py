@@ -68,6 +68,7 @@ class Tables:
     carries: dict[str, e.BitCarry]
     senses: dict[str, e.Sense]
     optional: dict[str, tuple[e.Optional, ...]]
+    directions: dict[str, e.Direction]
     callbacks: dict[str, tuple[e.Callback, ...]]
     entered: dict[str, e.Entered]
     inside: dict[str, e.Inside]
@@ -211,6 +212,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         carries=_one(store.of("carry", e.BitCarry)),
         senses=_one(store.of("sense", e.Sense)),
         optional=_many(store.of("optional", e.Optional)),
+        directions=_one(store.of("direction", e.Direction)),
         callbacks=_many(store.of("callback", e.Callback)),
         entered=_one(store.of("entered", e.Entered)),
         inside=_one(store.of("inside", e.Inside)),
