@@ -9,12 +9,12 @@ parameter between two calls that get it, of what was only looked up before a cal
 it, or of what a call finds now that takes none; and so is what stands between a `..._save()` and its `..._restore()`,
 and the RCU section or the time with interrupts off around a call that needs it, by what its callees read or by its
 name. So is the section of any lock around what is done to a member, or to a list, that the file touches under this lock
-alone, or around one operation on a list that the folder fills under it; so is another lock in the place of the one
-under which the file touches a member. A member that was copied before the unlock and
-is read behind it now has left its section as well, and so has a statement about the locked object that changes places
-with the lock or the unlock, and a look into a vma behind a drop of the mmap lock, or behind a visit or fault handler
-that may drop it. So has what a callee did under a lock that it was always told to take, and that a variable decides
-about now.
+alone, around one operation on a list that the folder fills under it, or around a call that all others make in it; so is
+another lock in the place of the one under which the file touches a member. A member that was copied before the unlock
+and is read behind it now has left its section as well, and so has a statement about the locked object that changes
+places with the lock or the unlock, and a look into a vma behind a drop of the mmap lock, or behind a visit or fault
+handler that may drop it. So has what a callee did under a lock that it was always told to take, and that a variable
+decides about now.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
@@ -50,6 +50,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.askedlock import left_to_caller
+from mmlint.changes.calledunder import called_bare
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.crossed import outside
 from mmlint.changes.lockset import unlocked
@@ -99,6 +100,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         message = f"`{other.member}` is under `{other.now}` here, and others touch it under `{other.was}`, as this did"
         yield after.hit(other.node, message, anchor=f"other lock {other.member}")
+    called = called_bare(change)
+    if called is not None:
+        assert after is not None
+        message = f"the section of {shown(called.begin)} is gone, in which all others call {shown(called.call)}"
+        yield after.hit(called.call.expr, message, anchor=f"called bare {called.call.word}")
     for bare in uncovered(change):
         assert after is not None
         what = {"rcu": "RCU", "irq": "interrupts off"}[bare.kind]
