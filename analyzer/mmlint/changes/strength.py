@@ -9,6 +9,7 @@ from itertools import pairwise
 from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
+from mmlint.changes.irqsmixed import taken_with_irqs_off
 from mmlint.changes.lastput import shared
 from mmlint.changes.unfilled import UNFILLED, meant, unfilled
 from mmlint.facts.assignments import assigned_values
@@ -26,6 +27,7 @@ from mmlint.kernel.entries import Stronger
 _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 """Tests, by class, with the outcome on which an entry is not present."""
 _MAKES = re.compile(r"alloc|(^|_)(new|create|memdup)(_|$)")
+_MIXED = "mixed"
 _SIZES = frozenset({"<", "<=", ">", ">="})
 _RCU = re.compile(r"(^|_)s?rcu(_|$)", re.I)
 _UNLESS_ZERO = re.compile(r"not_zero|unless_zero|(^|_)try_?get(_|$)|add_unless|inc_unless")
@@ -172,6 +174,7 @@ def _type_of(function: Function, expr: Expr) -> str:
 
 _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "atomic": lambda compared, _, now: _in_atomic(compared.after, now.expr),
+    _MIXED: taken_with_irqs_off,
     "irqs-off": lambda compared, _, __: _turns_on(compared),
     "nested": lambda compared, _, now: _inside_another(compared.after, now.expr),
     "pins": lambda compared, was, _: _gives_pins(compared, was),
@@ -193,10 +196,12 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
 
 def read_otherwise(change: FunctionChange, row: Stronger, step: Act) -> bool:
     """Whether a patch that frees at once (`step` waited) changes more about who reads under RCU, or waits for those; or
-    says why memory need not be zero.
+    says why memory need not be zero; or mends who takes a lock in what state of interrupts.
     """
     if row.only == UNFILLED:
         return meant(change)
+    if row.only == _MIXED:
+        return change.patch.mends
     if row.only != "readers":
         return False
     own = {step.word, *(part.value for part in step.expr.walk())}
