@@ -28,6 +28,7 @@ _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 """Tests, by class, with the outcome on which an entry is not present."""
 _MAKES = re.compile(r"alloc|(^|_)(new|create|memdup)(_|$)")
 _MIXED = "mixed"
+_OF_RT = re.compile(r"\braw|_RT\b|\bRT\b|-rt\b|real-?time", re.I)
 _SIZES = frozenset({"<", "<=", ">", ">="})
 _RCU = re.compile(r"(^|_)s?rcu(_|$)", re.I)
 _UNLESS_ZERO = re.compile(r"not_zero|unless_zero|(^|_)try_?get(_|$)|add_unless|inc_unless")
@@ -88,6 +89,10 @@ def _asks_for_any(act: Act) -> bool:
     """Whether a count is compared with one: then every reference counts but the asker's, pins as well."""
     tests = (e for test in act.tests if test.expr is not None for e in test.expr.walk())
     return any(e.kind == "binary" and [a.key for a in e.args] == [act.expr.key, "1"] for e in tests)
+
+
+def _same_args(was: Act, now: Act) -> bool:
+    return [arg.key for arg in was.expr.args] == [arg.key for arg in now.expr.args]
 
 
 def _narrowed(compared: Comparison, act: Act, other: Act) -> bool:
@@ -183,7 +188,8 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "another": lambda compared, _, now: not _of_current(compared.after, now),
     "any": lambda _, was, __: _asks_for_any(was),
     "seldom": lambda _, __, now: not _asks_for_any(now),
-    "as-is": lambda _, was, now: [arg.key for arg in was.expr.args] == [arg.key for arg in now.expr.args],
+    "as-is": lambda _, was, now: _same_args(was, now),
+    "raw": lambda _, was, now: _same_args(was, now),
     "locks-behind": _locks_behind,
     "last": lambda compared, was, _: shared(compared, was),
     "order": lambda _, was, now: was.expr.args[0].key == now.expr.args[0].key and was.expr.args[-1].key != "0",
@@ -196,12 +202,14 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
 
 def read_otherwise(change: FunctionChange, row: Stronger, step: Act) -> bool:
     """Whether a patch that frees at once (`step` waited) changes more about who reads under RCU, or waits for those; or
-    says why memory need not be zero; or mends who takes a lock in what state of interrupts.
+    says why memory need not be zero, or a lock need not be raw; or mends who takes a lock in what state of interrupts.
     """
     if row.only == UNFILLED:
         return meant(change)
     if row.only == _MIXED:
         return change.patch.mends
+    if row.only == "raw":
+        return _OF_RT.search(f"{change.patch.subject} {change.patch.body}") is not None
     if row.only != "readers":
         return False
     own = {step.word, *(part.value for part in step.expr.walk())}
