@@ -105,7 +105,8 @@ class Optional(Row):
 class Callback(Row):
     """A function-pointer member or parameter that is called in a known context: `holds` are the kinds held.
 
-    `name` is the member (`pmd_entry`) or the callee that takes it, `arg` the position of the function.
+    `name` is the member (`pmd_entry`) of a structure `owner` (or one of several; "" of any), or the callee that takes
+    it, `arg` the position of the function.
     """
 
     holds: tuple[str, ...] = ()
