@@ -12,6 +12,8 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.steps import Act
 
 _MASK = "gfp_t"
+_OF_MASKS = re.compile(r"GFP|NOFS|NOIO|reclaim|memalloc", re.I)
+_SCOPE = re.compile(r"^memalloc_|^PF_MEMALLOC")
 _ASKS = re.compile(r"(^|_)gfp(_|$)")
 
 
@@ -29,6 +31,31 @@ def own_mask(change: FunctionChange) -> list[tuple[Act, Expr, Expr]]:
         if _from_caller(change, compared.before, was) or _by_helper(change, compared.before, was):
             found.append((now, was, new))
     return found
+
+
+def enters_now(change: FunctionChange) -> list[tuple[Act, Expr, Expr]]:
+    """The same for calls that got a mask whose reclaim stays out of filesystems or of I/O, and get one that does not:
+    if the changelog has no word of masks, and nothing tells the task to stay out instead.
+    """
+    compared = comparison(change)
+    patch = change.patch
+    if compared is None or patch.mends or patch.large or _OF_MASKS.search(f"{patch.subject} {patch.body}"):
+        return []
+    sides = ((each.before, each.after) for each in patch.changes)
+    words = ((new.words if new else frozenset()) - (old.words if old else frozenset()) for old, new in sides)
+    if any(_SCOPE.search(word) for each in words for word in each):
+        return []
+    return [
+        (now, was, new)
+        for act, now, was, new in compared.reworded()
+        if act.word == act.expr.value and stays_out(compared.before, was)
+        if _may_sleep(compared.after, new) and not stays_out(compared.after, new)
+    ]
+
+
+def stays_out(function: Function, mask: Expr) -> bool:
+    """Whether reclaim by a mask, made of constants, stays out of filesystems or of I/O."""
+    return any((row := function.tables.gfp.get(name)) is not None and not row.enters for name in mask.names())
 
 
 def _may_sleep(function: Function, mask: Expr) -> bool:

@@ -11,6 +11,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
 from mmlint.changes.irqsmixed import taken_with_irqs_off
 from mmlint.changes.lastput import shared
+from mmlint.changes.ownmask import stays_out
 from mmlint.changes.unfilled import UNFILLED, meant, unfilled
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.doors import by_wrong_door
@@ -184,6 +185,7 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "nested": lambda compared, _, now: _inside_another(compared.after, now.expr),
     "pins": lambda compared, was, _: _gives_pins(compared, was),
     "batch": _narrowed,
+    "enters": lambda compared, was, _: any(stays_out(compared.before, arg) for arg in was.expr.args),
     "range": _of_more_pages,
     "another": lambda compared, _, now: not _of_current(compared.after, now),
     "any": lambda _, was, __: _asks_for_any(was),

@@ -11,8 +11,9 @@ of them, and the helper of a present entry where the entry is known not to be pr
 becomes one that does not, and a second one asks, with no lock held at both; a count that reaches zero with the lock
 held, which is taken behind that now; and a flag that is chosen by another answer of the same question. So do a put that
 became what its body does for the last reference only, an allocator that zeroes and one that does not where a part is
-read or handed on that nothing fills, a new release of one page of a block, and a constant that may sleep in the place
-of the caller's gfp mask, and a `spinlock_t` that was a raw one, in a patch that has no word of PREEMPT_RT.
+read or handed on that nothing fills, a new release of one page of a block, a constant that may sleep in the place of
+the caller's gfp mask, one whose reclaim may enter filesystems or I/O in the place of `GFP_NOFS` or `GFP_NOIO`, in a
+patch that has no word of masks, and a `spinlock_t` that was a raw one, in a patch that has no word of PREEMPT_RT.
 
 ## Why it matters
 Conversions and clean-ups exchange primitives by the dozen, and the weaker one nearly always works: the difference is a
@@ -50,7 +51,7 @@ from dataclasses import replace
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.oneoforder import one_of_order
-from mmlint.changes.ownmask import own_mask
+from mmlint.changes.ownmask import enters_now, own_mask
 from mmlint.changes.unflagged import asked_for_others, fewer_passed
 from mmlint.changes.weaken import NOTHING, Weaker, weakened
 from mmlint.finding import Confidence, Hit, Severity
@@ -84,6 +85,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         if id(now) not in told:
             message = f"`{now.word}` gets `{cut(constant.key)}` now, whatever `{cut(mask.key)}` permits"
             yield after.hit(now.expr, message, anchor=f"mask {now.word} {mask.key}")
+    for now, mask, constant in enters_now(change):
+        if id(now) not in told:
+            message = (
+                f"`{now.word}` gets `{cut(constant.key)}` now: reclaim may enter what `{cut(mask.key)}` kept it out of"
+            )
+            yield after.hit(now.expr, message, anchor=f"enters {now.word} {mask.key}")
     single = one_of_order(change)
     if single is not None and id(single[0]) not in told:
         message = f"`{single[0].word}` frees one page of a block of order `{cut(single[1])}`"
