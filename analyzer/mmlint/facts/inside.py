@@ -11,7 +11,7 @@ from mmlint.facts.held import Prop
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
 
-_LEVELS = 3
+_LEVELS = 4
 _NAMED = re.compile(r"(^|_)irqs?_(off|disabled)$")
 _ASKS = re.compile(r"^irqs_disabled$|^in_|^is_")
 _HELD = re.compile(r"(^|_)(lock_is_held|is_held|held|lockdep_assert_\w+)(_|$)")
