@@ -13,6 +13,7 @@ from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.lastput import last_put
+from mmlint.changes.onlyrcu import only_rcu
 from mmlint.changes.strength import holds, matters, read_otherwise
 from mmlint.changes.unfilled import UNFILLED, meant
 from mmlint.facts.flags import FlagSet, flags_at
@@ -26,6 +27,7 @@ from mmlint.kernel.entries import Stronger
 _TAKEN = Stronger(name="only-asked", calls=(), what="the reference that it takes", scenario="UAF1")
 _TRIED = Stronger(name="tried", calls=(), what="the refusal where there is nothing to take", scenario="ZERO1")
 _LAST = Stronger(name="last", calls=(), what="the count of those who still hold it", scenario="UAF1")
+_KEPT = Stronger(name="only-rcu", calls=(), what="what keeps the objects found there from being freed", scenario="UAF1")
 _UNPINNED = Stronger(name="unpinned", calls=(), what="the rest of the pin count", scenario="MIX1")
 _TRY = re.compile(r"(^|_)try_?(?=get|grab|hold|acquire|pin)")
 _REFERENCES = frozenset({"folio reference", RESOURCES["get"]})
@@ -66,6 +68,7 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
             *_by_helper(compared),
             *_put(compared),
             *_for_the_last(compared),
+            *(Weaker(_KEPT, act, other) for act, other in only_rcu(change, compared)),
         )
     found: tuple[Weaker, ...] = kept[key]
     return found

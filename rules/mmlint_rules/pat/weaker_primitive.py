@@ -13,7 +13,8 @@ held, which is taken behind that now; and a flag that is chosen by another answe
 became what its body does for the last reference only, an allocator that zeroes and one that does not where a part is
 read or handed on that nothing fills, a new release of one page of a block, a constant that may sleep in the place of
 the caller's gfp mask, one whose reclaim may enter filesystems or I/O in the place of `GFP_NOFS` or `GFP_NOIO`, in a
-patch that has no word of masks, and a `spinlock_t` that was a raw one, in a patch that has no word of PREEMPT_RT.
+patch that has no word of masks, a lock that became an RCU section around a look into objects which the folder frees
+with no grace period, and a `spinlock_t` that was a raw one, in a patch that has no word of PREEMPT_RT.
 
 ## Why it matters
 Conversions and clean-ups exchange primitives by the dozen, and the weaker one nearly always works: the difference is a
