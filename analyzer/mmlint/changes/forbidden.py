@@ -125,7 +125,37 @@ def _called_back(function: Function) -> str:
         atomic = tuple(kind for kind in row.holds if kind in kinds and kinds[kind].atomic)
         if atomic and row.name.encode() in text and _given(text, row, function.name):
             return f"`{row.name}` runs it with {_named(atomic)}"
+        if row.after and row.owner.encode() in text:
+            first, left = _left_held(function, row, text)
+            if left:
+                return f"`{row.name}` comes behind `{first}`, which leaves {_named(left)}"
     return ""
+
+
+def _left_held(function: Function, row: Callback, text: bytes) -> tuple[str, tuple[str, ...]]:
+    """The callback that is run before a function, by the initialiser that names both, and the atomic locks it leaves
+    held.
+    """
+    field, first = (re.escape(each.encode()) for each in (row.name, row.after))
+    name, owner = re.escape(function.name.encode()), row.owner.encode()
+    kinds = function.tables.kinds
+    for body in re.findall(rb"\bstruct\s+%s\b[^;{}]*\{([^{}]*)\}" % owner, text):
+        before = re.search(rb"\.%s\s*=\s*(\w+)" % first, body)
+        if before is None or not re.search(rb"\.%s\s*=\s*%s\b" % (field, name), body):
+            continue
+        callees = function.program.named(function.path, before[1].decode())
+        ends = [
+            prop
+            for each in callees
+            for n in each.cfg.order
+            if n.kind == "return"
+            for prop in locks(each).flow.states(n)
+        ]
+        left = set.intersection(*({h.kind for h in prop if not h.gone} for prop in ends)) if ends else set()
+        atomic = tuple(sorted(kind for kind in left if kind in kinds and kinds[kind].atomic))
+        if atomic:
+            return before[1].decode(), atomic
+    return "", ()
 
 
 def _given(text: bytes, row: Callback, function: str) -> bool:
@@ -148,7 +178,15 @@ def _filled(text: bytes, at: int, owners: str) -> bool:
     return re.search(rb"\bstruct\s+(%s)\b" % owners.encode(), text[opened:at]) is not None
 
 
-_WORDS = {"ptl": "a page-table lock held", "bh": "bottom halves off", "irq": "interrupts off", "rcu": "RCU read-locked"}
+_WORDS = {
+    "spin": "a spinlock held",
+    "raw_spin": "a raw spinlock held",
+    "rwlock": "a rwlock held",
+    "ptl": "a page-table lock held",
+    "bh": "bottom halves off",
+    "irq": "interrupts off",
+    "rcu": "RCU read-locked",
+}
 
 
 def _named(kinds: tuple[str, ...]) -> str:

@@ -106,12 +106,13 @@ class Callback(Row):
     """A function-pointer member or parameter that is called in a known context: `holds` are the kinds held.
 
     `name` is the member (`pmd_entry`) of a structure `owner` (or one of several; "" of any), or the callee that takes
-    it, `arg` the position of the function.
+    it, `arg` the position of the function. `after`: it is run with what this member of the same structure leaves held.
     """
 
     holds: tuple[str, ...] = ()
     arg: int | None = None
     owner: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
