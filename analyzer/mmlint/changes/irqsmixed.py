@@ -16,11 +16,10 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.irqsoff import entered_with_irqs_off
 from mmlint.facts.lockclass import class_of
 from mmlint.facts.locks import locks
-from mmlint.facts.sleep import sleepers
+from mmlint.facts.sleep import sleeps_anyway
 from mmlint.facts.steps import Act
 
 _OFF = frozenset({"irq", "bh"})
-_LEVELS = 2
 
 
 def taken_with_irqs_off(compared: Comparison, was: Act, now: Act) -> bool:
@@ -34,7 +33,7 @@ def taken_with_irqs_off(compared: Comparison, was: Act, now: Act) -> bool:
     off -= {kind for row in after.tables.takes.get(now.word, ()) for kind in row.also}
     if not lock or not off or lock != lock_name(was.expr) or _off_anyway(after, now):
         return False
-    if not any(row.mode == "irq" for row in rows) and not _surely_on(after, _LEVELS):
+    if not any(row.mode == "irq" for row in rows) and not sleeps_anyway(after):
         return False
     mine = class_of(after, now.expr.args[0].key)
     return any(
@@ -60,12 +59,3 @@ def _off_anyway(function: Function, now: Act) -> bool:
         return True
     says = any("irq" in name or "lockdep" in name for name in function.calls if name not in function.tables.takes)
     return says or context_of(function) is not None or entered_with_irqs_off(function)
-
-
-def _surely_on(function: Function, level: int) -> bool:
-    """Whether the function, or one that calls it, may sleep whatever it is told."""
-    if any(not found.requires and found.gfp_param is None for found in sleepers(function)):
-        return True
-    static = function.source.static and not function.path.endswith(".h")
-    callers = function.program.callers(function.name, function.path, static=static) if level else []
-    return any(_surely_on(caller, level - 1) for caller in callers)

@@ -6,9 +6,13 @@ import re
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
+from mmlint.changes.forbidden import forbidden_sleeps
+from mmlint.changes.sleepsnow import sleeps_now
 from mmlint.facts.function import Function
 from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks import atomic, locks
+from mmlint.facts.sleep import sleeps_anyway
 from mmlint.facts.steps import Act
 
 _MASK = "gfp_t"
@@ -34,8 +38,9 @@ def own_mask(change: FunctionChange) -> list[tuple[Act, Expr, Expr]]:
 
 
 def enters_now(change: FunctionChange) -> list[tuple[Act, Expr, Expr]]:
-    """The same for calls that got a mask whose reclaim stays out of filesystems or of I/O, and get one that does not:
-    if the changelog has no word of masks, and nothing tells the task to stay out instead.
+    """The same for calls that got a constant mask which does not sleep, in a function that is not known to run where
+    others do, or whose reclaim stays out of filesystems or of I/O, and get one that does not: if the changelog has no
+    word of masks, and nothing tells the task to stay out instead.
     """
     compared = comparison(change)
     patch = change.patch
@@ -48,9 +53,26 @@ def enters_now(change: FunctionChange) -> list[tuple[Act, Expr, Expr]]:
     return [
         (now, was, new)
         for act, now, was, new in compared.reworded()
-        if act.word == act.expr.value and stays_out(compared.before, was)
-        if _may_sleep(compared.after, new) and not stays_out(compared.after, new)
+        if act.word == act.expr.value and _may_sleep(compared.after, new)
+        if (stays_out(compared.before, was) and not stays_out(compared.after, new))
+        or (_never_sleeps(compared.before, was) and not sleeps_anyway(compared.before) and not _told(change, now))
     ]
+
+
+def _told(change: FunctionChange, now: Act) -> bool:
+    """Whether it is known why the call must not sleep: by the function's own locks, its context, or its callers."""
+    after = change.after
+    if after is None or any(atomic(after, prop) for prop in locks(after).held(now.expr)):
+        return True
+    calls = [banned.call for banned in forbidden_sleeps(change)] + [woken.call for woken in sleeps_now(change)]
+    return any(call is now.expr for call in calls)
+
+
+def _never_sleeps(function: Function, mask: Expr) -> bool:
+    """Whether a mask is made of constants, one of which forbids to wait for reclaim."""
+    masks = [row for name in mask.names() if (row := function.tables.gfp.get(name)) is not None]
+    known = bool(masks) and len(masks) == len(mask.names())
+    return known and any(row.mask and row.reclaim is False for row in masks) and not any(row.reclaim for row in masks)
 
 
 def stays_out(function: Function, mask: Expr) -> bool:

@@ -12,9 +12,9 @@ becomes one that does not, and a second one asks, with no lock held at both; a c
 held, which is taken behind that now; and a flag that is chosen by another answer of the same question. So do a put that
 became what its body does for the last reference only, an allocator that zeroes and one that does not where a part is
 read or handed on that nothing fills, a new release of one page of a block, a constant that may sleep in the place of
-the caller's gfp mask, one whose reclaim may enter filesystems or I/O in the place of `GFP_NOFS` or `GFP_NOIO`, in a
-patch that has no word of masks, a lock that became an RCU section around a look into objects which the folder frees
-with no grace period, and a `spinlock_t` that was a raw one, in a patch that has no word of PREEMPT_RT.
+the caller's gfp mask, one that permits what `GFP_ATOMIC`, `GFP_NOFS` or the like did not, in a patch that has no word
+of masks, a lock that became an RCU section around a look into objects which the folder frees with no grace period, and
+a `spinlock_t` that was a raw one, in a patch that has no word of PREEMPT_RT.
 
 ## Why it matters
 Conversions and clean-ups exchange primitives by the dozen, and the weaker one nearly always works: the difference is a
@@ -88,9 +88,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             yield after.hit(now.expr, message, anchor=f"mask {now.word} {mask.key}")
     for now, mask, constant in enters_now(change):
         if id(now) not in told:
-            message = (
-                f"`{now.word}` gets `{cut(constant.key)}` now: reclaim may enter what `{cut(mask.key)}` kept it out of"
-            )
+            message = f"`{now.word}` gets `{cut(constant.key)}` now: reclaim may do what `{cut(mask.key)}` kept it from"
             yield after.hit(now.expr, message, anchor=f"enters {now.word} {mask.key}")
     single = one_of_order(change)
     if single is not None and id(single[0]) not in told:
