@@ -13,6 +13,7 @@ from mmlint.changes.irqsmixed import taken_with_irqs_off
 from mmlint.changes.lastput import shared
 from mmlint.changes.ownmask import stays_out
 from mmlint.changes.unfilled import UNFILLED, meant, unfilled
+from mmlint.changes.unraw import in_raw_section, told_of
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.doors import by_wrong_door
 from mmlint.facts.function import Function
@@ -29,8 +30,6 @@ _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 """Tests, by class, with the outcome on which an entry is not present."""
 _MAKES = re.compile(r"alloc|(^|_)(new|create|memdup)(_|$)")
 _MIXED = "mixed"
-_OF_RT = re.compile(r"\braw|_RT\b|\bRT\b|-rt\b|real-?time", re.I)
-_RAW = frozenset({"raw_spin", "preempt"})
 _SIZES = frozenset({"<", "<=", ">", ">="})
 _RCU = re.compile(r"(^|_)s?rcu(_|$)", re.I)
 _UNLESS_ZERO = re.compile(r"not_zero|unless_zero|(^|_)try_?get(_|$)|add_unless|inc_unless")
@@ -122,11 +121,6 @@ def _in_atomic(function: Function, expr: Expr) -> bool:
     return call is not None and any(atomic(function, prop) for prop in locks(function).held(call))
 
 
-def _said_by_state(function: Function, expr: Expr) -> bool:
-    """Whether a sleeping spinlock is taken in a raw section of the function itself: that is told of its new state."""
-    return any(not held.gone and held.kind in _RAW for prop in locks(function).held(expr) for held in prop)
-
-
 def _inside_another(function: Function, expr: Expr) -> bool:
     return any(not held.gone for prop in locks(function).held(expr) for held in prop)
 
@@ -197,7 +191,7 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "any": lambda _, was, __: _asks_for_any(was),
     "seldom": lambda _, __, now: not _asks_for_any(now),
     "as-is": lambda _, was, now: _same_args(was, now),
-    "raw": lambda compared, was, now: _same_args(was, now) and not _said_by_state(compared.after, now.expr),
+    "raw": lambda compared, was, now: _same_args(was, now) and not in_raw_section(compared.after, now.expr),
     "locks-behind": _locks_behind,
     "last": lambda compared, was, _: shared(compared, was),
     "order": lambda _, was, now: was.expr.args[0].key == now.expr.args[0].key and was.expr.args[-1].key != "0",
@@ -217,7 +211,7 @@ def read_otherwise(change: FunctionChange, row: Stronger, step: Act) -> bool:
     if row.only == _MIXED:
         return change.patch.mends
     if row.only == "raw":
-        return _OF_RT.search(f"{change.patch.subject} {change.patch.body}") is not None
+        return told_of(change, step)
     if row.only != "readers":
         return False
     own = {step.word, *(part.value for part in step.expr.walk())}
