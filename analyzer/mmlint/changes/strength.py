@@ -125,9 +125,12 @@ def _inside_another(function: Function, expr: Expr) -> bool:
     return any(not held.gone for prop in locks(function).held(expr) for held in prop)
 
 
-def _turns_on(compared: Comparison) -> bool:
-    """Whether a function that is entered with interrupts off, and left them so, turns them on now."""
-    return not enables_irqs(compared.before) and entered_with_irqs_off(compared.after)
+def _turns_on(compared: Comparison, now: Act) -> bool:
+    """Whether a function that is entered with interrupts off, and left them so, turns them on now, other than by taking
+    a lock of its callers' again that it gave up.
+    """
+    again = any(h.gone for prop in locks(compared.after).held(now.expr) for h in prop)
+    return not again and not enables_irqs(compared.before) and entered_with_irqs_off(compared.after)
 
 
 def _unwaited(function: Function, was: Act, now: Act) -> bool:
@@ -181,7 +184,7 @@ def _type_of(function: Function, expr: Expr) -> str:
 _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "atomic": lambda compared, _, now: _in_atomic(compared.after, now.expr),
     _MIXED: taken_with_irqs_off,
-    "irqs-off": lambda compared, _, __: _turns_on(compared),
+    "irqs-off": lambda compared, _, now: _turns_on(compared, now),
     "nested": lambda compared, _, now: _inside_another(compared.after, now.expr),
     "pins": lambda compared, was, _: _gives_pins(compared, was),
     "batch": _narrowed,
