@@ -9,7 +9,7 @@ from itertools import pairwise
 from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
-from mmlint.changes.irqsmixed import taken_with_irqs_off
+from mmlint.changes.irqsmixed import meant_everywhere, nowhere_irqs_off, taken_with_irqs_off
 from mmlint.changes.lastput import shared
 from mmlint.changes.ownmask import stays_out
 from mmlint.changes.unfilled import UNFILLED, meant, unfilled
@@ -29,7 +29,7 @@ from mmlint.kernel.entries import Stronger
 _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 """Tests, by class, with the outcome on which an entry is not present."""
 _MAKES = re.compile(r"alloc|(^|_)(new|create|memdup)(_|$)")
-_MIXED = "mixed"
+_MIXED, _NOWHERE = "mixed", "nowhere"
 _SIZES = frozenset({"<", "<=", ">", ">="})
 _RCU = re.compile(r"(^|_)s?rcu(_|$)", re.I)
 _UNLESS_ZERO = re.compile(r"not_zero|unless_zero|(^|_)try_?get(_|$)|add_unless|inc_unless")
@@ -184,6 +184,7 @@ def _type_of(function: Function, expr: Expr) -> str:
 _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "atomic": lambda compared, _, now: _in_atomic(compared.after, now.expr),
     _MIXED: taken_with_irqs_off,
+    _NOWHERE: nowhere_irqs_off,
     "irqs-off": lambda compared, _, now: _turns_on(compared, now),
     "nested": lambda compared, _, now: _inside_another(compared.after, now.expr),
     "pins": lambda compared, was, _: _gives_pins(compared, was),
@@ -205,14 +206,17 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
 """Where an order of strength holds, by what its row says."""
 
 
+def excused(change: FunctionChange, row: Stronger, step: Act) -> bool:
+    """Whether a patch says why it takes a lock with interrupts on: then a row that claims less may still hold."""
+    return change.patch.mends if row.only == _MIXED else row.only == _NOWHERE and meant_everywhere(change, step)
+
+
 def read_otherwise(change: FunctionChange, row: Stronger, step: Act) -> bool:
     """Whether a patch that frees at once (`step` waited) changes more about who reads under RCU, or waits for those; or
-    says why memory need not be zero, or a lock need not be raw; or mends who takes a lock in what state of interrupts.
+    says why memory need not be zero, or a lock need not be raw.
     """
     if row.only == UNFILLED:
         return meant(change)
-    if row.only == _MIXED:
-        return change.patch.mends
     if row.only == "raw":
         return told_of(change, step)
     if row.only != "readers":

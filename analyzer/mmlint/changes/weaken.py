@@ -14,7 +14,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.lastput import last_put
 from mmlint.changes.onlyrcu import only_rcu
-from mmlint.changes.strength import holds, matters, read_otherwise
+from mmlint.changes.strength import excused, holds, matters, read_otherwise
 from mmlint.changes.unfilled import UNFILLED, meant
 from mmlint.facts.flags import FlagSet, flags_at
 from mmlint.facts.function import Function
@@ -59,7 +59,7 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
         kept[key] = (
             *(
                 each
-                for each in (*_calls(compared), *_at_once(compared))
+                for each in (*_calls(change, compared), *_at_once(compared))
                 if not read_otherwise(change, each.row, each.step)
             ),
             *(each for each in _flags(compared) if not (each.row.only == UNFILLED and meant(change))),
@@ -74,7 +74,7 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
     return found
 
 
-def _calls(compared: Comparison) -> Iterator[Weaker]:
+def _calls(change: FunctionChange, compared: Comparison) -> Iterator[Weaker]:
     steps = compared.before.tables.steps
     ranked = {word for row in steps.stronger.values() for word in row.calls}
     taken: set[int] = set()
@@ -85,7 +85,7 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
         candidates = [now] if now is not None else _near(compared, act)
         for other in candidates:
             rows = steps.weaker(act.word, other.word) if id(other) not in taken else iter(())
-            row = next((r for r in rows if holds(compared, r, act, other)), None)
+            row = next((r for r in rows if holds(compared, r, act, other) and not excused(change, r, act)), None)
             if row is None:
                 continue
             if _elsewhere(compared, act, row) or _in_parts(compared, act, other) or _fits(compared.after, act, other):

@@ -262,9 +262,10 @@ class Stronger(Row):
     with interrupts off and did not turn them on, `asked:CALL` if what the stronger call answers is asked for by CALL
     then, `unasked` if nothing asks whether the weaker one failed, `readers` of an object that others may know, `as-is`
     with the same arguments, `last` of what others may hold, `unfilled` if nothing fills the memory, `order` of more
-    than one page, `mixed` if others of the file go on taking the lock by a stronger call, `raw` for the same lock in a
-    patch that does not speak of PREEMPT_RT, `enters` if the stronger call gets a mask whose reclaim stays out of
-    filesystems, `uncompared:MEMBER` if nobody asks whether that member of the result is less or more than something.
+    than one page, `mixed` if others of the file go on taking the lock by a stronger call, `nowhere` if none does and
+    the patch does not say why, `raw` for the same lock in a patch that does not speak of PREEMPT_RT, `enters` if the
+    stronger call gets a mask whose reclaim stays out of filesystems, `uncompared:MEMBER` if nobody asks whether that
+    member of the result is less or more than something.
     """
 
     calls: tuple[str, ...]

@@ -37,9 +37,9 @@ Only orders that the tables name are judged. Orders that hold only where nothing
 judged only where the function itself holds the lock; sleep-under-ptl reports the rest. `_irq` for `_irqsave`, or for a
 plain lock, is a warning where a caller (or who calls it by pointer) has interrupts off or the function is reached from
 one that may be called anywhere (`folio_put`); a plain lock for `_irq`, where others of the file go on taking that lock
-with interrupts off and nothing says that they are off here. Silent when the stronger call is made about the same thing
-elsewhere in the function. Orders without a scenario (interrupts left on, `mmap_read_lock` for `mmap_write_lock`) are
-said at info.
+with interrupts off, or none does any more in a patch that has no word of interrupts, and nothing says that they are off
+here. Silent when the stronger call is made about the same thing elsewhere in the function. Orders without a scenario
+(interrupts left on, `mmap_read_lock` for `mmap_write_lock`) are said at info.
 
 ## Sources
 Documentation/core-api/pin_user_pages.rst; include/linux/page_ref.h; mm/pgtable-generic.c; kernel/steps.toml.
