@@ -55,7 +55,7 @@ def test_calls_know_their_steps() -> None:
     [
         ("ptep_clear_flush", "ptep_get_and_clear", "clear-and-flush"),
         ("get_page_unless_zero", "get_page", "page-get-may-fail"),
-        ("spin_lock_irqsave", "spin_lock", "interrupts-off"),
+        ("spin_lock_irqsave", "spin_lock", "others-interrupts-spin"),
         ("unpin_user_page", "put_page", "unpin-not-put"),
     ],
 )

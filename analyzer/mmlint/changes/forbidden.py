@@ -19,6 +19,7 @@ from mmlint.facts.needs import GUESS
 from mmlint.facts.sleep import USER_COPIES, Sleeper, no_fault, sleeps_at
 from mmlint.finding import Step
 from mmlint.frozen import dataclass
+from mmlint.kernel.entries import Callback
 
 _LEVELS = 2
 
@@ -116,23 +117,76 @@ def _why(function: Function) -> str:
 
 
 def _called_back(function: Function) -> str:
-    """The same for a callback: a field that an initialiser of the file gives it, or a call that is given it."""
+    """The same for a callback: a field that the file gives it, or a call that is given it."""
     file = function.program.file(function.path)
     text = file.text if file is not None else b""
-    name = re.escape(function.name.encode())
     kinds = function.tables.kinds
     for row in (each for rows in function.tables.callbacks.values() for each in rows):
         atomic = tuple(kind for kind in row.holds if kind in kinds and kinds[kind].atomic)
-        if not atomic or row.name.encode() not in text:
-            continue
-        word = row.name.encode()
-        given = rb"\b%s\s*\([^;{}]*\b%s\b" % (word, name) if row.arg is not None else rb"\.%s\s*=\s*%s\b" % (word, name)
-        if re.search(given, text):
+        if atomic and row.name.encode() in text and _given(text, row, function.name):
             return f"`{row.name}` runs it with {_named(atomic)}"
+        if row.after and row.owner.encode() in text:
+            first, left = _left_held(function, row, text)
+            if left:
+                return f"`{row.name}` comes behind `{first}`, which leaves {_named(left)}"
     return ""
 
 
-_WORDS = {"ptl": "a page-table lock held", "bh": "bottom halves off", "irq": "interrupts off", "rcu": "RCU read-locked"}
+def _left_held(function: Function, row: Callback, text: bytes) -> tuple[str, tuple[str, ...]]:
+    """The callback that is run before a function, by the initialiser that names both, and the atomic locks it leaves
+    held.
+    """
+    field, first = (re.escape(each.encode()) for each in (row.name, row.after))
+    name, owner = re.escape(function.name.encode()), row.owner.encode()
+    kinds = function.tables.kinds
+    for body in re.findall(rb"\bstruct\s+%s\b[^;{}]*\{([^{}]*)\}" % owner, text):
+        before = re.search(rb"\.%s\s*=\s*(\w+)" % first, body)
+        if before is None or not re.search(rb"\.%s\s*=\s*%s\b" % (field, name), body):
+            continue
+        callees = function.program.named(function.path, before[1].decode())
+        ends = [
+            prop
+            for each in callees
+            for n in each.cfg.order
+            if n.kind == "return"
+            for prop in locks(each).flow.states(n)
+        ]
+        left = set.intersection(*({h.kind for h in prop if not h.gone} for prop in ends)) if ends else set()
+        atomic = tuple(sorted(kind for kind in left if kind in kinds and kinds[kind].atomic))
+        if atomic:
+            return before[1].decode(), atomic
+    return "", ()
+
+
+def _given(text: bytes, row: Callback, function: str) -> bool:
+    """Whether a file hands a function to the callee of a row, sets such a member to it, or fills such a structure."""
+    word, name = (re.escape(each.encode()) for each in (row.name, function))
+    if row.arg is not None:
+        return re.search(rb"\b%s\s*\([^;{}]*\b%s\b" % (word, name), text) is not None
+    if re.search(rb"->%s\s*=\s*&?%s\b" % (word, name), text):
+        return True
+    owners = "|".join(row.owner.split())
+    return any(
+        not owners or _filled(text, given.start(), owners)
+        for given in re.finditer(rb"\.%s\s*=\s*&?%s\b" % (word, name), text)
+    )
+
+
+def _filled(text: bytes, at: int, owners: str) -> bool:
+    """Whether a place lies in an initialiser, or behind a variable, of one of these structures."""
+    opened = text.rfind(b"\n}", 0, at) + 1
+    return re.search(rb"\bstruct\s+(%s)\b" % owners.encode(), text[opened:at]) is not None
+
+
+_WORDS = {
+    "spin": "a spinlock held",
+    "raw_spin": "a raw spinlock held",
+    "rwlock": "a rwlock held",
+    "ptl": "a page-table lock held",
+    "bh": "bottom halves off",
+    "irq": "interrupts off",
+    "rcu": "RCU read-locked",
+}
 
 
 def _named(kinds: tuple[str, ...]) -> str:

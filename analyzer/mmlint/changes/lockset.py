@@ -32,7 +32,7 @@ _ENDS = re.compile(r"(^|_)(free|destroy|exit|release|fini|remove|teardown|put)")
 _CHANGES = re.compile(
     r"^_*h?list_(?!empty)|^_*rb_|^_*xa_|^_*interval_tree_|(^|_)(insert|erase|add|del|move|splice)(_|$)"
 )
-_ENOUGH = 2
+ENOUGH = 2
 """So many other functions have to agree."""
 
 
@@ -58,19 +58,20 @@ def unlocked(change: FunctionChange) -> list[Unlocked]:
         return []
     found = []
     for begin in compared.removed:
-        lock = _lock_name(begin.expr) if _takes(compared.before, begin) else ""
+        lock = lock_name(begin.expr) if takes_lock(compared.before, begin) else ""
         known = not lock or change.gained_elsewhere(lock) or change.patch.speaks_of(lock)
-        if not known and not _asserted(after, lock) and not _held_above(after, lock):
+        if not known and not asserted(after, lock) and not held_above(after, lock):
             found += list(_bare(change, compared, begin, lock))[:1]
     return found[:1]
 
 
-def _takes(function: Function, act: Act) -> bool:
+def takes_lock(function: Function, act: Act) -> bool:
+    """Whether an act waits for a lock of the kinds that lie in a structure or stand for themselves."""
     rows = function.tables.takes.get(act.word, ())
     return act.expr.kind == "call" and any(row.kind in _KINDS and row.mode != "try" for row in rows)
 
 
-def _lock_name(call: Expr) -> str:
+def lock_name(call: Expr) -> str:
     """The member that a lock is, or the variable."""
     key = call.args[0].key if call.args else ""
     return re.split(r"->|\.", key.lstrip("&"))[-1] if re.fullmatch(r"&?\w+(?:(?:->|\.)\w+)*", key) else ""
@@ -105,24 +106,24 @@ def _always_under(function: Function, member: str, lock: str) -> bool:
         if f.name != function.name and member in f.words and not _MAKES.search(f.name)
     )  # fmt: skip
     votes = [_agrees(other, member, lock) for other in others if member in _changed(other)]
-    return len(votes) >= _ENOUGH and all(votes)
+    return len(votes) >= ENOUGH and all(votes)
 
 
 def _agrees(function: Function, member: str, lock: str) -> bool:
     """Whether a function has the lock wherever it does something to the member: it, or its callers by assertion."""
     return not locks(function).flow.overflow and (
-        _asserted(function, lock)
+        asserted(function, lock)
         or all(under(function, node, lock) for node in function.cfg.order if member in done_to(node))
     )
 
 
-def _asserted(function: Function, lock: str) -> bool:
+def asserted(function: Function, lock: str) -> bool:
     """Whether a function asserts that its callers hold a lock of that name."""
     asserts = (call for name, calls in function.calls.items() if "assert" in name for _, call in calls)
     return any(re.search(rf"\b{re.escape(lock)}$", arg.key) for call in asserts for arg in call.args)
 
 
-def _held_above(function: Function, lock: str) -> bool:
+def held_above(function: Function, lock: str) -> bool:
     """Whether a caller holds such a lock at its call."""
     return any(holds(prop, lock) for _, prop in states_above(function))
 

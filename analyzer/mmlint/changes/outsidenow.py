@@ -1,4 +1,4 @@
-"""Contexts that a callee needs, RCU or interrupts off, and that a patch no longer enters for it (PAT119)."""
+"""Contexts that a callee needs (RCU, interrupts or preemption off), and that a patch no longer enters (PAT119)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmlint.facts.above import callers
 from mmlint.facts.contract import annotated_dropper
 from mmlint.facts.function import Function
 from mmlint.facts.held import Prop
-from mmlint.facts.inside import KINDS, asks_for, is_bare, is_inside, stand_ins, states_at
+from mmlint.facts.inside import KINDS, asks_for, enters, is_bare, is_inside, stand_ins, states_at
 from mmlint.facts.ir import Expr
 from mmlint.facts.irqsoff import entered_with_irqs_off
 from mmlint.facts.locks import locks
@@ -20,6 +20,7 @@ from mmlint.frozen import dataclass
 
 _LEVELS = 3
 _WEAKER = frozenset({"preempt", "bh"})
+_SLEPT_FOR = frozenset({"mutex", "rwsem", "mmap_lock"})
 _MET = ("_locked", "_rcu", "irqs_off", "irq_disabled", "irqs_disabled")
 """How a function is called whose callers see to it."""
 
@@ -48,11 +49,13 @@ def uncovered(change: FunctionChange) -> list[Uncovered]:
     takes = before.tables.takes
     found = []
     for kind in KINDS:
-        gone = [a for a in compared.removed if any(kind in row.kinds for row in takes.get(a.word, ()))]
+        gone = [a for a in compared.removed if any(enters(row.kinds, kind) for row in takes.get(a.word, ()))]
         if not gone or any(a.word in takes for a in compared.added) or _moved(change, kind):
             continue
         first = next(_outside(before, after, kind), None)
-        known = kind == "irq" and _surely_on(after, _LEVELS)
+        known = (kind == "irq" and _surely_on(after, _LEVELS)) or (
+            kind == "preempt" and first is not None and _may_sleep_above(after, stand_ins(after, first.why), _LEVELS)
+        )
         if first is not None and (known or not _covered(after, kind, stand_ins(after, first.why), _LEVELS)):
             found.append(replace(first, meant=any(change.patch.speaks_of(act.word) for act in gone)))
     return found
@@ -72,7 +75,7 @@ def _outside(before: Function, after: Function, kind: str) -> Iterator[Uncovered
 def _moved(change: FunctionChange, kind: str) -> bool:
     """Whether another function that the patch changes enters such a context now."""
     takes = change.patch.tables.takes
-    words = [name for name, rows in takes.items() if any(kind in row.kinds for row in rows)]
+    words = [name for name, rows in takes.items() if any(enters(row.kinds, kind) for row in rows)]
     return any(change.gained_elsewhere(word) for word in words)
 
 
@@ -82,6 +85,17 @@ def _surely_on(function: Function, level: int) -> bool:
         if any(h.kind in _WEAKER and not h.gone for prop in states for h in prop if is_bare(prop, "irq")):
             return True
         if all(is_bare(prop, "irq") for prop in states) and _surely_on(caller, level - 1):
+            return True
+    return False
+
+
+def _may_sleep_above(function: Function, instead: tuple[str, ...], level: int) -> bool:
+    """Whether a caller holds a lock that is waited for asleep, and nothing that keeps it on its CPU."""
+    for caller, states in _above(function) if level else ():
+        on = [prop for prop in states if is_bare(prop, "preempt", instead)]
+        if any(h.kind in _SLEPT_FOR and not h.gone for prop in on for h in prop):
+            return True
+        if on and _may_sleep_above(caller, instead, level - 1):
             return True
     return False
 

@@ -6,13 +6,19 @@ import re
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
+from mmlint.changes.forbidden import forbidden_sleeps
+from mmlint.changes.sleepsnow import sleeps_now
 from mmlint.facts.above import calls_of
 from mmlint.facts.function import Function
 from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks import atomic, locks
+from mmlint.facts.sleep import sleeps_anyway
 from mmlint.facts.steps import Act
 
 _MASK = "gfp_t"
+_OF_MASKS = re.compile(r"GFP|NOFS|NOIO|reclaim|memalloc", re.I)
+_SCOPE = re.compile(r"^memalloc_|^PF_MEMALLOC")
 _ASKS = re.compile(r"(^|_)gfp(_|$)")
 
 
@@ -30,6 +36,49 @@ def own_mask(change: FunctionChange) -> list[tuple[Act, Expr, Expr]]:
         if _from_caller(change, compared.before, was) or _by_helper(change, compared.before, was):
             found.append((now, was, new))
     return found
+
+
+def enters_now(change: FunctionChange) -> list[tuple[Act, Expr, Expr]]:
+    """The same for calls that got a constant mask which does not sleep, in a function that is not known to run where
+    others do, or whose reclaim stays out of filesystems or of I/O, and get one that does not: if the changelog has no
+    word of masks, and nothing tells the task to stay out instead.
+    """
+    compared = comparison(change)
+    patch = change.patch
+    if compared is None or patch.mends or patch.large or _OF_MASKS.search(f"{patch.subject} {patch.body}"):
+        return []
+    sides = ((each.before, each.after) for each in patch.changes)
+    words = ((new.words if new else frozenset()) - (old.words if old else frozenset()) for old, new in sides)
+    if any(_SCOPE.search(word) for each in words for word in each):
+        return []
+    return [
+        (now, was, new)
+        for act, now, was, new in compared.reworded()
+        if act.word == act.expr.value and _may_sleep(compared.after, new)
+        if (stays_out(compared.before, was) and not stays_out(compared.after, new))
+        or (_never_sleeps(compared.before, was) and not sleeps_anyway(compared.before) and not _told(change, now))
+    ]
+
+
+def _told(change: FunctionChange, now: Act) -> bool:
+    """Whether it is known why the call must not sleep: by the function's own locks, its context, or its callers."""
+    after = change.after
+    if after is None or any(atomic(after, prop) for prop in locks(after).held(now.expr)):
+        return True
+    calls = [banned.call for banned in forbidden_sleeps(change)] + [woken.call for woken in sleeps_now(change)]
+    return any(call is now.expr for call in calls)
+
+
+def _never_sleeps(function: Function, mask: Expr) -> bool:
+    """Whether a mask is made of constants, one of which forbids to wait for reclaim."""
+    masks = [row for name in mask.names() if (row := function.tables.gfp.get(name)) is not None]
+    known = bool(masks) and len(masks) == len(mask.names())
+    return known and any(row.mask and row.reclaim is False for row in masks) and not any(row.reclaim for row in masks)
+
+
+def stays_out(function: Function, mask: Expr) -> bool:
+    """Whether reclaim by a mask, made of constants, stays out of filesystems or of I/O."""
+    return any((row := function.tables.gfp.get(name)) is not None and not row.enters for name in mask.names())
 
 
 def _may_sleep(function: Function, mask: Expr) -> bool:

@@ -9,9 +9,12 @@ from itertools import pairwise
 from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
+from mmlint.changes.irqsmixed import meant_everywhere, nowhere_irqs_off, taken_with_irqs_off
 from mmlint.changes.lastput import shared
 from mmlint.changes.lockset import done_to
+from mmlint.changes.ownmask import stays_out
 from mmlint.changes.unfilled import UNFILLED, meant, unfilled
+from mmlint.changes.unraw import in_raw_section, told_of
 from mmlint.facts.doors import by_wrong_door
 from mmlint.facts.function import Function
 from mmlint.facts.held import declared_types
@@ -25,6 +28,7 @@ from mmlint.kernel.entries import Stronger
 
 _NOT_PRESENT = {("swap_kind", True), ("present", False)}
 """Tests, by class, with the outcome on which an entry is not present."""
+_MIXED, _NOWHERE = "mixed", "nowhere"
 _SIZES = frozenset({"<", "<=", ">", ">="})
 _RCU = re.compile(r"(^|_)s?rcu(_|$)", re.I)
 _UNLESS_ZERO = re.compile(r"not_zero|unless_zero|(^|_)try_?get(_|$)|add_unless|inc_unless")
@@ -92,6 +96,10 @@ def _asks_for_any(act: Act) -> bool:
     return any(e.kind == "binary" and [a.key for a in e.args] == [act.expr.key, "1"] for e in tests)
 
 
+def _same_args(was: Act, now: Act) -> bool:
+    return [arg.key for arg in was.expr.args] == [arg.key for arg in now.expr.args]
+
+
 def _narrowed(compared: Comparison, act: Act, other: Act) -> bool:
     """Whether a call about a batch became one about an entry: its count is gone, and no loop makes up for it."""
     counts = act.expr.names() - other.expr.names()
@@ -117,9 +125,12 @@ def _in_atomic(function: Function, expr: Expr) -> bool:
     return call is not None and any(atomic(function, prop) for prop in locks(function).held(call))
 
 
-def _turns_on(compared: Comparison) -> bool:
-    """Whether a function that is entered with interrupts off, and left them so, turns them on now."""
-    return not enables_irqs(compared.before) and entered_with_irqs_off(compared.after)
+def _turns_on(compared: Comparison, now: Act) -> bool:
+    """Whether a function that is entered with interrupts off, and left them so, turns them on now, other than by taking
+    a lock of its callers' again that it gave up.
+    """
+    again = any(h.gone for prop in locks(compared.after).held(now.expr) for h in prop)
+    return not again and not enables_irqs(compared.before) and entered_with_irqs_off(compared.after)
 
 
 def _unwaited(function: Function, was: Act, now: Act) -> bool:
@@ -193,15 +204,19 @@ def _type_of(function: Function, expr: Expr) -> str:
 
 _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "atomic": lambda compared, _, now: _in_atomic(compared.after, now.expr),
-    "irqs-off": lambda compared, _, __: _turns_on(compared),
+    _MIXED: taken_with_irqs_off,
+    _NOWHERE: nowhere_irqs_off,
+    "irqs-off": lambda compared, _, now: _turns_on(compared, now),
     "nested": lambda compared, _, now: bool(locks(compared.after).held_at(now.expr)),
     "pins": lambda compared, was, _: _gives_pins(compared, was),
     "batch": _narrowed,
+    "enters": lambda compared, was, _: any(stays_out(compared.before, arg) for arg in was.expr.args),
     "range": _of_more_pages,
     "another": lambda compared, _, now: not _of_current(compared.after, now),
     "any": lambda _, was, __: _asks_for_any(was),
     "seldom": lambda _, __, now: not _asks_for_any(now),
-    "as-is": lambda _, was, now: [arg.key for arg in was.expr.args] == [arg.key for arg in now.expr.args],
+    "as-is": lambda _, was, now: _same_args(was, now),
+    "raw": lambda compared, was, now: _same_args(was, now) and not in_raw_section(compared.after, now.expr),
     "locks-behind": _locks_behind,
     "ignored": lambda _, was, now: was.use == now.use == "bare",
     "written": lambda compared, _, now: _written(compared.after, now),
@@ -217,12 +232,19 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
 """Where an order of strength holds, by what its row says."""
 
 
+def excused(change: FunctionChange, row: Stronger, step: Act) -> bool:
+    """Whether a patch says why it takes a lock with interrupts on: then a row that claims less may still hold."""
+    return change.patch.mends if row.only == _MIXED else row.only == _NOWHERE and meant_everywhere(change, step)
+
+
 def read_otherwise(change: FunctionChange, row: Stronger, step: Act, now: Act) -> bool:
     """Whether a patch that makes `now` of `step`, which waited for readers, changes more about who reads under RCU, or
-    waits for those; or says why memory need not be zero.
+    waits for those; or says why memory need not be zero, or a lock need not be raw.
     """
     if row.only == UNFILLED:
         return meant(change)
+    if row.only == "raw":
+        return told_of(change, step)
     if row.only not in ("readers", "found"):
         return False
     own = {now.word, step.word, *(part.value for part in step.expr.walk())}

@@ -100,9 +100,18 @@ def _only_one(compared: Comparison) -> Act | None:
     """The one call for its effect, or that may fail, which is gone with no more than what was read or tested for it."""
     gone = [act for act in compared.removed if act.expr.kind == "call"]
     found = [act for act in gone if acts_alone(act) or _may_fail(compared.before, act)]
+    found = [act for act in found if not any(_on_failure(compared, act, other) for other in found)]
+    gone = [act for act in gone if not any(_on_failure(compared, act, other) for other in found)]
     if len(found) != 1 or any(act.node is not found[0].node and not serves(compared, act) for act in gone):
         return None
     return found[0]
+
+
+def _on_failure(compared: Comparison, act: Act, other: Act) -> bool:
+    """Whether an act stands only where another one failed, which is a call that leads out of the function there."""
+    order = reach(compared.before)
+    arms = [test for test in other.tests if order.chosen(test, act.node) is not None] if other is not act else []
+    return bool(arms) and not acts_alone(other) and _may_fail(compared.before, other)
 
 
 def _members(act: Act) -> set[str]:

@@ -13,7 +13,8 @@ from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.lastput import last_put
-from mmlint.changes.strength import holds, matters, read_otherwise
+from mmlint.changes.onlyrcu import only_rcu
+from mmlint.changes.strength import excused, holds, matters, read_otherwise
 from mmlint.changes.unfilled import UNFILLED, meant
 from mmlint.facts.flags import FlagSet, flags_at
 from mmlint.facts.function import Function
@@ -26,6 +27,7 @@ from mmlint.kernel.entries import Stronger
 _TAKEN = Stronger(name="only-asked", calls=(), what="the reference that it takes", scenario="UAF1")
 _TRIED = Stronger(name="tried", calls=(), what="the refusal where there is nothing to take", scenario="ZERO1")
 _LAST = Stronger(name="last", calls=(), what="the count of those who still hold it", scenario="UAF1")
+_KEPT = Stronger(name="only-rcu", calls=(), what="what keeps the objects found there from being freed", scenario="UAF1")
 _UNPINNED = Stronger(name="unpinned", calls=(), what="the rest of the pin count", scenario="MIX1")
 _TRY = re.compile(r"(^|_)try_?(?=get|grab|hold|acquire|pin)")
 _REFERENCES = frozenset({"folio reference", RESOURCES["get"]})
@@ -57,7 +59,7 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
         kept[key] = (
             *(
                 each
-                for each in (*_calls(compared), *_at_once(compared))
+                for each in (*_calls(change, compared), *_at_once(compared))
                 if not read_otherwise(change, each.row, each.step, each.now)
             ),
             *(each for each in _flags(compared) if not (each.row.only == UNFILLED and meant(change))),
@@ -66,12 +68,13 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
             *_by_helper(compared),
             *_put(compared),
             *_for_the_last(compared),
+            *(Weaker(_KEPT, act, other) for act, other in only_rcu(change, compared)),
         )
     found: tuple[Weaker, ...] = kept[key]
     return found
 
 
-def _calls(compared: Comparison) -> Iterator[Weaker]:
+def _calls(change: FunctionChange, compared: Comparison) -> Iterator[Weaker]:
     steps = compared.before.tables.steps
     ranked = {word for row in steps.stronger.values() for word in row.calls}
     taken: set[int] = set()
@@ -82,7 +85,7 @@ def _calls(compared: Comparison) -> Iterator[Weaker]:
         candidates = [now] if now is not None else _near(compared, act)
         for other in candidates:
             rows = steps.weaker(act.word, other.word) if id(other) not in taken else iter(())
-            row = next((r for r in rows if holds(compared, r, act, other)), None)
+            row = next((r for r in rows if holds(compared, r, act, other) and not excused(change, r, act)), None)
             if row is None:
                 continue
             if _elsewhere(compared, act, row) or _in_parts(compared, act, other) or _fits(compared.after, act, other):

@@ -1,9 +1,11 @@
-"""What a function's callers have to be in: an RCU read-side section for what it reads, interrupts off by its name."""
+"""What a function's callers have to be in: an RCU read-side section for what it reads, interrupts off by its name, one
+CPU for what it gets of that CPU.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, keep
@@ -11,12 +13,16 @@ from mmlint.facts.held import Prop
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks import locks
 
-_LEVELS = 3
+_LEVELS = 4
 _NAMED = re.compile(r"(^|_)irqs?_(off|disabled)$")
 _ASKS = re.compile(r"^irqs_disabled$|^in_|^is_")
 _HELD = re.compile(r"(^|_)(lock_is_held|is_held|held|lockdep_assert_\w+)(_|$)")
-_LIKE = {"rcu": frozenset({"rcu", "pte_map"}), "irq": frozenset({"irq"})}
-KINDS = ("rcu", "irq")
+_LIKE = {
+    "rcu": frozenset({"rcu", "pte_map"}),
+    "irq": frozenset({"irq"}),
+    "preempt": frozenset({"preempt", "irq", "bh"}),
+}
+KINDS = ("rcu", "irq", "preempt")
 
 
 def asks_for(function: Function, call: Expr, kind: str, level: int = _LEVELS) -> str:
@@ -51,6 +57,11 @@ def _needs(function: Function, kind: str, level: int) -> Iterator[str]:
             states = states_at(function, node, call) if why else []
             if any(is_bare(p, kind, instead) and not _was_given_up(p, kind) for p in states):
                 yield why
+
+
+def enters(kinds: Collection[str], kind: str) -> bool:
+    """Whether what enters contexts of some kinds enters such a one."""
+    return kind in kinds if kind != "preempt" else not _LIKE[kind].isdisjoint(kinds)
 
 
 def states_at(function: Function, node: Node, call: Expr) -> list[Prop]:

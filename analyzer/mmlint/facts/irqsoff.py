@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mmlint.facts.above import callers
 from mmlint.facts.function import Function, keep
 from mmlint.facts.locks import locks
@@ -38,4 +40,28 @@ def _entered(function: Function, level: int) -> bool:
             return True
         if not enables_irqs(caller):
             above.append(caller)
+    if any(_off(callee, name) for callee, name in _handed_to(function)):
+        return True
     return any(entered_with_irqs_off(caller, level - 1) for caller in above)
+
+
+def _off(function: Function, name: str) -> bool:
+    """Whether interrupts are off at a call of what one of the function's parameters points to."""
+    facts = locks(function) if may_change_locks(function) else None
+    if facts is None or facts.flow.overflow:
+        return False
+    states = [prop for _, call in function.calls.get(name, ()) for prop in facts.held(call)]
+    return bool(states) and all(any(h.kind == "irq" and not h.gone for h in prop) for prop in states)
+
+
+def _handed_to(function: Function) -> Iterator[tuple[Function, str]]:
+    """The functions that get this one as an argument in its file, each with the parameter that it is for them."""
+    program = function.program
+    for user in program.functions(function.path):
+        if user is function or function.name not in user.words:
+            continue
+        for name, calls in user.calls.items():
+            places = {i for _, call in calls for i, arg in enumerate(call.args) if arg.key.lstrip("&") == function.name}
+            callee = program.resolve(name, function.path) if places and name else None
+            params = callee.params if callee is not None else ()
+            yield from ((callee, params[i]) for i in places if callee is not None and i < len(params))

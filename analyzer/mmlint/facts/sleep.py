@@ -46,6 +46,7 @@ USER_COPIES = frozenset(
 _NO_FAULT = frozenset({"kmap_atomic", "pagefault_off"})
 """The contexts in which page faults are disabled."""
 LEVELS = 4
+_ABOVE = 2
 """How many calls deep a sleeper is looked for below the call that is made under the lock."""
 
 
@@ -207,6 +208,15 @@ def _through(function: Function, node: Node, call: Expr, facts: Facts, inner: Sl
 def sleepers(function: Function, level: int = LEVELS) -> tuple[Sleeper, ...]:
     """The ways to sleep inside `function` while its caller's locks are still held, up to `level` calls deep."""
     return keep(function, ("sleepers", level), lambda: _sleepers(function, level))
+
+
+def sleeps_anyway(function: Function, above: int = _ABOVE) -> bool:
+    """Whether the function, or one that calls it, may sleep whatever it is told: it runs where that is allowed."""
+    if any(not found.requires and found.gfp_param is None for found in sleepers(function)):
+        return True
+    static = function.source.static and not function.path.endswith(".h")
+    callers = function.program.callers(function.name, function.path, static=static) if above else []
+    return any(sleeps_anyway(caller, above - 1) for caller in callers)
 
 
 def _can_sleep(function: Function, level: int) -> bool:

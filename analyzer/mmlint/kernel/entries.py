@@ -113,12 +113,14 @@ class Direction(Row):
 class Callback(Row):
     """A function-pointer member or parameter that is called in a known context: `holds` are the kinds held.
 
-    `name` is the member (`pmd_entry`) or the callee that takes it, `arg` the position of the function.
+    `name` is the member (`pmd_entry`) of a structure `owner` (or one of several; "" of any), or the callee that takes
+    it, `arg` the position of the function. `after`: it is run with what this member of the same structure leaves held.
     """
 
     holds: tuple[str, ...] = ()
     arg: int | None = None
     owner: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -268,7 +270,10 @@ class Stronger(Row):
     with interrupts off and did not turn them on, `asked:CALL` if what the stronger call answers is asked for by CALL
     then, `unasked` if nothing asks whether the weaker one failed, `readers` of an object that others may know, `as-is`
     with the same arguments, `last` of what others may hold, `unfilled` if nothing fills the memory, `order` of more
-    than one page, `uncompared:MEMBER` if nobody asks whether that member of the result is less or more than something.
+    than one page, `mixed` if others of the file go on taking the lock by a stronger call, `nowhere` if none does and
+    the patch does not say why, `raw` for the same lock in a patch that does not speak of PREEMPT_RT, `enters` if the
+    stronger call gets a mask whose reclaim stays out of filesystems, `uncompared:MEMBER` if nobody asks whether that
+    member of the result is less or more than something.
     """
 
     calls: tuple[str, ...]

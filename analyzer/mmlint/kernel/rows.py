@@ -131,11 +131,13 @@ class Sleep(Row):
 class GfpMask(Row):
     """A gfp constant: `reclaim` is true if it allows direct reclaim, false if it does not, None if it says nothing.
 
-    `mask` is false for modifiers that are only added to another mask.
+    `mask` is false for modifiers that are only added to another mask; `enters` is false if its reclaim stays out of
+    filesystems or of I/O.
     """
 
     reclaim: bool | None = None
     mask: bool = True
+    enters: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -4,7 +4,9 @@
 Compares each function before and after the patch. A flush of the TLB stood between a change of entries and the unlock,
 the end of the notifier range or the free; a wait for lockless walkers stood before a table was freed; a drain before
 references were counted. After the patch the second is still there and the first is not, on some path that had it. Or
-a flush is made only where another CPU owes one, or that is asked for only in some state of one's own.
+a flush is made only where another CPU owes one, or that is asked for only in some state of one's own, or not where one
+of several answers asked for it, though the others still do; or a function that is such a flush does nothing on one of
+its ways.
 
 ## Why it matters
 Another CPU writes through its old translation after the page was given to somebody else. It takes a TLB that kept the
@@ -41,7 +43,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.idleflush import idle_flush
 from mmlint.changes.onlyif import flushes_only_if
+from mmlint.changes.unforced import unforced
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import HM6
@@ -62,6 +66,16 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         steps = (change.after.step(only.test.line, "this tells nothing of what was changed"),)
         message = f"`{only.act.word}` is only called where `{cut(only.test.expr.key)}` says so now"
         yield change.after.hit(only.act.expr, message, steps=steps, anchor=f"only if {only.act.key}")
+    less = None if found or only is not None else unforced(change)
+    if less is not None:
+        assert change.after is not None
+        message = f"`{less.flush.word}` is not called any more where `{cut(less.term)}` alone says so"
+        yield change.after.hit(less.flush.expr, message, anchor=f"unforced {less.flush.word} {less.term}")
+    idle = None if found else idle_flush(change)
+    if idle is not None and idle.expr is not None:
+        assert change.after is not None
+        message = f"`{change.after.name}` does nothing on one side of this any more, and did something on both"
+        yield change.after.hit(idle.expr, message, anchor=f"idle {change.after.name}")
 
 
 RULE = Rule(

@@ -2,8 +2,10 @@
 
 ## What it does
 Compares each function before and after the patch. It fills a structure of its own and hands its address to a callee
-that reads a certain member; after the patch the callee still gets the structure, and that member is not set any more
-(a callback, a page, a flag), or is `true` where it was `false`.
+that reads a certain member; after the patch the callee still gets the structure, and that member is not set any more (a
+callback, a page, a flag), or is `true` where it was `false`. So is a parameter that the patch takes away, and in whose
+place the function goes by one constant, where callers, otherwise as they were, had said different things by it. Or a
+special value that others still hand in, as a plain number, is not asked for any more.
 
 ## Why it matters
 Such a structure is a list of exceptions: which pages a zap must spare, which vmas a walk must leave out. What is not
@@ -29,8 +31,8 @@ that a truncation of one page was to spare are gone.
 ```
 
 ## Limits
-Only a structure of the function's own, one member a patch, and a callee whose file the tree has. Silent where another
-function or file of the patch names the member less than before. What was set to nothing is not missed.
+Of structures, only one of the function's own, one member a patch, and a callee whose file the tree has. Silent where
+another function or file of the patch names the member less than before. What was set to nothing is not missed.
 
 ## Sources
 mm/rmap.c try_to_migrate; mm/memory.c unmap_mapping_folio; include/linux/rmap.h struct rmap_walk_control.
@@ -41,7 +43,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.fixedparam import fixed_param
 from mmlint.changes.options import changed_options
+from mmlint.changes.sentinel import sentinel_unasked
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import HM5
@@ -58,6 +62,17 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         else:
             message = f"`{found.call.word}` goes by `{name}`, which is not set any more"
         yield after.hit(found.call.expr, message, anchor=f"option {name} {found.was}")
+    fixed = fixed_param(change)
+    if fixed is not None and fixed.node.expr is not None:
+        message = f"this goes by `{fixed.value}` for all callers now, `{fixed.caller.name}` said `{fixed.said}`"
+        assert after is not None
+        yield after.hit(fixed.node.expr, message, anchor=f"fixed {fixed.param} {fixed.value}")
+    special = sentinel_unasked(change)
+    if special is not None and special.node.expr is not None:
+        assert after is not None
+        caller = special.caller.name
+        message = f"`{special.name}` is not asked for any more, and `{caller}` hands in `{special.value}` still"
+        yield after.hit(special.node.expr, message, anchor=f"sentinel {special.name}")
 
 
 RULE = Rule(

@@ -7,13 +7,14 @@ more, and what stood between them is. A lock that was taken and dropped at once,
 does a section whose end has moved up to its begin. References that were taken and given back are such sections: of a
 parameter between two calls that get it, of what was only looked up before a call that may give up what others hold of
 it, or of what a call finds now that takes none; and so is what stands between a `..._save()` and its `..._restore()`,
-and the RCU section or the time with interrupts off around a call that needs it, by what its callees read or by its
-name. So is the section of any lock around what is done to a member, or to a list, that the file touches under this lock
-alone, or around one operation on a list that the folder fills under it. A member that was copied before the unlock and
-is read behind it now has left its section as well, and so has a statement about the locked object that changes places
-with the lock or the unlock, and a look into a vma behind a drop of the mmap lock, or behind a visit or fault handler
-that may drop it. So has what a callee did under a lock that it was always told to take, and that a variable decides
-about now.
+and the RCU section or the time with interrupts or preemption off around a call that needs it, by what its callees read
+or by its name. So is the section of any lock around what is done to a member, or to a list, that the file touches under
+this lock alone, around one operation on a list that the folder fills under it, or around a call that all others make in
+it; so is another lock in the place of the one under which the file touches a member. A member that was copied before
+the unlock and is read behind it now has left its section as well, and so has a statement about the locked object that
+changes places with the lock or the unlock, and a look into a vma behind a drop of the mmap lock, or behind a visit or
+fault handler that may drop it. So has what a callee did under a lock that it was always told to take, and that a
+variable decides about now.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
@@ -49,9 +50,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.askedlock import left_to_caller
+from mmlint.changes.calledunder import called_bare
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.crossed import outside
 from mmlint.changes.lockset import unlocked
+from mmlint.changes.otherlock import under_another
 from mmlint.changes.outlived import outlived
 from mmlint.changes.outsidenow import uncovered
 from mmlint.changes.regions import Unprotected, unprotected
@@ -92,9 +95,19 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         how = "under that lock" if open_.alone else "only under that lock"
         message = f"the section of {shown(open_.begin)} is gone, {others} `{open_.member}` {how}"
         yield after.hit(open_.node, message, anchor=f"unlocked {open_.member}")
+    other = under_another(change)
+    if other is not None:
+        assert after is not None
+        message = f"`{other.member}` is under `{other.now}` here, and others touch it under `{other.was}`, as this did"
+        yield after.hit(other.node, message, anchor=f"other lock {other.member}")
+    called = called_bare(change)
+    if called is not None:
+        assert after is not None
+        message = f"the section of {shown(called.begin)} is gone, in which all others call {shown(called.call)}"
+        yield after.hit(called.call.expr, message, anchor=f"called bare {called.call.word}")
     for bare in uncovered(change):
         assert after is not None
-        what = {"rcu": "RCU", "irq": "interrupts off"}[bare.kind]
+        what = {"rcu": "RCU", "irq": "interrupts off", "preempt": "preemption off"}[bare.kind]
         why = f" (for `{bare.why}`)" if bare.why != bare.call.value else ""
         message = f"`{cut(bare.call.value)}` needs {what}{why}, and the section that it ran in is gone"
         severity = Severity.INFO if bare.meant else None

@@ -3,16 +3,18 @@
 ## What it does
 Compares each function before and after the patch. In the place of a call, or about the same thing, the patch makes one
 that an order of the step tables puts below it: a clear with its flush becomes a plain clear, a get that may fail one
-that may not, an unpin a put, a pin a get, a test for pins a count, the vma of an
-address the next vma with nobody to compare the two. Flags count too: a pin that no longer gets
-`FOLL_LONGTERM` on any path, an allocation without `__GFP_NOFAIL` that nobody asks for its result. So does a call about
-one entry of a batch in the place of one about all of them, and the helper of a present entry where the entry is known
-not to be present; and a call that only tried (`..._try_get_...`) becomes the one that takes for sure, or a helper that
-does; an atomic operation that answered becomes one that does not, and a second one asks, with no lock held at both; a
-count that reaches zero with the lock held, which is taken behind that now; and a flag that is chosen by another answer
-of the same question. So do a put that became what its body does for the last reference only, an allocator that zeroes
-and one that does not where a part is read or handed on that nothing fills, a new release of one page of a block,
-and a constant that may sleep in the place of the caller's gfp mask.
+that may not, an unpin a put, a pin a get, a test for pins a count, the vma of an address the next vma with nobody to
+compare the two. Flags count too: a pin that no longer gets `FOLL_LONGTERM` on any path, an allocation without
+`__GFP_NOFAIL` that nobody asks for its result. So does a call about one entry of a batch in the place of one about all
+of them, and the helper of a present entry where the entry is known not to be present; and a call that only tried
+(`..._try_get_...`) becomes the one that takes for sure, or a helper that does; an atomic operation that answered
+becomes one that does not, and a second one asks, with no lock held at both; a count that reaches zero with the lock
+held, which is taken behind that now; and a flag that is chosen by another answer of the same question. So do a put that
+became what its body does for the last reference only, an allocator that zeroes and one that does not where a part is
+read or handed on that nothing fills, a new release of one page of a block, a constant that may sleep in the place of
+the caller's gfp mask, one that permits what `GFP_ATOMIC`, `GFP_NOFS` or the like did not, in a patch that has no word
+of masks, a lock that became an RCU section around a look into objects which the folder frees with no grace period, and
+a `spinlock_t` that was a raw one, in a patch that has no word of PREEMPT_RT.
 
 ## Why it matters
 Conversions and clean-ups exchange primitives by the dozen, and the weaker one nearly always works: the difference is a
@@ -32,9 +34,11 @@ race, or a counter that ends one reference short.
 
 ## Limits
 Only orders that the tables name are judged. Orders that hold only where nothing may sleep (`GFP_ATOMIC`, trylocks) are
-judged only where the function itself holds the lock; sleep-under-ptl reports the rest. `_irq` for `_irqsave` is a
-warning where a caller has interrupts off or the function is reached from one that may be called anywhere (`folio_put`).
-Silent when the stronger call is made about the same thing elsewhere in the function. Orders without a scenario
+judged only where the function itself holds the lock; sleep-under-ptl reports the rest. `_irq` for `_irqsave`, or for a
+plain lock, is a warning where a caller (or who calls it by pointer) has interrupts off or the function is reached from
+one that may be called anywhere (`folio_put`); a plain lock for `_irq`, where others of the file go on taking that lock
+with interrupts off, or none does any more in a patch that has no word of interrupts, and nothing says that they are off
+here. Silent when the stronger call is made about the same thing elsewhere in the function. Orders without a scenario
 (interrupts left on, `mmap_read_lock` for `mmap_write_lock`) are said at info.
 
 ## Sources
@@ -48,7 +52,7 @@ from dataclasses import replace
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.oneoforder import one_of_order
-from mmlint.changes.ownmask import own_mask
+from mmlint.changes.ownmask import enters_now, own_mask
 from mmlint.changes.unflagged import asked_for_others, fewer_passed
 from mmlint.changes.weaken import NOTHING, Weaker, weakened
 from mmlint.finding import Confidence, Hit, Severity
@@ -82,6 +86,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         if id(now) not in told:
             message = f"`{now.word}` gets `{cut(constant.key)}` now, whatever `{cut(mask.key)}` permits"
             yield after.hit(now.expr, message, anchor=f"mask {now.word} {mask.key}")
+    for now, mask, constant in enters_now(change):
+        if id(now) not in told:
+            message = f"`{now.word}` gets `{cut(constant.key)}` now: reclaim may do what `{cut(mask.key)}` kept it from"
+            yield after.hit(now.expr, message, anchor=f"enters {now.word} {mask.key}")
     single = one_of_order(change)
     if single is not None and id(single[0]) not in told:
         message = f"`{single[0].word}` frees one page of a block of order `{cut(single[1])}`"
