@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from mmlint.facts.above import callers
 from mmlint.facts.cfg import Node
 from mmlint.facts.flags import FlagSet, flags_at, reclaims
 from mmlint.facts.function import Function, keep
@@ -214,9 +215,7 @@ def sleeps_anyway(function: Function, above: int = _ABOVE) -> bool:
     """Whether the function, or one that calls it, may sleep whatever it is told: it runs where that is allowed."""
     if any(not found.requires and found.gfp_param is None for found in sleepers(function)):
         return True
-    static = function.source.static and not function.path.endswith(".h")
-    callers = function.program.callers(function.name, function.path, static=static) if above else []
-    return any(sleeps_anyway(caller, above - 1) for caller in callers)
+    return any(sleeps_anyway(caller, above - 1) for caller in (callers(function, including=True) if above else ()))
 
 
 def _can_sleep(function: Function, level: int) -> bool:
