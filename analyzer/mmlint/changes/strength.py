@@ -182,6 +182,7 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "seldom": lambda _, __, now: not _asks_for_any(now),
     "as-is": lambda _, was, now: [arg.key for arg in was.expr.args] == [arg.key for arg in now.expr.args],
     "locks-behind": _locks_behind,
+    "by-hand": lambda *_: False,
     "last": lambda compared, was, _: shared(compared, was),
     "order": lambda _, was, now: was.expr.args[0].key == now.expr.args[0].key and was.expr.args[-1].key != "0",
     UNFILLED: lambda compared, _, now: unfilled(compared.after, now),

@@ -260,7 +260,8 @@ class Stronger(Row):
     with interrupts off and did not turn them on, `asked:CALL` if what the stronger call answers is asked for by CALL
     then, `unasked` if nothing asks whether the weaker one failed, `readers` of an object that others may know, `as-is`
     with the same arguments, `last` of what others may hold, `unfilled` if nothing fills the memory, `order` of more
-    than one page, `uncompared:MEMBER` if nobody asks whether that member of the result is less or more than something.
+    than one page, `by-hand` if the last of `calls` is an operator that stands in the place of any of the others,
+    `uncompared:MEMBER` if nobody asks whether that member of the result is less or more than something.
     """
 
     calls: tuple[str, ...]

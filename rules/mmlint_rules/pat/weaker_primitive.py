@@ -12,7 +12,8 @@ does; an atomic operation that answered becomes one that does not, and a second 
 count that reaches zero with the lock held, which is taken behind that now; and a flag that is chosen by another answer
 of the same question. So do a put that became what its body does for the last reference only, an allocator that zeroes
 and one that does not where a part is read or handed on that nothing fills, a new release of one page of a block,
-and a constant that may sleep in the place of the caller's gfp mask.
+a constant that may sleep in the place of the caller's gfp mask, and an operator in the place of an accessor that does
+more in some configurations (`page + i` for `nth_page`, `*pte` for `ptep_get`).
 
 ## Why it matters
 Conversions and clean-ups exchange primitives by the dozen, and the weaker one nearly always works: the difference is a
@@ -46,6 +47,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mmlint.changes.byhand import by_hand
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.oneoforder import one_of_order
 from mmlint.changes.ownmask import own_mask
@@ -86,6 +88,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     if single is not None and id(single[0]) not in told:
         message = f"`{single[0].word}` frees one page of a block of order `{cut(single[1])}`"
         yield after.hit(single[0].expr, message, anchor=f"order {single[0].key}")
+    for by in by_hand(change):
+        message = f"`{by.was.word}` became `{cut(by.now.key)}`: {by.row.what} is lost"
+        found = after.hit(by.now, message, anchor=f"{by.row.name} {by.was.word}")
+        yield replace(found, scenario=find(by.row.scenario))
     for now, flag, was, asked in asked_for_others(change):
         message = f"`{now.word}` gets `{flag}` if `{cut(asked)}` now, no longer if `{cut(was)}`"
         severity = Severity.INFO if change.patch.mends else None
