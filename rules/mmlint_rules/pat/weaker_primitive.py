@@ -90,8 +90,8 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         yield after.hit(single[0].expr, message, anchor=f"order {single[0].key}")
     for by in by_hand(change):
         message = f"`{by.was.word}` became `{cut(by.now.key)}`: {by.row.what} is lost"
-        found = after.hit(by.now, message, anchor=f"{by.row.name} {by.was.word}")
-        yield replace(found, scenario=find(by.row.scenario))
+        hit = after.hit(by.now, message, anchor=f"{by.row.name} {by.was.word}")
+        yield replace(hit, scenario=find(by.row.scenario))
     for now, flag, was, asked in asked_for_others(change):
         message = f"`{now.word}` gets `{flag}` if `{cut(asked)}` now, no longer if `{cut(was)}`"
         severity = Severity.INFO if change.patch.mends else None
