@@ -6,8 +6,9 @@ Compares the words of each function before and after the patch. One operator is 
 leads to another label and nothing tells which one is right, or a call that the tables know gets another variable of the
 same type, or a constant for a parameter or variable of the function, or another constant for that which means all of
 something (`WAKE_NEXT` for `WAKE_ALL`). Any call counts where the code says that the variable is the wrong one: the call
-gets it twice now, it is where a safe walk goes on, it has no value yet, or nothing reads the other one any more.
-Nothing else in the function is different. So does a loop that counts by the variable of the loop around it.
+gets it twice now, it is where a safe walk goes on, it has no value yet, or nothing reads the other one any more; and so
+does what is computed of a variable without a value. Nothing else in the function is different. A loop that
+counts by the variable of the loop around it is reported, too.
 
 ## Why it matters
 Such a change is a mend or a slip, and a reviewer reads over it. `is_cow_mapping(flags) || pte_write(pte)` protects
