@@ -17,8 +17,8 @@ from mmlint.frozen import dataclass
 
 _ERRORS = frozenset({"ERR_PTR", "ERR_CAST"})
 _DEPTH = 2
-_FINE = ""
-_ANY = (_FINE, "NULL", "IS_ERR")
+_FINE, _MAYBE = "", "maybe IS_ERR"
+_ANY = (_FINE, "NULL", _MAYBE)
 """What may be returned by a function that is not seen."""
 
 
@@ -38,15 +38,20 @@ def other_tests(change: FunctionChange) -> Iterator[OtherTest]:
     if after is None or change.patch.partial:
         return
     asked = {(name, looked) for name, _, _, looked in _tests(change.before)} if change.before is not None else set()
-    told = set()
+    told: set[tuple[str, str]] = set()
     for name, call, test, looked in _tests(after):
         if (name, looked) in asked | told or name in after.tables.pointer_senses:
             continue
         callee = after.program.resolve(name, after.path)
-        fails = failing(callee, _DEPTH) if callee is not None and callee is not after else frozenset()
-        if len(fails) == 1 and (kind := next(iter(fails))) != looked:
+        fails = _only_kind(failing(callee, _DEPTH)) if callee is not None and callee is not after else ""
+        if fails and fails != looked:
             told.add((name, looked))
-            yield OtherTest(call, test, looked, kind)
+            yield OtherTest(call, test, looked, fails)
+
+
+def _only_kind(kinds: frozenset[str]) -> str:
+    """The one kind of failure, if there is one alone for sure."""
+    return "IS_ERR" if kinds - {_MAYBE} == {"IS_ERR"} else "NULL" if kinds == {"NULL"} else ""
 
 
 def _tests(function: Function) -> Iterator[tuple[str, Expr, Expr, str]]:
@@ -55,13 +60,15 @@ def _tests(function: Function) -> Iterator[tuple[str, Expr, Expr, str]]:
     for name, calls in function.calls.items():
         for node, call in calls if name else ():
             target = targets.get(id(call))
+            if node.expr is None or node.expr.kind != "assign" or node.expr.args[1] is not call:
+                continue  # two variables take the result, and the other one may be tested
             for test, looked in first_tests(node, target) if target is not None else ():
                 yield name, call, test, looked
 
 
 def failing(function: Function, depth: int) -> frozenset[str]:
-    """How the pointer that a function returns tells of failure, by what it is to be tested for (NULL, IS_ERR); both
-    where that is not seen, nothing for one that always fails, as the stub of a configuration does.
+    """How the pointer that a function returns tells of failure, by what it is to be tested for (NULL, IS_ERR);
+    nothing for one that always fails, as the stub of a configuration does.
     """
     if "*" not in function.source.returns or function.cfg.truncated:
         return frozenset()
@@ -110,14 +117,22 @@ def _of_call(function: Function, call: Expr, depth: int) -> Iterator[str]:
 
 def _of_variable(function: Function, node: Node, name: str, depth: int) -> Iterator[str]:
     """The failures of a result that stands in a variable, but for those that a test has turned away."""
-    values = [value for value in assigned_values(function).get(name, []) if value.key != name]
-    kinds = {kind for value in values for kind in _of_value(function, node, value, depth)}
+    values = assigned_values(function).get(name, [])
+    kinds = {kind for value in values for kind in _assigned(function, node, value, depth)}
     for test in function.cfg.order:
         if test.kind != "branch" or test.expr is None or not kinds:
             continue
         is_error = test.expr.key == f"IS_ERR({name})"
-        if is_error or test.expr.key == name:
+        if (is_error or test.expr.key == name) and reach(function).dominates(test, node):
             outcome = reach(function).chosen(test, node)
-            kinds -= {"IS_ERR"} if is_error and outcome is False else set()
+            kinds -= {"IS_ERR", _MAYBE} if is_error and outcome is False else set()
             kinds -= {"NULL"} if not is_error and outcome is True else set()
     yield from kinds if values else _ANY
+
+
+def _assigned(function: Function, node: Node, value: Expr, depth: int) -> Iterator[str]:
+    """What a variable is given; of what another variable holds nothing is known."""
+    ways = value.args[1:] if value.kind == "cond" else (value,)
+    for way in ways:
+        copied = way.kind in ("name", "assign", "cond") and way.key != "NULL"
+        yield from _ANY if copied else _of_value(function, node, way, depth)
