@@ -13,8 +13,10 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.graph import after
 from mmlint.facts.ir import Expr
+from mmlint.facts.reach import Reach, reach
 
 _DEPTH = 2
+_QUESTIONS = frozenset({"&&", "||", "==", "!="})
 
 
 def null_gaps(change: FunctionChange) -> Iterator[Unasked]:
@@ -61,7 +63,22 @@ def _unasked_look(function: Function, filling: Node, pointer: str) -> Node | Non
         return None
     behind = after([n for n, _ in filling.succ], lambda n: n.sets(pointer) or _asks(function, n, pointer))
     nodes = (n for n in function.cfg.order if n.id in behind and n.expr is not None and not _asks(function, n, pointer))
-    return next((n for n in nodes if n.expr is not None and looks(function, n.expr, pointer, _DEPTH)), None)
+    found = (n for n in nodes if n.expr is not None and looks(function, n.expr, pointer, _DEPTH))
+    return next((n for n in found if not _ruled_out(reach(function), filling, n)), None)
+
+
+def _ruled_out(order: Reach, filling: Node, look: Node) -> bool:
+    """Whether a test decides about the look by what is set together with the pointer: it may say whose way it is."""
+    beside = [n for n in order.order if order.innermost(n) == order.innermost(filling) and order.together(n, filling)]
+    told = {expr.args[0].key for n in beside for op, expr in n.events if op == "assign" and n is not filling}
+    return any(
+        test.kind == "branch"
+        and test.expr is not None
+        and order.chosen(test, look) is not None
+        and order.before(filling, test)
+        and any(part.key in told for part in test.expr.walk())
+        for test in order.order
+    )
 
 
 def _asks(function: Function, node: Node, pointer: str) -> bool:
@@ -69,7 +86,7 @@ def _asks(function: Function, node: Node, pointer: str) -> bool:
     if node.expr is None or pointer not in node.expr.names():
         return False
     parts = list(node.expr.walk())
-    if any(part.kind == "cond" or (part.kind == "binary" and part.value in ("&&", "||")) for part in parts):
+    if any(part.kind == "cond" or (part.kind == "binary" and part.value in _QUESTIONS) for part in parts):
         return True
     if node.kind == "branch" and not looks(function, node.expr, pointer, _DEPTH):
         return True
