@@ -5,8 +5,9 @@ Looks at the calls that a patch adds. Where a branch of the function found a poi
 NULL, and on that way, with nothing given to it since, the call gets it, and the helper's first lines read a member of
 it without a question, the call is reported. So is a parameter that the function asked whether it is NULL, and no longer
 does, where it is looked into, here or below, and a caller passes what a function gives that may give NULL; and a
-variable that such a function fills, looked into with no question left, or on a way that none lies on any more; and a
-member that the tables know to be NULL in some objects (the mm of a task, the file of a vma).
+variable that such a function fills, looked into with no question left, or on a way that none lies on any more, or asked
+for by what the call puts through an argument; and a member that the tables know to be NULL in some objects (the mm of a
+task, the file of a vma).
 
 ## Why it matters
 `kfree(NULL)` and most puts do nothing, and error ways rely on it. The helper that takes their place often does not: the
@@ -42,6 +43,7 @@ from mmlint.changes.nullasked import unasked_null
 from mmlint.changes.nullgap import null_gaps
 from mmlint.changes.nullways import handed_null
 from mmlint.changes.optional import unasked_member
+from mmlint.changes.othersanswer import by_other_answer
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ERRP1
@@ -58,7 +60,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = f"`{found.call.value}` gets `{found.pointer}`, which is NULL on one way, and looks into it"
         steps = (after.step(found.test.line, f"here `{found.pointer}` may be NULL"),)
         yield after.hit(found.call, message, steps=steps, anchor=f"null {found.call.value} {found.pointer}")
-    for unasked in (*unasked_null(change), *null_gaps(change)):
+    for unasked in (*unasked_null(change), *null_gaps(change), *by_other_answer(change)):
         assert after is not None
         giver = unasked.giver
         passed = (
