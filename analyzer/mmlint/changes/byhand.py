@@ -64,16 +64,18 @@ def _adds(_: Function, e: Expr, call: Expr) -> bool:
 
 def _subtracts(function: Function, e: Expr, call: Expr) -> bool:
     """Whether an expression is the distance of two pages, one of which the call was about."""
-    if (e.kind, e.value) not in (("binary", "-"), ("assign", "-=")) or not all(_page(function, arg) for arg in e.args):
+    if (e.kind, e.value) not in (("binary", "-"), ("assign", "-=")):
         return False
-    return not {arg.key for arg in call.args}.isdisjoint(inner.key for arg in e.args for inner in arg.walk())
+    about = {arg.key for arg in call.args}
+    mine = not about.isdisjoint(inner.key for arg in e.args for inner in arg.walk())
+    return mine and all(arg.key in about or _page(function, arg) for arg in e.args)
 
 
 def _page(function: Function, e: Expr) -> bool:
-    """Whether an expression is a pointer to a page, by its declaration, or may be one: the member of something."""
+    """Whether an expression is a pointer to a page: by its declaration, or the first page of a folio."""
     if (e.kind, e.value) == ("unary", "&"):
-        e = e.args[0]
-    return e.kind == "field" or (e.kind == "name" and declared_types(function).get(e.value) == _PAGE)
+        return e.args[0].kind == "field" and e.args[0].value == "page"
+    return e.kind == "name" and declared_types(function).get(e.value) == _PAGE
 
 
 def _reads(_: Function, e: Expr, call: Expr) -> bool:
