@@ -162,6 +162,13 @@ class Offer(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class WalkEnd(Row):
+    """A walk behind whose end its argument `arg` points to nothing: NULL, or no element of what was walked."""
+
+    arg: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Teardown(Row):
     """A step of taking device memory away.
 
