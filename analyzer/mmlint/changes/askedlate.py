@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
@@ -24,6 +25,8 @@ _MOST = 200_000
 _SIZES = frozenset({"<", "<=", ">", ">="})
 _COMPUTES = frozenset({">>", "<<", "&", "-", "|"})
 _SAFE_CALLS = frozenset({"IS_ERR", "IS_ERR_OR_NULL", "PTR_ERR", "PTR_ERR_OR_ZERO", "ERR_CAST", "sizeof", "typeof"})
+_MAKES_READY = re.compile(r"(^|_)init(_|$)|^INIT_", re.I)
+"""Functions and macros that write the lock, list or work that they are given, by their names."""
 _UNEVALUATED = frozenset({"sizeof", "typeof", "offsetof", "__typeof__", "ARRAY_SIZE"})
 
 
@@ -90,7 +93,9 @@ def _about(test: Node) -> Iterator[tuple[str, bool]]:
 
 
 def _late_use(compared: Comparison, was: Node, test: Node, what: str, *, bound: bool) -> Node | None:
-    """The first statement that uses something in front of its test, as one behind the test did before."""
+    """The first statement that uses something in front of its test, as one behind the test did before; where none in
+    front of it did, any new one.
+    """
     old, new = reach(compared.before), reach(compared.after)
     same = bool(compared.lines.get(was.line) == test.line)
     guarded, early = set(), set()
@@ -107,8 +112,13 @@ def _late_use(compared: Comparison, was: Node, test: Node, what: str, *, bound: 
             continue
         if same and node.line in compared.standing:
             continue  # both are where they were
-        mine = _uses(compared.after, node, what, bound=bound) & guarded - early
-        if mine and _still_same(node, test, what) and not _asked_before(new, node, what):
+        mine = _uses(compared.after, node, what, bound=bound)
+        first = not bound and not early and node.line not in compared.standing
+        if (
+            (mine if first else mine & guarded - early)
+            and _still_same(node, test, what)
+            and not _asked_before(new, node, what)
+        ):
             return node
     return None
 
@@ -160,9 +170,10 @@ def _looks_into(function: Function, part: Expr, what: str) -> bool:
         return False
     if part.value in function.tables.gives_resource:
         return False
-    if part.value in function.tables.takes and any(arg.key.startswith(f"&{what}->") for arg in part.args):
+    of_member = [i for i, arg in enumerate(part.args) if arg.key.startswith(f"&{what}->")]
+    if of_member and (part.value in function.tables.takes or _MAKES_READY.search(part.value)):
         return True
-    places = [i for i, arg in enumerate(part.args) if arg.key == what]
+    places = [*of_member, *(i for i, arg in enumerate(part.args) if arg.key == what)]
     callee = function.program.resolve(part.value, function.path) if places else None
     return callee is not None and any(_works_on(callee, i, _DEPTH) for i in places)
 

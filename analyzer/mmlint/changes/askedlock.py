@@ -1,4 +1,4 @@
-"""Locks that a callee was always told to take by an argument, and that a variable decides about now (PAT119)"""
+"""Locks that a callee was always told to take by an argument, and that a variable decides about now"""
 
 from __future__ import annotations
 

@@ -54,6 +54,33 @@ def _unset(function: Function, node: Node, now: str) -> bool:
     """Whether a local variable gets its first value only behind a call."""
     if now not in local_names(function):
         return False
-    order = reach(function)
-    naming = [n for n in order.order if n.expr is not None and n is not node and now in n.expr.names()]
-    return bool(naming) and not any(order.before(n, node) for n in naming) and any(n.sets(now) for n in naming)
+    naming = _others_naming(function, node, now)
+    return bool(naming) and not _any_before(function, naming, node) and any(n.sets(now) for n in naming)
+
+
+def without_value(function: Function, node: Node, name: str) -> bool:
+    """Whether a statement computes something of a local variable that has no value yet: it gets one behind it, or by
+    the statement itself.
+    """
+    if node.expr is None or not _computes(node.expr, name):
+        return False
+    naming = _others_naming(function, node, name)
+    later = any(n.sets(name) for n in (node, *naming))
+    return name in local_names(function) and later and not _any_before(function, naming, node)
+
+
+def _others_naming(function: Function, node: Node, name: str) -> list[Node]:
+    return [n for n in reach(function).order if n.expr is not None and n is not node and name in n.expr.names()]
+
+
+def _any_before(function: Function, nodes: list[Node], node: Node) -> bool:
+    return any(reach(function).before(n, node) for n in nodes)
+
+
+def _computes(e: Expr, name: str) -> bool:
+    """Whether an expression reads the variable itself: not its address, nor as what a call gets, which may fill it."""
+    if e.kind == "call" or (e.kind, e.value) == ("unary", "&"):
+        return False
+    if e.kind == "assign" and e.value == "=" and e.args[0].key == name:
+        return _computes(e.args[1], name)
+    return e.key == name or any(_computes(arg, name) for arg in e.args)

@@ -75,7 +75,7 @@ def _passed(compared: Comparison, pointer: str) -> Iterator[Unasked]:
     index = now.params.index(pointer)
     for caller in callers(now)[:_MOST_CALLERS]:
         for _, call in caller.calls.get(now.name, ()):
-            source = _may_be_null(caller, call.args[index]) if index < len(call.args) else ""
+            source = may_be_null(caller, call.args[index]) if index < len(call.args) else ""
             if source:
                 yield Unasked(pointer, use, caller, call, source)
                 return
@@ -83,21 +83,22 @@ def _passed(compared: Comparison, pointer: str) -> Iterator[Unasked]:
 
 def _given(compared: Comparison, pointer: str) -> Unasked | None:
     """A variable that calls fill, the same before and after, and that is looked into with no question left."""
-    now, filled = compared.after, _fillings(compared.after, pointer)
-    if [_key(node) for node in filled] != [_key(node) for node in _fillings(compared.before, pointer)]:
+    now, filled = compared.after, fillings(compared.after, pointer)
+    if [_key(node) for node in filled] != [_key(node) for node in fillings(compared.before, pointer)]:
         return None
     if _questions(now, pointer) - _questions(compared.before, pointer):
         return None
     for node in filled:
         value = node.expr.args[1] if node.expr is not None else None
-        source = _may_be_null(now, value) if value is not None and _NEVER_FAILS not in value.key else ""
+        source = may_be_null(now, value) if value is not None and _NEVER_FAILS not in value.key else ""
         use = _first_look(now, node, filled, pointer) if source else None
         if value is not None and use is not None:
             return Unasked(pointer, use, now, value, source)
     return None
 
 
-def _fillings(function: Function, pointer: str) -> list[Node]:
+def fillings(function: Function, pointer: str) -> list[Node]:
+    """The statements that give a variable its value."""
     return [
         node
         for node in function.cfg.order
@@ -149,7 +150,7 @@ def _callee_looks(function: Function, call: Expr, pointer: str, depth: int) -> b
     return any(i < len(callee.params) and dereferences(callee, callee.params[i], depth) for i in places)
 
 
-def _may_be_null(function: Function, given: Expr) -> str:
+def may_be_null(function: Function, given: Expr) -> str:
     """The call that a value comes from, if it gives NULL for an answer and nobody asks; else nothing."""
     values = assigned_values(function).get(given.value, []) if given.kind == "name" else [given]
     if given.kind == "name" and (len(values) != 1 or given.value in asked_for_null(function)):

@@ -1,4 +1,4 @@
-"""Contexts that a callee needs (RCU, interrupts or preemption off), and that a patch no longer enters (PAT119)."""
+"""Contexts that a callee needs (RCU, interrupts or preemption off), and that a patch no longer enters."""
 
 from __future__ import annotations
 

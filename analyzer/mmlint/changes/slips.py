@@ -9,7 +9,7 @@ from itertools import zip_longest
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.jumps import jumps
-from mmlint.changes.mistaken import mistaken
+from mmlint.changes.mistaken import mistaken, without_value
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.held import declared_types
@@ -60,7 +60,9 @@ def slip(change: FunctionChange) -> Slip | None:
     if frozenset(pair) in _EXCHANGED or b"" in pair or failed:
         return Slip(node, pair[0].decode(), pair[1].decode())
     was, now = (word.decode() for word in pair)
-    return Slip(node, was, now) if _label(change, was, now) else _argument(compared, node, was, now)
+    if _label(change, was, now) or without_value(after, node, now):
+        return Slip(node, was, now)
+    return _argument(compared, node, was, now)
 
 
 def _label(change: FunctionChange, was: str, now: str) -> bool:

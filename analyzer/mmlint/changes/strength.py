@@ -223,6 +223,7 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "freed": lambda compared, _, now: _torn_down(compared.after, now),
     "shared": lambda compared, _, now: _with_others(compared.after, now),
     "found": lambda _, __, now: "NULL" not in {arg.key for arg in now.expr.args},
+    "by-hand": lambda *_: False,
     "last": lambda compared, was, _: shared(compared, was),
     "order": lambda _, was, now: was.expr.args[0].key == now.expr.args[0].key and was.expr.args[-1].key != "0",
     UNFILLED: lambda compared, _, now: unfilled(compared.after, now),

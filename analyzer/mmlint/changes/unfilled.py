@@ -23,9 +23,11 @@ _SETS = re.compile(r"(^|_)set_\w")
 _COPIES = frozenset({"memcpy", "memmove", "memset"})
 _ONE_BIT = re.compile(r"(^|_)(set|clear|test|change|assign)_(bit|cpu|node)$|^bitmap_(set|clear)$")
 _LEAVES = re.compile(
-    r"free|(^|_)(put|get|insert|drvdata|private|err|null|ptr)(_|$)|_to_(page|pfn|phys|folio)$|^__pa$|^kmemleak", re.I
+    r"free|(^|_)(put|get|insert|drvdata|private|err|null|ptr|offset)(_|$)|_to_(page|pfn|phys|folio)$|^__pa$|^kmemleak",
+    re.I,
 )
 """Calls that leave the memory as it is: they give it up, hand its address on or ask for it."""
+_PAGE_OF = re.compile(r"_to_(page|folio)$")
 _TAG = re.compile(r"^struct (\w+) \*$")
 UNFILLED = "unfilled"
 """What the rows of `steps.toml` say of an allocator that zeroes and one that does not."""
@@ -48,6 +50,13 @@ def unfilled(function: Function, act: Act) -> bool:
     if tag is not None and "sizeof" in call.key:
         return "array" not in call.value and memory.lacks(tag[1])
     return memory.bits() or (not memory.written and memory.kept() and memory.partly_copied())
+
+
+def untouched(function: Function, act: Act) -> bool:
+    """Whether the function writes nothing into what an allocation gives a variable, and hands its pages to a callee."""
+    target = call_targets(function).get(id(act.expr))
+    memory = _Memory(function, act, target) if target is not None and function.whole else None
+    return memory is not None and not (memory.is_filled() or memory.written or memory.handed) and memory.paged()
 
 
 def meant(change: FunctionChange) -> bool:
@@ -120,6 +129,12 @@ class _Memory:
     def bits(self) -> bool:
         """Whether single bits of it are set or asked for before anything else is done to it."""
         return bool(self.handed) and _ONE_BIT.search(self.handed[0][0].value) is not None
+
+    def paged(self) -> bool:
+        """Whether a callee gets the page that it is in."""
+        calls = (call for n in self.nodes for op, call in n.events if op == "call" and not tells(call.value))
+        inner = (part for call in calls for arg in call.args for part in arg.calls() if _PAGE_OF.search(part.value))
+        return any(self._is(arg) for part in inner for arg in part.args)
 
     def kept(self) -> bool:
         """Whether it outlives the function: it is in a member, or becomes one, or goes into a table."""

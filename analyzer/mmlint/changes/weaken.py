@@ -15,7 +15,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.lastput import last_put
 from mmlint.changes.onlyrcu import only_rcu
 from mmlint.changes.strength import excused, holds, matters, read_otherwise
-from mmlint.changes.unfilled import UNFILLED, meant
+from mmlint.changes.unfilled import UNFILLED, meant, untouched
 from mmlint.facts.flags import FlagSet, flags_at
 from mmlint.facts.function import Function
 from mmlint.facts.giveback import RESOURCES, given_by
@@ -259,9 +259,10 @@ def _flags(compared: Comparison) -> Iterator[Weaker]:
         if now is None or act.expr.kind != "call" or act.word != act.expr.value or now.expr.kind != "call":
             continue
         for flag, row in rows.items():
-            if not _sets(compared.before, act, flag) or not _lacks(compared.after, now, flag):
+            some = row.only == UNFILLED and any(flag in value.may for value in _values(compared.before, act))
+            if not (some or _sets(compared.before, act, flag)) or not _lacks(compared.after, now, flag):
                 continue
-            if matters(compared.after, row, now):
+            if matters(compared.after, row, now) or (some and untouched(compared.after, now)):
                 yield Weaker(row, act, now, flag)
         for flag, row in claims.items():
             if _sets(compared.after, now, flag) and _lacks(compared.before, act, flag):

@@ -68,7 +68,9 @@ class _Builder(Weaver):
         type_node = node.child_by_field_name("type")
         type_ = self.low.text(type_node) if type_node is not None else ""
         source = self.function.source(node) if b"__free(" in self.function.text else b""
-        for child in node.children_by_field_name("declarator"):
+        children = node.children_by_field_name("declarator")
+        ends = [child.start_byte - node.start_byte for child in children[1:]]
+        for child, begin, end in zip(children, [0, *ends], [*ends, len(source)], strict=True):
             value = child.child_by_field_name("value") if child.type == "init_declarator" else None
             name, stars = self._declared(child)
             if not name:
@@ -79,8 +81,8 @@ class _Builder(Weaver):
                 self.emit(self.node("decl", line, None, name, full))
             else:
                 self.declare(name, full, self.low.lower(value), child, line)
-            if b"__free(" in source:
-                release = source.split(b"__free(", 1)[1].split(b")", 1)[0].decode("ascii", "replace").strip()
+            if b"__free(" in source[begin:end]:
+                release = source[begin:].split(b"__free(", 1)[1].split(b")", 1)[0].decode("ascii", "replace").strip()
                 target = Expr("name", name, (), line)
                 self.scopes[-1].cleanups.append((f"free:{release}", target))
 

@@ -172,6 +172,13 @@ class Offer(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class WalkEnd(Row):
+    """A walk behind whose end its argument `arg` points to nothing: NULL, or no element of what was walked."""
+
+    arg: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Teardown(Row):
     """A step of taking device memory away.
 
@@ -272,8 +279,11 @@ class Stronger(Row):
     with the same arguments, `last` of what others may hold, `unfilled` if nothing fills the memory, `order` of more
     than one page, `mixed` if others of the file go on taking the lock by a stronger call, `nowhere` if none does and
     the patch does not say why, `raw` for the same lock in a patch that does not speak of PREEMPT_RT, `enters` if the
-    stronger call gets a mask whose reclaim stays out of filesystems, `uncompared:MEMBER` if nobody asks whether that
-    member of the result is less or more than something.
+    stronger call gets a mask whose reclaim stays out of filesystems, `by-hand` if the last of `calls` is an operator
+    that stands in the place of any of the others, `ignored` if nobody asks for either answer, `written` if something is
+    changed in the section, `freed` if the object is taken down, `shared` if others know it and no lock is held, `found`
+    if others find something by it, `without:CALL,CALL` if the function makes none of these, `uncompared:MEMBER` if
+    nobody asks whether that member of the result is less or more than something.
     """
 
     calls: tuple[str, ...]

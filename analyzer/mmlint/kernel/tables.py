@@ -77,6 +77,7 @@ class Tables:
     contexts: frozenset[str]
     borrows: dict[str, e.Borrow]
     offers: dict[str, e.Offer]
+    walk_ends: dict[str, e.WalkEnd]
     teardowns: dict[str, e.Teardown]
     entry_pages: dict[str, e.EntryPage]
     kernel_iters: frozenset[str]
@@ -221,6 +222,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         contexts=frozenset(row.name for row in store.of("context_test", e.Plain)),
         borrows=_one(store.of("borrow", e.Borrow)),
         offers=_one(store.of("offer", e.Offer)),
+        walk_ends=_one(store.of("walk_end", e.WalkEnd)),
         teardowns=_one(store.of("teardown", e.Teardown)),
         entry_pages=_one(store.of("entry_page", e.EntryPage)),
         kernel_iters=frozenset(row.name for row in store.of("kernel_iter", e.Plain)),

@@ -4,7 +4,8 @@
 Compares the calls that give pages back, directly or through a helper, before and after the patch, and the members in
 which a number of pages is kept. Where what the taking call told stood (its result, or a variable that it fills), what
 that call was asked for stands now; or the count of a release has lost a term, is 1 now, is no longer the sum of what
-was taken, or is not the one any more that the call beside it counts by.
+was taken, or is not the one any more that the call beside it counts by. So is a release that begins with the element of
+an array that could not be had.
 
 ## Why it matters
 A taker may come back with fewer pages than it was asked for, or none. The rest of the array holds what was there
@@ -37,6 +38,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.exchanged import Exchanged, exchanged
+from mmlint.facts.failedelement import failed_elements, released_arrays
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PIN1
@@ -51,6 +53,13 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         told = taking is not None and taking is not found.expr
         steps = (after.step(taking.line, f"`{taking.value}` may take fewer"),) if told and taking is not None else ()
         yield after.hit(found.expr, _says(found), steps=steps, anchor=f"count {found.was} {found.now}")
+    if after is None or change.patch.partial:
+        return
+    known = set(released_arrays(change.before)) if change.before is not None else set()
+    for failed in (each for each in failed_elements(after) if each.array not in known):
+        step = after.step(failed.test.line, "it is NULL here")
+        message = f"`{failed.release.value}` begins with the element of `{failed.array}` that could not be had"
+        yield after.hit(failed.release, message, steps=(step,), anchor=f"failed {failed.array}")
 
 
 def _says(found: Exchanged) -> str:

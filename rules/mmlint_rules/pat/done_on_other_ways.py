@@ -7,10 +7,11 @@ only, itself or with the test that decides about it (`else if`); so for a bit of
 and for a flush that both arms of a test need. Or a reference was put on one outcome only of a test that the patch takes
 away, or something was done only where a flag permitted it (`HMM_PFN_WRITE`). Or what the function did not take itself
 was put in one of two arms, and is put behind both now. Or all that a patch does is to take the test for one value of a
-member away from around a call, or from around a release the question about the very thing. Or a jump leads to another
-label and comes by what undoes a step that is only made further down. Or the exit that led past a release is a condition
-around a part of the function now, and who left there comes to the release. Or a loop asks behind its body now
-(`do while`), and on some way to it there is nothing to do.
+member away from around a call, or from around a release the question about the very thing. Or what a call hands out
+through a pointer is put wherever the pointer is set, and was put where the call had answered that it did. Or a jump
+leads to another label and comes by what undoes a step that is only made further down. Or the exit that led past a
+release is a condition around a part of the function now, and who left there comes to the release. Or a loop asks behind
+its body now (`do while`), and on some way to it there is nothing to do.
 
 ## Why it matters
 Two steps that stand one after the other look as if they belonged together. `put_page()` under the test that asks
@@ -51,6 +52,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.changes.byanswer import not_by_answer
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.jumps import jumps
 from mmlint.changes.letby import let_by
@@ -67,7 +69,7 @@ from mmlint_rules.pat.lost import cut
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report the act that some ways leave out now, or have now."""
     after = change.after
-    only = regardless(change) or let_by(change)
+    only = regardless(change) or let_by(change) or not_by_answer(change)
     for found in other_ways(change) or ([] if only is None else [only]):
         assert after is not None
         assert found.test.expr is not None

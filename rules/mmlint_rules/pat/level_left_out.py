@@ -2,8 +2,9 @@
 
 ## What it does
 Compares each function before and after the patch. It was like another function of the file but for the level in the
-names (`pmd_wrprotect` and `pte_wrprotect`): both made the same calls, or nearly so. After the patch
-one of the calls is gone from the one, and the other still makes it.
+names (`pmd_wrprotect` and `pte_wrprotect`): both made the same calls, or nearly so. After the patch one of the calls is
+gone from the one, and the other still makes it. So is a table that the patch has allocated for, or put into, an entry
+of another level than the one above it (`pmd_alloc` where `pmd_none` holds).
 
 ## Why it matters
 What holds for an entry holds for a huge one. Where the hardware must not see a clean entry that is marked dirty, a
@@ -45,14 +46,21 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.levels import left_out
+from mmlint.changes.wronglevel import wrong_level
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import DIRTY2
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
-    """Report the first call that one level goes without."""
+    """Report the first call that one level goes without, and the first table of a wrong level."""
     after = change.after
+    wrong = wrong_level(change)
+    if wrong is not None and after is not None:
+        message = (
+            f"`{wrong.call.value}` is for a table of `{wrong.level}` entries here, `{wrong.below}` ones are needed"
+        )
+        yield after.hit(wrong.call, message, anchor=f"wrong level {wrong.call.key}")
     for found in left_out(change):
         assert after is not None
         message = f"`{found.step.word}` is gone, while `{found.twin.name}` still makes its `{found.still}`"

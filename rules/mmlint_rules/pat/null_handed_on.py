@@ -5,8 +5,9 @@ Looks at the calls that a patch adds. Where a branch of the function found a poi
 NULL, and on that way, with nothing given to it since, the call gets it, and the helper's first lines read a member of
 it without a question, the call is reported. So is a parameter that the function asked whether it is NULL, and no longer
 does, where it is looked into, here or below, and a caller passes what a function gives that may give NULL; and a
-variable that such a function fills, looked into with no question left; and a member that the tables know to be NULL in
-some objects (the mm of a task, the file of a vma).
+variable that such a function fills, looked into with no question left, or on a way that none lies on any more, or asked
+for by what the call puts through an argument; and a member that the tables know to be NULL in some objects (the mm of a
+task, the file of a vma). So is the variable of a walk that is looked into where the walk has come to its end.
 
 ## Why it matters
 `kfree(NULL)` and most puts do nothing, and error ways rely on it. The helper that takes their place often does not: the
@@ -39,8 +40,11 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.nullasked import unasked_null
+from mmlint.changes.nullgap import null_gaps
 from mmlint.changes.nullways import handed_null
 from mmlint.changes.optional import unasked_member
+from mmlint.changes.othersanswer import by_other_answer
+from mmlint.changes.pastwalk import past_walk
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ERRP1
@@ -57,7 +61,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = f"`{found.call.value}` gets `{found.pointer}`, which is NULL on one way, and looks into it"
         steps = (after.step(found.test.line, f"here `{found.pointer}` may be NULL"),)
         yield after.hit(found.call, message, steps=steps, anchor=f"null {found.call.value} {found.pointer}")
-    for unasked in unasked_null(change):
+    for unasked in (*unasked_null(change), *null_gaps(change), *by_other_answer(change)):
         assert after is not None
         giver = unasked.giver
         passed = (
@@ -66,6 +70,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         steps = (giver.step(unasked.call.line, f"`{unasked.source}` gives NULL where there is nothing"),)
         message = f"`{unasked.pointer}` may be NULL: {passed}"
         yield after.hit(unasked.use, message, steps=steps, anchor=f"passed {unasked.pointer}")
+    for past in past_walk(change):
+        assert after is not None
+        message = f"`{past.pointer}` points to nothing where the walk has come to its end"
+        steps = (after.step(past.walk.line, "the walk may end here"),)
+        yield after.hit(past.use, message, steps=steps, anchor=f"past {past.pointer}")
     bare = unasked_member(change)
     if bare is not None:
         assert after is not None

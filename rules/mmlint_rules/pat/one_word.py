@@ -6,8 +6,10 @@ Compares the words of each function before and after the patch. One operator is 
 leads to another label and nothing tells which one is right, or a call that the tables know gets another variable of the
 same type, or a constant for a parameter or variable of the function, or another constant for that which means all of
 something (`WAKE_NEXT` for `WAKE_ALL`). Any call counts where the code says that the variable is the wrong one: the call
-gets it twice now, it is where a safe walk goes on, it has no value yet, or nothing reads the other one any more.
-Nothing else in the function is different. So does a loop that counts by the variable of the loop around it.
+gets it twice now, it is where a safe walk goes on, it has no value yet, or nothing reads the other one any more; and so
+does what is computed of a variable without a value. Nothing else in the function is different. A loop that counts by
+the variable of the loop around it is reported, too, and so is a condition that holds whatever the flags are (`flags |
+VM_WRITE`).
 
 ## Why it matters
 Such a change is a mend or a slip, and a reviewer reads over it. `is_cow_mapping(flags) || pte_write(pte)` protects
@@ -38,12 +40,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.changes.alwaystrue import always_true
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.sameindex import shared_counter
 from mmlint.changes.slips import Slip, slip
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PUT1
+
+from mmlint_rules.pat.lost import cut
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
@@ -54,6 +59,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         node, name = shared
         message = f"`{name}` counts the loop around this one, too"
         yield change.after.hit(node, message, severity=severity, anchor=f"counter {name}")
+    always = always_true(change)
+    if always is not None and change.after is not None:
+        message = f"`{cut(always.key)}` always holds"
+        yield change.after.hit(always, message, severity=severity, anchor=f"always {always.key}")
+        return
     if found is None or change.after is None or shared is not None:
         return
     yield change.after.hit(found.node, _says(found), severity=severity, anchor=f"word {found.was} {found.now}")

@@ -7,8 +7,9 @@ the reading may be in what is called. A call that set both bounds of a range and
 used counts as well. So do two statements that change places, and nothing else with them, where the one now in front
 overwrites or clears what the other uses (from an earlier turn of the loop, perhaps), or uses what the other makes
 ready, or lets others take references of a page whose members are set behind it now. And a member that others read is
-set behind what lets them find the object, where it was set before; or one by which a helper decides what to undo is
-set behind the exits that call it.
+set behind what lets them find the object, where it was set before, by the caller perhaps; or one by which a helper
+decides what to undo is set behind the exits that call it. So does a cleanup at the end of a scope (`__free`, `guard`)
+to which a jump leads from before the declaration.
 
 ## Why it matters
 The two lines look independent when one of them hands the value on by its address, or asks for the flag two calls down.
@@ -44,8 +45,10 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.outrun import outrun
 from mmlint.changes.overtaken import overtaken, unset
 from mmlint.changes.published import published
+from mmlint.changes.setbycaller import set_by_caller
 from mmlint.changes.toldlate import told_late
-from mmlint.finding import Confidence, Hit, Severity
+from mmlint.facts.uncleaned import never_set
+from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import DIRTY2
 
@@ -88,6 +91,16 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = f"`{cut(early.node.expr.args[0].key)}` is set here, behind what lets others find `{early.what}`"
         steps = (after.step(early.act.line, "others find it from here on"),)
         yield after.hit(early.node, message, steps=steps, anchor=f"published {early.node.expr.key}")
+    if after is None or change.patch.partial:
+        return
+    outside = set_by_caller(change)
+    if outside is not None:
+        message = f"`{cut(outside.target.key)}` is set here, behind what lets others find it"
+        steps = (Step(outside.maker.path, outside.found.line, f"`{outside.maker.name}` lets others find it here"),)
+        yield after.hit(outside.node, message, steps=steps, anchor=f"outside {outside.target.key}")
+    for what in never_set(after).keys() - (never_set(change.before).keys() if change.before is not None else set()):
+        message = f"the end of the scope cleans `{cut(what)}` up, and a way leads here that does not set it"
+        yield after.hit(never_set(after)[what], message, anchor=f"cleanup {what}")
 
 
 RULE = Rule(

@@ -13,8 +13,9 @@ held, which is taken behind that now; and a flag that is chosen by another answe
 became what its body does for the last reference only, an allocator that zeroes and one that does not where a part is
 read or handed on that nothing fills, a new release of one page of a block, a constant that may sleep in the place of
 the caller's gfp mask, one that permits what `GFP_ATOMIC`, `GFP_NOFS` or the like did not, in a patch that has no word
-of masks, a lock that became an RCU section around a look into objects which the folder frees with no grace period, and
-a `spinlock_t` that was a raw one, in a patch that has no word of PREEMPT_RT.
+of masks, a lock that became an RCU section around a look into objects which the folder frees with no grace period, a
+`spinlock_t` that was a raw one, in a patch that has no word of PREEMPT_RT, and an operator in the place of an accessor
+that does more in some configurations (`page + i` for `nth_page`, `*pte` for `ptep_get`).
 
 ## Why it matters
 Conversions and clean-ups exchange primitives by the dozen, and the weaker one nearly always works: the difference is a
@@ -50,6 +51,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mmlint.changes.byhand import by_hand
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.oneoforder import one_of_order
 from mmlint.changes.ownmask import enters_now, own_mask
@@ -94,6 +96,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     if single is not None and id(single[0]) not in told:
         message = f"`{single[0].word}` frees one page of a block of order `{cut(single[1])}`"
         yield after.hit(single[0].expr, message, anchor=f"order {single[0].key}")
+    for by in by_hand(change):
+        message = f"`{by.was.word}` became `{cut(by.now.key)}`: {by.row.what} is lost"
+        hit = after.hit(by.now, message, anchor=f"{by.row.name} {by.was.word}")
+        yield replace(hit, scenario=find(by.row.scenario))
     for now, flag, was, asked in asked_for_others(change):
         message = f"`{now.word}` gets `{flag}` if `{cut(asked)}` now, no longer if `{cut(was)}`"
         severity = Severity.INFO if change.patch.mends else None
