@@ -28,7 +28,8 @@ the page held before.
 
 ## Limits
 Only orders that the step tables name are judged, and those of a test and a use of the same value: all other reordering
-is silent. A step that is done a second time at the old place keeps the order. A callee counts as a use if it is in the
+is silent. A step that is done a second time at the old place keeps the order, unless a way that the patch makes its own does
+only the other. A callee counts as a use if it is in the
 tree, looks into what it gets and does not ask.
 
 ## Sources
