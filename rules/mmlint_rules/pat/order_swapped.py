@@ -28,9 +28,9 @@ the page held before.
 
 ## Limits
 Only orders that the step tables name are judged, and those of a test and a use of the same value: all other reordering
-is silent. A step that is done a second time at the old place keeps the order, unless a way that the patch makes its own does
-only the other. A callee counts as a use if it is in the
-tree, looks into what it gets and does not ask.
+is silent. A step that is done a second time at the old place keeps the order, unless a way that the patch parts
+from the others does the other one first. A callee counts as a use if it is in the tree, looks into what it gets and
+does not ask.
 
 ## Sources
 Documentation/core-api/cachetlb.rst; eb66ae030829 (mremap); mm/memory.c pmd_install; digest-001-004 R-MG1.
