@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.cfg import Node
-from mmlint.facts.function import Function
+from mmlint.facts.function import Function, call_targets
 from mmlint.facts.held import declared_types
 from mmlint.facts.locks import locks
 from mmlint.facts.reach import reach
@@ -57,9 +57,10 @@ def _asked_first(compared: Comparison) -> Iterator[AskedFirst]:
 
 
 def _of_others(function: Function, act: Act) -> bool:
-    """Whether a question is about an object that others may know: what a pointer leads to, not the current task."""
-    types = declared_types(function)
-    return any("*" in types.get(arg.root, "") for arg in act.expr.args)
+    """Whether a question is about an object that others may know, what a pointer leads to; no answer is what is found."""
+    types, target = declared_types(function), call_targets(function).get(id(act.expr))
+    found = target is not None and "*" in types.get(target.key, "*")
+    return not found and any("*" in types.get(arg.root, "") for arg in act.expr.args)
 
 
 def _again(function: Function, act: Act) -> bool:
@@ -75,7 +76,10 @@ def _again(function: Function, act: Act) -> bool:
         test, _ = order.innermost(node)
         if back and node in act.tests:
             return True
-        if test is not None and test.line in lines and any(order.chosen(t, node) is not None for t in act.tests):
+        if test is None or not any(order.chosen(t, node) is not None for t in act.tests):
+            continue
+        beside = test.line in lines and any(order.chosen(t, test) is not None for t in act.tests)
+        if test in act.tests or beside:
             return True
     return False
 
