@@ -57,7 +57,7 @@ def _asked_first(compared: Comparison) -> Iterator[AskedFirst]:
 
 
 def _of_others(function: Function, act: Act) -> bool:
-    """Whether a question is about an object that others may know, what a pointer leads to; no answer is what is found."""
+    """Whether a question is about an object that others may know, behind a pointer; what is found is no answer."""
     types, target = declared_types(function), call_targets(function).get(id(act.expr))
     found = target is not None and "*" in types.get(target.key, "*")
     return not found and any("*" in types.get(arg.root, "") for arg in act.expr.args)
