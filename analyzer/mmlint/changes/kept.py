@@ -57,8 +57,8 @@ class Kept:
             if row.role == "check" and not self.sides.changes(sink.word):
                 continue
             pair = (act, sink) if row.side == "before" else (sink, act)
-            late = self._turned(act, now, there, row) if _ordered(*pair, self.sides.old) else None
-            if late is None or (row.role == "check" and self._undone(now)):
+            turned = self._turned(act, now, there, row) if _ordered(*pair, self.sides.old) else None
+            if turned is None or (row.role == "check" and self._undone(now)):
                 continue
             if row.only == "same" and not act.names & sink.names:
                 continue
@@ -68,17 +68,20 @@ class Kept:
                 self.covers.stands_in(other, act, row, there) and self.sides.new.before(other.node, there.node)
                 for other in self.sides.compared.added
             ):
-                yield Loss(row, act, there, "order", late)
+                yield Loss(row, act, turned[1], "order", turned[0])
                 return
 
-    def _turned(self, act: Act, now: Act, there: Act, row: Step) -> Act | None:
-        """The step where it stands on the wrong side of its sink; a copy that the patch adds may be on that way."""
+    def _turned(self, act: Act, now: Act, there: Act, row: Step) -> tuple[Act, Act] | None:
+        """The step and its sink where they stand the wrong way round; a copy of one may be that the patch adds, for a
+        way that does not come by both any more.
+        """
         new, first = self.sides.new, row.side == "before"
-        copies = [now]
+        steps, sinks = [now], [there]
         if row.role == "order" and not new.together(now.node, there.node):
-            copies += [other for other in self.sides.compared.added if other.key == act.key]
-        wrong = (each for each in copies if _ordered(*((there, each) if first else (each, there)), new))
-        return next(wrong, None)
+            steps += [other for other in self.sides.compared.added if other.key == act.key]
+            sinks += [other for other in self.sides.compared.added if other.key == there.key]
+        pairs = ((step, sink) for step in steps for sink in sinks if now is step or there is sink)
+        return next((p for p in pairs if _ordered(*(p[::-1] if first else p), new)), None)
 
     def _referenced(self, now: Act) -> bool:
         """Whether the function holds a reference of its own: then the page outlives the lock."""
@@ -98,9 +101,10 @@ class Kept:
 
     @cached_property
     def _moved(self) -> list[Act]:
-        """The acts that are still made, but not on a line that the patch leaves alone."""
-        compared = self.sides.compared
-        return [a for a in compared.old if id(a) in compared.pairs and id(a) not in compared.still]
+        """The acts that are still made, but not on a line that the patch leaves alone; or there, and elsewhere too."""
+        compared, more = self.sides.compared, {act.key for act in self.sides.compared.added}
+        there = [a for a in compared.old if id(a) in compared.pairs]
+        return [a for a in there if id(a) not in compared.still or a.key in more]
 
     def _done_inside(self, act: Act) -> list[Step]:
         """The rows of order whose first step a call does in its body, and not their second."""

@@ -9,6 +9,7 @@ from itertools import pairwise
 from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
+from mmlint.changes.entryforms import known_present
 from mmlint.changes.irqsmixed import meant_everywhere, nowhere_irqs_off, taken_with_irqs_off
 from mmlint.changes.lastput import shared
 from mmlint.changes.lockset import done_to
@@ -229,6 +230,7 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     UNFILLED: lambda compared, _, now: unfilled(compared.after, now),
     "readers": lambda compared, was, now: _unwaited(compared.before, was, now),
     "nonpresent": lambda compared, _, now: _nonpresent(compared.after, now),
+    "present": lambda compared, was, _: known_present(compared.before, was),
 }
 """Where an order of strength holds, by what its row says."""
 

@@ -26,6 +26,7 @@ from mmlint.facts.aliases import (
     wipes,
 )
 from mmlint.facts.cfg import Node
+from mmlint.facts.companions import used_behind
 from mmlint.facts.consumed import harmless, keeps
 from mmlint.facts.doors import SG_STORE
 from mmlint.facts.flow import Client, Flow, Outcome, solve
@@ -152,6 +153,8 @@ def _left(thing: Thing, names: frozenset[str], node: Node, state: State, facts: 
 
 
 def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) -> None:
+    goes = found.thing.kind == WALK or perishes(function, found.thing.kind)
+    led = used_behind(function, found.thing.key, (n for n, _ in found.releases)) if found.thing.kind != "page" else {}
     for node in function.cfg.order:
         states = flow.states(node)
         if node.expr is None or not states:
@@ -163,7 +166,7 @@ def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) 
             if any(_never_a_count(arg, states.values()) for arg in release.args):
                 found.idle.setdefault(release.key, node)
         if GIVEN in levels:
-            for used in client.uses(node) if found.thing.kind == WALK or perishes(function, found.thing.kind) else ():
+            for used in (*client.uses(node), *led.get(node.id, ())) if goes else ():
                 found.late.setdefault(used, node)
         held = [f for s, f in states.items() if s.level in (HELD, TWICE)]
         known = [f.get(found.thing.key) for f in held]

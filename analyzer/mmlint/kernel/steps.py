@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FILE = Path(__file__).parent / "steps.toml"
 
 
-_THOUGH_EQUAL = frozenset({"batch", "nonpresent"})
+_THOUGH_EQUAL = frozenset({"batch", "nonpresent", "present"})
 """Orders that hold of calls which do the same step elsewhere."""
 
 

@@ -11,7 +11,8 @@ member away from around a call, or from around a release the question about the 
 through a pointer is put wherever the pointer is set, and was put where the call had answered that it did. Or a jump
 leads to another label and comes by what undoes a step that is only made further down. Or the exit that led past a
 release is a condition around a part of the function now, and who left there comes to the release. Or a loop asks behind
-its body now (`do while`), and on some way to it there is nothing to do.
+its body now (`do while`), and on some way to it there is nothing to do. Or what was done once an atomic exchange had
+succeeded is done in front of it.
 
 ## Why it matters
 Two steps that stand one after the other look as if they belonged together. `put_page()` under the test that asks
@@ -59,6 +60,7 @@ from mmlint.changes.letby import let_by
 from mmlint.changes.onceanyway import once_anyway
 from mmlint.changes.otherways import other_ways
 from mmlint.changes.regardless import regardless
+from mmlint.changes.unwon import unwon
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1
@@ -69,7 +71,7 @@ from mmlint_rules.pat.lost import cut
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report the act that some ways leave out now, or have now."""
     after = change.after
-    only = regardless(change) or let_by(change) or not_by_answer(change)
+    only = regardless(change) or let_by(change) or not_by_answer(change) or unwon(change)
     for found in other_ways(change) or ([] if only is None else [only]):
         assert after is not None
         assert found.test.expr is not None

@@ -5,7 +5,8 @@ Follows each thing that a function gives up (`folio_put`, `unpin_user_pages`, `m
 `..._release`) on every path before and after the patch. A path that gave it up, or did not hold it, and now leaves the
 function with it, or takes the next one into the same variable, leaks it. Where a jump leads to another label and passes
 by what undoes an earlier step, the other ways out of the function and the first half of that step say so. Plain memory
-that the function allocated for itself counts where its one free in the arm of a failure is all that goes.
+that the function allocated for itself counts where its one free in the arm of a failure is all that goes. So do the
+elements of an array that were taken one by one, each with its way out, and are taken in a loop now.
 
 ## Why it matters
 An early `return` where the others `goto out`, a `continue` that jumps over the put at the end of the loop, a retry that
@@ -56,6 +57,7 @@ from mmlint.changes.lifediff import turns
 from mmlint.changes.mapped import spared
 from mmlint.changes.partings import partings
 from mmlint.changes.shortcut import shortcuts
+from mmlint.changes.unrolled import unrolled
 from mmlint.changes.whose import others_own
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -96,6 +98,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         name = memory.release.expr.args[-1].key
         message = f"this way out keeps `{name}`, which `{memory.release.word}` freed here before"
         yield after.hit(memory.exit, message, anchor=f"memory {name}")
+    turned = unrolled(change) if not told and not kept else None
+    if turned is not None and after is not None:
+        message = f"in a later turn this way out keeps `{turned.array}[]`, which `{turned.release.word}` gave up"
+        steps = (after.step(turned.take.line, "taken in each turn"),)
+        yield after.hit(turned.exit, message, steps=steps, anchor=f"unrolled {turned.array}")
     for jump in jumps(change) if not told and not kept else ():
         assert after is not None
         step = after.step(jump.other.line, "this says that it is due")

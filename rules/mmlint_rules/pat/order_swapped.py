@@ -4,7 +4,8 @@
 Compares each function before and after the patch. Two steps that the step tables put in an order (the flush before the
 unlock, the contents before the entry, the check before the write-protect, the lock before the recheck, the unlock of a
 folio before its put) are both still there, and the second now comes first on every path with both. So are a test for
-NULL, for an error pointer or for an index out of bounds and the use that it kept safe.
+NULL, for an error pointer or for an index out of bounds and the use that it kept safe; and a lock and the question
+asked under it that sends back to try again (`-EAGAIN`).
 
 ## Why it matters
 Each of them is right and there, so nothing is missing to the eye. A flush after the unlock leaves a moment in which
@@ -28,8 +29,9 @@ the page held before.
 
 ## Limits
 Only orders that the step tables name are judged, and those of a test and a use of the same value: all other reordering
-is silent. A step that is done a second time at the old place keeps the order. A callee counts as a use if it is in the
-tree, looks into what it gets and does not ask.
+is silent. A step that is done a second time at the old place keeps the order, unless a way that the patch parts
+from the others does the other one first. A callee counts as a use if it is in the tree, looks into what it gets and
+does not ask.
 
 ## Sources
 Documentation/core-api/cachetlb.rst; eb66ae030829 (mremap); mm/memory.c pmd_install; digest-001-004 R-MG1.
@@ -40,11 +42,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mmlint.changes.askedfirst import asked_first
 from mmlint.changes.askedlate import asked_late
 from mmlint.changes.change import FunctionChange
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
-from mmlint.sim.scenarios import ERRP1, FG9, HM6
+from mmlint.sim.scenarios import ERRP1, FG9, HM6, RETRY1
 
 from mmlint_rules.pat.lost import cut, reporter
 
@@ -53,7 +56,8 @@ _steps = reporter("PAT113")
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report the steps that are swapped, and the uses that come before their test."""
-    yield from _steps(change)
+    swapped = list(_steps(change))
+    yield from swapped
     after = change.after
     for late in asked_late(change):
         assert after is not None
@@ -61,6 +65,12 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         steps = (after.step(late.test.line, "this comes behind the use now"),)
         hit = after.hit(late.use, message, steps=steps, anchor=f"late {late.what}")
         yield replace(hit, scenario=FG9 if late.bound else ERRP1)
+    early = asked_first(change) if not swapped else None
+    if early is not None and after is not None:
+        message = f"`{early.question.word}` was asked under `{cut(early.lock)}`, which is taken behind it now"
+        steps = (after.step(early.take.line, "the lock is taken here now"),)
+        hit = after.hit(early.question.expr, message, steps=steps, anchor=f"early {early.question.key}")
+        yield replace(hit, scenario=RETRY1)
 
 
 RULE = Rule(

@@ -5,7 +5,8 @@ Compares each function before and after the patch. A reference, pin, lock, isola
 was given back on a path; the path and what it took are still there, the release is not. A get is reported if the put
 that gave its reference back stays. So is a call that by its name undid another one (`get_`, `put_`), or that was made
 where a step failed and nowhere else, if the patch adds nothing for it; and what undid in one half of a pair of
-functions (`x_exit`) what the other (`x_init`) goes on doing.
+functions (`x_exit`) what the other (`x_init`) goes on doing; and what was given up on another arm of a test than the
+code which moves into a new function, where neither does it now.
 
 ## Why it matters
 A leaked reference or pin keeps the page from being freed, migrated or offlined for ever; a lock that is kept hangs the
@@ -46,6 +47,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.halfleft import half_left
+from mmlint.changes.leftbehind import left_behind
 from mmlint.changes.undone import undone
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -65,7 +67,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert change.after is not None
         message = f"`{each.undo.word}` undid what `{each.step.word}` does, and is gone"
         yield change.after.hit(each.step.expr, message, anchor=f"undone {each.undo.key}")
-    half = half_left(change) if not (found or told) else None
+    left = left_behind(change) if not (found or told) else None
+    if left is not None and change.after is not None:
+        message = f"`{left.release.word}` is not in `{left.helper.name}`, which the code around it became"
+        yield change.after.hit(left.call.expr, message, anchor=f"left {left.release.key}")
+    half = half_left(change) if not (found or told or left) else None
     if half is not None and change.after is not None:
         message = f"`{half.undo.word}` undid what `{half.step.value}` does in `{half.other.name}`, and is gone"
         severity = Severity.INFO if change.patch.mends else None

@@ -2,7 +2,8 @@
 
 ## What it does
 Follows each thing that a function gives up, on every path, before and after the patch. Reported are: a use of it (or of
-what was read out of a page-table walk, or what lies where a page is mapped) behind the release where it stood before
+what was read out of a page-table walk, or what lies where a page is mapped, or what a pointer into it leads to, or one
+that the same call filled in) behind the release where it stood before
 it; a second release on one path; a release of what was handed on; a release whose count or pointer is set to zero
 before it now; one reference given up where a number of them was; a thing that is given up by the call for another kind
 of reference than the one taken; and a further reference that is not taken any more, or is one of another kind, while

@@ -4,7 +4,8 @@
 Compares a function before and after a patch. Two locks of one kind were taken in the order of their addresses, and the
 comparison is gone; or one lock was waited for with another held, and now it is the other way round, which nothing else
 in the file does. Or both are still taken inside each other, and no longer told apart: if they are one, the task waits
-for itself.
+for itself. So it does where the last reference was told apart, to let the lock go first that its release takes, and a
+plain put with the lock held does for both.
 
 ## Why it matters
 Two tasks that take the same two locks in different order wait for each other for ever. lockdep sees it only if both
@@ -41,6 +42,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.lastunder import last_under
 from mmlint.changes.nesting import order_lost, reversed_nesting
 from mmlint.changes.onelock import identity_lost
 from mmlint.finding import Confidence, Hit, Severity
@@ -75,6 +77,14 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             steps=(after.step(turned.outer_line, f"takes `{turned.outer}`"),),
             severity=Severity.INFO if change.patch.mends else None,
             anchor=f"reversed {turned.outer} {turned.inner}",
+        )
+    under = last_under(change)
+    if under is not None:
+        yield after.hit(
+            under.put.expr,
+            f"`{under.last.word}` came behind `{under.drop.word}`; `{under.put.word}` may do it with that lock held",
+            steps=(after.step(under.line, "the lock is taken here, and the last release takes it as well"),),
+            anchor=f"last under {under.put.key}",
         )
 
 

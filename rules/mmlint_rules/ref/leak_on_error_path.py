@@ -4,7 +4,8 @@
 Follows each reference and pin that a function takes (look-ups, allocations, `folio_get`, `folio_try_get`, GUP) and
 reports an error exit on which it is still held, where another exit gives it back or the successful way passes it on.
 A helper that is not seen must have taken what the function gives back. In hunks, two jumps to a label that is not
-shown, one after the release and one without it, are held against each other.
+shown, one after the release and one without it, are held against each other. What a helper of the file gives up
+where it fails in one way, and not in another, is its caller's to give up there.
 
 ## Why it matters
 The page is never freed; a pinned one can never be migrated or unplugged. Error paths are what tests do not run.
@@ -41,6 +42,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
+from mmlint.facts.halfgiven import half_given
 from mmlint.facts.leaks import Leak, leaks
 from mmlint.facts.looked import taken
 from mmlint.finding import Confidence, Hit, Severity, Step
@@ -61,6 +63,14 @@ def check(function: Function) -> Iterator[Hit]:
                 anchor=f"{leak.take.key} kept",
                 cause=f"{function.name}: exit in line {leak.exit.line}",
             )
+    for half in half_given(function):
+        if half.thing.kind == "page":
+            name = half.thing.key
+            message = (
+                f"this exit keeps `{name}`, which `{half.call.value}` does not give up where it says `{half.code}`"
+            )
+            step = function.step(half.call.line, "it gives it up where it fails otherwise")
+            yield function.hit(half.exit, message, steps=(step,), anchor=f"{half.take.key} half given {half.code}")
 
 
 def _says(leak: Leak) -> str:
@@ -79,7 +89,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
-    needs=(leaks,),
+    needs=(half_given, leaks),
     check=check,
     partial=True,
     places=taken("pages and folios taken", *_PAGES),
