@@ -95,9 +95,8 @@ def _comes_by(function: Function, test: Node, outcome: bool, place: Node) -> boo
 class _Watch(Client[int]):
     """Whether control has come by one outcome of a test."""
 
-    initial = _ANY
-
     def __init__(self, test: Node, outcome: bool) -> None:
+        super().__init__(_ANY)
         self.test = test
         self.outcome = outcome
 

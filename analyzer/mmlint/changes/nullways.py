@@ -168,9 +168,8 @@ def _is_flag(function: Function, name: str) -> bool:
 class _Watch(Client[int]):
     """Whether a branch found the pointer NULL, and nothing has given it a value since."""
 
-    initial = _ANY
-
     def __init__(self, pointer: str) -> None:
+        super().__init__(_ANY)
         self.pointer = pointer
 
     def call(self, call: Expr, prop: int, facts: Facts, node: Node) -> Iterable[Outcome[int]] | None:

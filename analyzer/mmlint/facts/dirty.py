@@ -51,9 +51,8 @@ def _asked(function: Function, node: Node) -> bool:
 
 
 class _Writes(Client[_Way]):
-    initial = _Way()
-
     def __init__(self, function: Function, sites: list[GupSite]) -> None:
+        super().__init__(_Way())
         self.tables = function.tables
         self.pins = {id(s.call): s.call for s in sites}
         self.roots = {s.pages.root for s in sites if s.pages is not None}

@@ -77,9 +77,8 @@ def _failed(function: Function, node: Node) -> Node | None:
 
 
 class _Puts(Client[Prop]):
-    initial: Prop = frozenset()
-
     def __init__(self, function: Function, puts: dict[int, tuple[Expr, Node]]) -> None:
+        super().__init__(frozenset())
         self.function = function
         self.tables = function.tables
         self.order = reach(function)

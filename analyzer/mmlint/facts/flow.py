@@ -42,7 +42,9 @@ class Outcome(Generic[P]):
 class Client(Generic[P]):
     """What an analysis says of single events, each with the node it happens at; nothing, where it does not say."""
 
-    initial: P
+    def __init__(self, initial: P) -> None:
+        self.initial = initial
+        """The property at the function's entry."""
 
     def call(self, call: Expr, prop: P, facts: Facts, node: Node) -> Iterable[Outcome[P]] | None:
         """The ways the call may end; None if it does not matter to this analysis."""

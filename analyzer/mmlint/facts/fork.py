@@ -193,9 +193,8 @@ def ungated_checks(function: Function) -> tuple[Expr, ...]:
 
 
 class _Guarded(Client[str]):
-    initial = OPEN
-
     def __init__(self, function: Function, sinks: set[int]) -> None:
+        super().__init__(OPEN)
         self.function = function
         self.guards = function.tables.guards
         self.sinks = sinks

@@ -67,9 +67,8 @@ def _meets(states: Iterable[Share], share: Share) -> bool:
 
 
 class _Shares(Client[Share]):
-    initial = _NONE
-
     def __init__(self, function: Function) -> None:
+        super().__init__(_NONE)
         self.tables = function.tables
         self.wrprotects = function.tables.wrprotects
         self.takes: dict[int, tuple[Node, Expr]] = {}

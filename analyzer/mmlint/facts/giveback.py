@@ -166,9 +166,8 @@ def _gives(function: Function, level: int) -> Given:
 class _Gave(Client[frozenset[str]]):
     """Which resources were given back on the way."""
 
-    initial: frozenset[str] = frozenset()
-
     def __init__(self, calls: dict[int, Given]) -> None:
+        super().__init__(frozenset())
         self.calls = calls
 
     def call(

@@ -113,9 +113,8 @@ def _locked(function: Function, call: Expr) -> bool:
 class _Look(Client[frozenset[int]]):
     """The grabs (ids of their calls) that hold a page and whose entry was not looked at again."""
 
-    initial: frozenset[int] = frozenset()
-
     def __init__(self, function: Function, found: list[Grab]) -> None:
+        super().__init__(frozenset())
         self.tables = function.tables
         self.grabs = {id(grab.call): grab for grab in found}
         entries = {grab.entry.key for grab in found}

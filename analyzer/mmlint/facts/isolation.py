@@ -67,7 +67,7 @@ class _Isolation(Client[Prop]):
         calls = [call for name in self.takes for _, call in function.calls.get(name, ())]
         self.keys = frozenset(canon(call.args[0]) for call in calls if call.args)
         self.calls = {id(call): call for found in function.calls.values() for _, call in found}
-        self.initial: Prop = frozenset(Off(key, 0, UNTRIED, 0) for key in self.keys & set(function.params))
+        super().__init__(frozenset(Off(key, 0, UNTRIED, 0) for key in self.keys & set(function.params)))
         self.tried: set[tuple[str, int]] = set()
         self.found: dict[int, tuple[Unisolated, Off]] = {}
 

@@ -59,9 +59,8 @@ def _leftover(call: Expr) -> bool:
 class _Held(Client[Live]):
     """Which sites' pages are held. A release of the right kind gives back all of them; so does a loop of releases."""
 
-    initial: Live = frozenset()
-
     def __init__(self, function: Function, taken: dict[int, str], kinds: set[str], holders: dict[int, Expr]) -> None:
+        super().__init__(frozenset())
         self.function = function
         self.taken = taken
         self.kinds = kinds

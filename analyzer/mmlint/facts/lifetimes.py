@@ -198,7 +198,7 @@ class _Tracker(Client[State]):
         given_by_loops = loop_gives(function).items() if thing.kind == "page" else ()
         given_by = {branch for branch, found in given_by_loops if thing.key in (key for _, key in found)}
         self.loops = ends_around(function, given_by, self.root)
-        self.initial = State(HELD if self.root in function.params and not taken else NOTHING, "")
+        super().__init__(State(HELD if self.root in function.params and not taken else NOTHING, ""))
         self.names = found_in(function, thing.key) if thing.kind == WALK else same_thing(function, thing.key)
         self.mapped = mapped_as(function, self.names) if thing.kind == "page" else frozenset()
         self.early = self._before_release()

@@ -87,14 +87,13 @@ def _carried_page(function: Function) -> Expr | None:
 
 class _Pages(Client[Prop]):
     def __init__(self, function: Function, carried: Expr | None) -> None:
+        super().__init__(frozenset([Seen(frozenset([carried.key]), id(carried))] if carried is not None else ()))
         self.function = function
         self.tables = function.tables
         self.targets = call_targets(function)
         self.calls = {id(call): call for calls in function.calls.values() for _, call in calls}
-        self.initial: Prop = frozenset()
         if carried is not None:
             self.calls[id(carried)] = carried
-            self.initial = frozenset((Seen(frozenset((carried.key,)), id(carried)),))
         self.finds = {
             id(call)
             for name, calls in function.calls.items()

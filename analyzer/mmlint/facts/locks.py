@@ -94,9 +94,8 @@ def _enumerated(function: Function) -> Facts:
 
 
 class _Locks(Client[Prop]):
-    initial: Prop = NOTHING
-
     def __init__(self, function: Function) -> None:
+        super().__init__(NOTHING)
         self.function = function
         self.tables = function.tables
         self.rows = LockRows(function)

@@ -108,8 +108,8 @@ def lets_go(function: Function, level: int = _LEVELS) -> bool:
 
 class _Tracker(Client[_State]):
     def __init__(self, function: Function, vmas: set[str], drops: dict[int, Expr]) -> None:
+        super().__init__(_State(frozenset(vmas.intersection(function.params)), frozenset()))
         self.vmas, self.drops, self.params = vmas, drops, frozenset(function.params)
-        self.initial = _State(frozenset(vmas.intersection(function.params)), frozenset())
 
     def call(self, call: Expr, prop: _State, facts: Facts, node: Node) -> Iterable[Outcome[_State]] | None:
         handed = {a.args[0].key for a in call.args if a.kind == "unary" and a.value == "&"} & self.vmas

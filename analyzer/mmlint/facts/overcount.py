@@ -85,9 +85,8 @@ def _bounded(node: Node, index: Expr, asked: Expr) -> bool:
 class _Short(Client[str]):
     """What is known of the result: not taken yet or past (CLOSED), FRESH, or less than what was asked for (SHORT)."""
 
-    initial = _CLOSED
-
     def __init__(self, call: Expr, result: str, asked: str) -> None:
+        super().__init__(_CLOSED)
         self.taking, self.result, self.asked = call, result, asked
 
     def call(self, call: Expr, prop: str, facts: Facts, node: Node) -> Iterable[Outcome[str]] | None:

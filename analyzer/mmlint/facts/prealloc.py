@@ -89,9 +89,8 @@ def _allocated_ahead(function: Function, name: str) -> bool:
 
 
 class _Prealloc(Client[Ahead]):
-    initial = Ahead()
-
     def __init__(self, function: Function, name: str, calls: list[Expr]) -> None:
+        super().__init__(Ahead())
         targets = call_targets(function)
         self.tables = function.tables
         self.name = name

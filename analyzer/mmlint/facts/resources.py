@@ -141,9 +141,8 @@ def asks_for_one(function: Function, call: Expr) -> bool:
 
 
 class _Owner(Client[Prop]):
-    initial: Prop = frozenset()
-
     def __init__(self, function: Function) -> None:
+        super().__init__(frozenset())
         self.function = function
         self.tables = function.tables
         self.targets = call_targets(function)

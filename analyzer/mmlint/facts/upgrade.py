@@ -61,9 +61,8 @@ def _maps_frame(function: Function) -> bool:
 
 
 class _Upgrades(Client[str]):
-    initial = UNKNOWN
-
     def __init__(self, function: Function) -> None:
+        super().__init__(UNKNOWN)
         self.function = function
         self.guards = function.tables.guards
         self.sinks = frozenset(function.tables.steps.by_name[_STEP].sinks)
