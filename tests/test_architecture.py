@@ -149,6 +149,18 @@ def test_the_table_itself_has_no_circle() -> None:
         rest = {name: targets for name, targets in rest.items() if name not in free}
 
 
+def test_clients_of_the_flow_are_facts() -> None:
+    """What is not compiled cannot inherit from the class that is."""
+    clients = [
+        path
+        for path, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).split("[")[0] == "Client" for base in node.bases)
+    ]
+    assert len(clients) > 10
+    assert [path for path in clients if path.parts[2] != "facts"] == []
+
+
 def test_rules_do_not_import_each_other_across_families() -> None:
     for path, tree in modules():
         if path.parts[0] == "rules" and len(path.parts) > 3:

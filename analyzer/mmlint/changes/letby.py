@@ -10,15 +10,12 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.otherways import OtherWays, taken_here
 from mmlint.changes.undone import frees
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Client, solve
 from mmlint.facts.function import Function
 from mmlint.facts.held import local_names
 from mmlint.facts.reach import once, reach
 from mmlint.facts.steps import Act, opposite, plain, plain_null
 from mmlint.facts.things import given
-from mmlint.facts.values import Facts
-
-_ANY, _TURNED = 0, 1
+from mmlint.facts.watch import comes_by
 
 
 def let_by(change: FunctionChange) -> OtherWays | None:
@@ -33,7 +30,7 @@ def let_by(change: FunctionChange) -> OtherWays | None:
             continue
         turned = side is (opposite(test) is opposite(now))
         for there in _released(compared, test, now, side):
-            if _told_by_part(compared, now, turned, there.node) and _comes_by(compared.after, now, turned, there.node):
+            if _told_by_part(compared, now, turned, there.node) and comes_by(compared.after, now, turned, there.node):
                 return OtherWays(there, now, more=True)
     return None
 
@@ -84,21 +81,3 @@ def _gives_up(function: Function, act: Act) -> bool:
     if act.expr.kind != "call" or act.use != "bare":
         return False
     return frees(act.word) or bool(given(function, act.word, act.expr))
-
-
-def _comes_by(function: Function, test: Node, outcome: bool, place: Node) -> bool:
-    """Whether a way by one outcome of a test comes to a place, by what is known of values on it."""
-    flow = solve(function.cfg, _Watch(test, outcome))
-    return not flow.overflow and _TURNED in flow.states(place)
-
-
-class _Watch(Client[int]):
-    """Whether control has come by one outcome of a test."""
-
-    def __init__(self, test: Node, outcome: bool) -> None:
-        super().__init__(_ANY)
-        self.test = test
-        self.outcome = outcome
-
-    def branched(self, node: Node, outcome: bool, prop: int, facts: Facts) -> int | None:
-        return (_TURNED if outcome is self.outcome else _ANY) if node is self.test else prop

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.facts import graph
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
-from mmlint.facts.flow import Client, Flow, Outcome, solve
-from mmlint.facts.function import NOT_SHOWN, Function, fact
+from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.values import Facts, evaluate, is_zero
+from mmlint.facts.values import evaluate, is_zero
+from mmlint.facts.watch import NullWays
 from mmlint.frozen import dataclass
 
-_ANY, _NULL = 0, 1
 _FIRST = 12
 """Nodes of a helper's straight beginning that are read."""
 
@@ -104,31 +103,27 @@ def _address_only(node: Node, member: Expr) -> bool:
 def _reached(function: Function, found: Handed) -> bool:
     if function.cfg.truncated or function.source.damaged:
         return False
-    flow = solve(function.cfg, _Watch(found.pointer))
-    if flow.overflow:
+    ways = NullWays(function, found.pointer)
+    if ways.overflow:
         return False
     node = next((n for n, call in function.calls.get(found.call.value, ()) if call is found.call), None)
-    return node is not None and _null_at(flow, node, found.pointer) and _decided_way(function, flow, found, node)
+    return node is not None and ways.come_to(node) and _decided_way(function, ways, node)
 
 
-def _null_at(flow: Flow[int], node: Node, pointer: str) -> bool:
-    return any(prop == _NULL and is_zero(facts.get(pointer)) for prop, facts in flow.states(node).items())
-
-
-def _decided_way(function: Function, flow: Flow[int], found: Handed, call: Node) -> bool:
+def _decided_way(function: Function, ways: NullWays, call: Node) -> bool:
     """Whether a way with NULL comes to the call by no test of something else that may keep it away."""
     reaching = graph.before([call])
-    work = [after for node in function.cfg.order if _asks(node, found.pointer) for after, _ in node.succ]
+    work = [after for node in function.cfg.order if _asks(node, ways.pointer) for after, _ in node.succ]
     seen: set[int] = set()
     while work:
         node = work.pop()
-        if node.id in seen or not _null_at(flow, node, found.pointer):
+        if node.id in seen or not ways.come_to(node):
             continue
         seen.add(node.id)
         if node is call:
             return True
         keeps_away = node.kind == "branch" and _may_miss(node, call, reaching)
-        if not keeps_away or _asks(node, found.pointer) or _decided(function, flow, node):
+        if not keeps_away or _asks(node, ways.pointer) or _decided(function, ways, node):
             work += [after for after, _ in node.succ]
     return False
 
@@ -149,36 +144,18 @@ def _asks(node: Node, pointer: str) -> bool:
     return pointer in ((expr.key, *(arg.key for arg in expr.args)) if expr.kind in ("unary", "binary") else (expr.key,))
 
 
-def _decided(function: Function, flow: Flow[int], node: Node) -> bool:
+def _decided(function: Function, ways: NullWays, node: Node) -> bool:
     """Whether what is known on the ways with NULL decides a branch, or it asks a local for an error of that way."""
     if node.expr is None:
         return False
     status = node.expr.args[0] if node.expr.kind == "binary" and node.expr.value in ("<", "!=") else node.expr
     if status.kind == "name" and status.value not in function.params and not _is_flag(function, status.value):
         return True
-    return all(is_zero(evaluate(node.expr, f)) is not None for prop, f in flow.states(node).items() if prop == _NULL)
+    known = ways.at(node)
+    return known is None or is_zero(evaluate(node.expr, known)) is not None
 
 
 def _is_flag(function: Function, name: str) -> bool:
     """Whether a local is never given anything but truth values: it tells of the way that was taken, not of an error."""
     values = assigned_values(function).get(name, ())
     return bool(values) and all(value.key in ("true", "false") for value in values)
-
-
-class _Watch(Client[int]):
-    """Whether a branch found the pointer NULL, and nothing has given it a value since."""
-
-    def __init__(self, pointer: str) -> None:
-        super().__init__(_ANY)
-        self.pointer = pointer
-
-    def call(self, call: Expr, prop: int, facts: Facts, node: Node) -> Iterable[Outcome[int]] | None:
-        lost = call.value == NOT_SHOWN or any(arg.key == f"&{self.pointer}" for arg in call.args)
-        return [Outcome(_ANY)] if lost else None
-
-    def assigned(self, target: Expr, value: Expr | None, prop: int, facts: Facts, node: Node) -> int:
-        return _ANY if target.key == self.pointer or target.key == self.pointer.split("->")[0].split(".")[0] else prop
-
-    def branched(self, node: Node, outcome: bool, prop: int, facts: Facts) -> int | None:
-        known = facts.get(self.pointer)
-        return _NULL if is_zero(known) else _ANY if is_zero(known) is False else prop
