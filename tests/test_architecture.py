@@ -57,6 +57,17 @@ ALLOWED: dict[str, set[str]] = {
 }
 """By unit (a module or package of `mmlint`, or all rules): the units it may import."""
 
+COMPARISONS: dict[str, set[str]] = {
+    "edits": set(),
+    "questions": {"edits"},
+    "releases": {"edits", "questions"},
+    "locks": {"edits"},
+    "values": {"edits", "questions"},
+    "weaker": {"edits", "locks"},
+    "steps": {"edits", "questions", "releases", "weaker"},
+}
+"""By folder of `mmlint.changes`: the folders it may import. The modules of `changes` itself import none."""
+
 ANYWHERE = {"frozen", "linediff"}
 """Units that all but the simulator may import, which imports nothing of the analyzer."""
 
@@ -126,6 +137,19 @@ def test_imports_point_one_way() -> None:
         for source, target, line in arrows(path, tree)
         if target not in ALLOWED[source] | (ANYWHERE if source != "sim" else set())
     ]
+    assert wrong == []
+
+
+def test_comparisons_import_one_way() -> None:
+    wrong = []
+    for path, tree in modules():
+        if path.parts[2] != "changes":
+            continue
+        folder = path.parts[3]
+        allowed = COMPARISONS[folder] | {folder} if len(path.parts) > 4 else set()
+        names = [name.split(".") for node in ast.walk(tree) for name in imported(node)]
+        folders = {name[2] for name in names if name[:2] == ["mmlint", "changes"]} & set(COMPARISONS)
+        wrong += [f"{path} must not import changes.{target}" for target in sorted(folders - allowed)]
     assert wrong == []
 
 

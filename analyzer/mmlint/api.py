@@ -365,7 +365,7 @@ def patch_steps(patch: str, root: str) -> str:
 
     Raises LookupError, in one line, where nothing could be compared.
     """
-    from mmlint.changes.explain import lost_steps
+    from mmlint.changes.steps.explain import lost_steps
     from mmlint.inputs.tree import FolderTree
 
     views: list[PatchView] = []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from mmlint.changes.change import FileText, FunctionChange, PatchView, pair_functions
 from mmlint.changes.compare import comparison
-from mmlint.changes.explain import lost_steps
-from mmlint.changes.removal import losses
-from mmlint.changes.weaken import weakened
+from mmlint.changes.steps.explain import lost_steps
+from mmlint.changes.steps.removal import losses
+from mmlint.changes.weaker.weaken import weakened
 from mmlint.facts.function import Function
 from mmlint.facts.program import Program
 from mmlint.facts.reach import reach

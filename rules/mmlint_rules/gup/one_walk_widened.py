@@ -38,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import PatchView
-from mmlint.changes.walkmask import widened
+from mmlint.changes.weaker.walkmask import widened
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S25

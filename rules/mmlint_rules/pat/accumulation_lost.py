@@ -38,8 +38,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.changes.accumulate import less_often, overwritten, told_late, untold
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.values.accumulate import less_often, overwritten, told_late, untold
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PIN1

@@ -33,8 +33,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.changes.bounds import loosened
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.questions.bounds import loosened
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import FG9

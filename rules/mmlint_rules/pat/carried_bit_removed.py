@@ -43,9 +43,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.changes.accessors import bits_left_alone
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.onlyif import set_only_if
+from mmlint.changes.questions.onlyif import set_only_if
+from mmlint.changes.values.accessors import bits_left_alone
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UFFD1

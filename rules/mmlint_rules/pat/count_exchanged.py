@@ -37,7 +37,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.exchanged import Exchanged, exchanged
+from mmlint.changes.edits.exchanged import Exchanged, exchanged
 from mmlint.facts.failedelement import failed_elements, released_arrays
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule

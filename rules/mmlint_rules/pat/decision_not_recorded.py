@@ -38,9 +38,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.unflagged import unflagged
-from mmlint.changes.unheard import unwritten
-from mmlint.changes.unraised import unraised
+from mmlint.changes.questions.unheard import unwritten
+from mmlint.changes.values.unflagged import unflagged
+from mmlint.changes.values.unraised import unraised
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PUT1

@@ -53,14 +53,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.changes.byanswer import not_by_answer
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.jumps import jumps
-from mmlint.changes.letby import let_by
-from mmlint.changes.onceanyway import once_anyway
-from mmlint.changes.otherways import other_ways
-from mmlint.changes.regardless import regardless
-from mmlint.changes.unwon import unwon
+from mmlint.changes.edits.jumps import jumps
+from mmlint.changes.releases.byanswer import not_by_answer
+from mmlint.changes.releases.letby import let_by
+from mmlint.changes.releases.onceanyway import once_anyway
+from mmlint.changes.releases.otherways import other_ways
+from mmlint.changes.releases.regardless import regardless
+from mmlint.changes.releases.unwon import unwon
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1

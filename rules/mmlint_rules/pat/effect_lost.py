@@ -42,10 +42,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.leftunset import left_unset
-from mmlint.changes.opencoded import called_no_more
-from mmlint.changes.unreferenced import Unreferenced, unreferenced
-from mmlint.changes.vanished import vanished
+from mmlint.changes.edits.vanished import vanished
+from mmlint.changes.questions.opencoded import called_no_more
+from mmlint.changes.releases.unreferenced import Unreferenced, unreferenced
+from mmlint.changes.values.leftunset import left_unset
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UAF1

@@ -51,14 +51,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.jumps import jumps
-from mmlint.changes.keptmemory import kept_memory
-from mmlint.changes.lifediff import turns
-from mmlint.changes.mapped import spared
-from mmlint.changes.partings import partings
-from mmlint.changes.shortcut import shortcuts
-from mmlint.changes.unrolled import unrolled
-from mmlint.changes.whose import others_own
+from mmlint.changes.edits.jumps import jumps
+from mmlint.changes.releases.keptmemory import kept_memory
+from mmlint.changes.releases.lifediff import turns
+from mmlint.changes.releases.mapped import spared
+from mmlint.changes.releases.partings import partings
+from mmlint.changes.releases.shortcut import shortcuts
+from mmlint.changes.releases.unrolled import unrolled
+from mmlint.changes.releases.whose import others_own
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1

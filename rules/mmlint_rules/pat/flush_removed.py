@@ -43,9 +43,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.idleflush import idle_flush
-from mmlint.changes.onlyif import flushes_only_if
-from mmlint.changes.unforced import unforced
+from mmlint.changes.questions.onlyif import flushes_only_if
+from mmlint.changes.weaker.idleflush import idle_flush
+from mmlint.changes.weaker.unforced import unforced
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import HM6

@@ -53,8 +53,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.disarmed import disarmed
-from mmlint.changes.firstonly import of_first_only
+from mmlint.changes.questions.firstonly import of_first_only
+from mmlint.changes.steps.disarmed import disarmed
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S1

@@ -45,8 +45,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.levels import left_out
-from mmlint.changes.wronglevel import wrong_level
+from mmlint.changes.questions.levels import left_out
+from mmlint.changes.questions.wronglevel import wrong_level
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import DIRTY2

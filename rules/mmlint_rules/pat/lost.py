@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
-from mmlint.changes.lifediff import settled
 from mmlint.changes.loss import Loss
-from mmlint.changes.removal import losses
+from mmlint.changes.releases.lifediff import settled
+from mmlint.changes.steps.removal import losses
 from mmlint.facts.steps import Act
 from mmlint.finding import Hit, Severity
 from mmlint.sim.scenarios import find

@@ -39,12 +39,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.nullasked import unasked_null
-from mmlint.changes.nullgap import null_gaps
-from mmlint.changes.nullways import handed_null
-from mmlint.changes.optional import unasked_member
-from mmlint.changes.othersanswer import by_other_answer
-from mmlint.changes.pastwalk import past_walk
+from mmlint.changes.questions.nullasked import unasked_null
+from mmlint.changes.questions.nullgap import null_gaps
+from mmlint.changes.questions.nullways import handed_null
+from mmlint.changes.questions.optional import unasked_member
+from mmlint.changes.questions.othersanswer import by_other_answer
+from mmlint.changes.questions.pastwalk import past_walk
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ERRP1

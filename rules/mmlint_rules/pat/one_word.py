@@ -40,10 +40,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.changes.alwaystrue import always_true
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.sameindex import shared_counter
-from mmlint.changes.slips import Slip, slip
+from mmlint.changes.edits.sameindex import shared_counter
+from mmlint.changes.edits.slips import Slip, slip
+from mmlint.changes.questions.alwaystrue import always_true
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PUT1

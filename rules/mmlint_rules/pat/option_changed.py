@@ -43,9 +43,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.fixedparam import fixed_param
-from mmlint.changes.options import changed_options
-from mmlint.changes.sentinel import sentinel_unasked
+from mmlint.changes.values.fixedparam import fixed_param
+from mmlint.changes.values.options import changed_options
+from mmlint.changes.values.sentinel import sentinel_unasked
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import HM5

@@ -42,9 +42,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mmlint.changes.askedfirst import asked_first
-from mmlint.changes.askedlate import asked_late
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.questions.askedfirst import asked_first
+from mmlint.changes.questions.askedlate import asked_late
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ERRP1, FG9, HM6, RETRY1

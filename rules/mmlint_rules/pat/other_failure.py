@@ -39,9 +39,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.convention import new_kind
-from mmlint.changes.othertest import other_tests
-from mmlint.changes.untold import untold, written_out
+from mmlint.changes.questions.convention import new_kind
+from mmlint.changes.questions.othertest import other_tests
+from mmlint.changes.questions.untold import untold, written_out
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ERRP1

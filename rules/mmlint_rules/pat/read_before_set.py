@@ -42,11 +42,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.outrun import outrun
-from mmlint.changes.overtaken import overtaken, unset
-from mmlint.changes.published import published
-from mmlint.changes.setbycaller import set_by_caller
-from mmlint.changes.toldlate import told_late
+from mmlint.changes.edits.outrun import outrun
+from mmlint.changes.values.overtaken import overtaken, unset
+from mmlint.changes.values.published import published
+from mmlint.changes.values.setbycaller import set_by_caller
+from mmlint.changes.values.toldlate import told_late
 from mmlint.facts.uncleaned import never_set
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule

@@ -48,13 +48,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.changes.anew import read_anew
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.lookedonce import looked_once
-from mmlint.changes.rechecks import lost_rechecks
-from mmlint.changes.reloads import lost_reloads, unasked
-from mmlint.changes.retries import lost_backouts, lost_retries, lost_turns
-from mmlint.changes.sequence import lost_sequence
+from mmlint.changes.locks.anew import read_anew
+from mmlint.changes.locks.lookedonce import looked_once
+from mmlint.changes.locks.rechecks import lost_rechecks
+from mmlint.changes.locks.reloads import lost_reloads, unasked
+from mmlint.changes.locks.retries import lost_backouts, lost_retries, lost_turns
+from mmlint.changes.locks.sequence import lost_sequence
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import RT1

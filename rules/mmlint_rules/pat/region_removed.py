@@ -49,16 +49,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.changes.askedlock import left_to_caller
-from mmlint.changes.calledunder import called_bare
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.crossed import outside
-from mmlint.changes.lockset import unlocked
-from mmlint.changes.otherlock import under_another
-from mmlint.changes.outlived import outlived
-from mmlint.changes.outsidenow import uncovered
-from mmlint.changes.regions import Unprotected, unprotected
-from mmlint.changes.uncopied import uncopied
+from mmlint.changes.locks.askedlock import left_to_caller
+from mmlint.changes.locks.calledunder import called_bare
+from mmlint.changes.locks.crossed import outside
+from mmlint.changes.locks.lockset import unlocked
+from mmlint.changes.locks.otherlock import under_another
+from mmlint.changes.locks.outlived import outlived
+from mmlint.changes.locks.outsidenow import uncovered
+from mmlint.changes.locks.regions import Unprotected, unprotected
+from mmlint.changes.locks.uncopied import uncopied
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S36

@@ -46,9 +46,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.halfleft import half_left
-from mmlint.changes.leftbehind import left_behind
-from mmlint.changes.undone import undone
+from mmlint.changes.edits.undone import undone
+from mmlint.changes.releases.halfleft import half_left
+from mmlint.changes.releases.leftbehind import left_behind
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1

@@ -38,7 +38,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange, PatchView
 from mmlint.changes.compare import comparison
-from mmlint.changes.weaken import weakened
+from mmlint.changes.weaker.weaken import weakened
 from mmlint.facts.steps import Act
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule

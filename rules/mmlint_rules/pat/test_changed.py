@@ -47,16 +47,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.changes.answers import Otherwise, answers_otherwise, same_answers
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.fewer import dropped_terms, unread
-from mmlint.changes.kin import overlapping, parted
-from mmlint.changes.labels import Moved, moved_labels
-from mmlint.changes.opencoded import open_coded
-from mmlint.changes.otherwise import fewer_flags, inverted, other_flags, other_members, told_anyway
-from mmlint.changes.spares import spared_otherwise
-from mmlint.changes.stricter import refuses_more
-from mmlint.changes.twins import made_twin
+from mmlint.changes.questions.answers import Otherwise, answers_otherwise, same_answers
+from mmlint.changes.questions.fewer import dropped_terms, unread
+from mmlint.changes.questions.kin import overlapping, parted
+from mmlint.changes.questions.labels import Moved, moved_labels
+from mmlint.changes.questions.opencoded import open_coded
+from mmlint.changes.questions.otherwise import fewer_flags, inverted, other_flags, other_members, told_anyway
+from mmlint.changes.questions.spares import spared_otherwise
+from mmlint.changes.questions.stricter import refuses_more
+from mmlint.changes.questions.twins import made_twin
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule

@@ -47,15 +47,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.forgotten import forgotten
-from mmlint.changes.lifediff import Turn, turns
-from mmlint.changes.mapped import put_mapped
-from mmlint.changes.outrun import outrun
-from mmlint.changes.ownloop import restarted
-from mmlint.changes.published import published
-from mmlint.changes.sameindex import stands_still
-from mmlint.changes.shifted import shifted
-from mmlint.changes.whose import told_by_flag
+from mmlint.changes.edits.outrun import outrun
+from mmlint.changes.edits.sameindex import stands_still
+from mmlint.changes.releases.forgotten import forgotten
+from mmlint.changes.releases.lifediff import Turn, turns
+from mmlint.changes.releases.mapped import put_mapped
+from mmlint.changes.releases.ownloop import restarted
+from mmlint.changes.releases.shifted import shifted
+from mmlint.changes.releases.whose import told_by_flag
+from mmlint.changes.values.published import published
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule

@@ -51,12 +51,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mmlint.changes.byhand import by_hand
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.oneoforder import one_of_order
-from mmlint.changes.ownmask import enters_now, own_mask
-from mmlint.changes.unflagged import asked_for_others, fewer_passed
-from mmlint.changes.weaken import NOTHING, Weaker, weakened
+from mmlint.changes.values.unflagged import asked_for_others, fewer_passed
+from mmlint.changes.weaker.byhand import by_hand
+from mmlint.changes.weaker.oneoforder import one_of_order
+from mmlint.changes.weaker.ownmask import enters_now, own_mask
+from mmlint.changes.weaker.weaken import NOTHING, Weaker, weakened
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import MIX1, find

@@ -42,9 +42,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.lastunder import last_under
-from mmlint.changes.nesting import order_lost, reversed_nesting
-from mmlint.changes.onelock import identity_lost
+from mmlint.changes.locks.lastunder import last_under
+from mmlint.changes.locks.nesting import order_lost, reversed_nesting
+from mmlint.changes.locks.onelock import identity_lost
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK2

@@ -44,11 +44,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.changes.arms import kept_on_arms
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.exits import changed_exits, given_up_elsewhere, newly_owed
-from mmlint.changes.unevenly import left_unevenly
-from mmlint.changes.variants import unused_trylocks, wrong_variants
+from mmlint.changes.locks.arms import kept_on_arms
+from mmlint.changes.locks.exits import changed_exits, given_up_elsewhere, newly_owed
+from mmlint.changes.locks.unevenly import left_unevenly
+from mmlint.changes.locks.variants import unused_trylocks, wrong_variants
 from mmlint.facts.balance import left_held, lost_releases
 from mmlint.facts.function import Function
 from mmlint.facts.relock import gone_already, twice

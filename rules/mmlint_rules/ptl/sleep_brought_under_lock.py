@@ -45,10 +45,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.changes.brought import Brought, brought_under
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.forbidden import Forbidden, forbidden_sleeps
-from mmlint.changes.sleepsnow import SleepsNow, sleeps_now
+from mmlint.changes.locks.brought import Brought, brought_under
+from mmlint.changes.locks.forbidden import Forbidden, forbidden_sleeps
+from mmlint.changes.locks.sleepsnow import SleepsNow, sleeps_now
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule

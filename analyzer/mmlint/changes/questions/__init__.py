@@ -1,0 +1,1 @@
+"""Questions that a patch asks otherwise, of another value, too late, or no more."""

@@ -1,0 +1,1 @@
+"""Steps of a protocol that guarded a sink, and that a patch takes away, weakens or moves."""

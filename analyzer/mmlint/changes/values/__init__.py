@@ -1,0 +1,1 @@
+"""Values, members, options and flags that a patch sets otherwise, later or not at all."""

@@ -1,0 +1,1 @@
+"""Primitives in whose place a patch puts weaker ones."""
