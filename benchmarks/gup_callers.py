@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmlint.facts.function import Function
-from mmlint.facts.gup import LONGTERM
-from mmlint.facts.pins import Lifetime, PinSite, lifetime, pin_sites
+from mmlint.facts.owners.gup import LONGTERM
+from mmlint.facts.pins.pins import Lifetime, PinSite, lifetime, pin_sites
 from mmlint.facts.program import Program
 from mmlint.inputs.tree import FolderTree
 

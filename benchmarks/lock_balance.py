@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmlint.facts import contract
 from mmlint.facts.function import Function
-from mmlint.facts.held import Held
-from mmlint.facts.locks import lock_effects, locks
-from mmlint.facts.lockwords import is_api, may_change_locks
+from mmlint.facts.locks import contract
+from mmlint.facts.locks.held import Held
+from mmlint.facts.locks.locks import lock_effects, locks
+from mmlint.facts.locks.lockwords import is_api, may_change_locks
 from mmlint.facts.program import Program
 from mmlint.inputs.tree import FolderTree
 

@@ -57,16 +57,25 @@ ALLOWED: dict[str, set[str]] = {
 }
 """By unit (a module or package of `mmlint`, or all rules): the units it may import."""
 
-COMPARISONS: dict[str, set[str]] = {
-    "edits": set(),
-    "questions": {"edits"},
-    "releases": {"edits", "questions"},
-    "locks": {"edits"},
-    "values": {"edits", "questions"},
-    "weaker": {"edits", "locks"},
-    "steps": {"edits", "questions", "releases", "weaker"},
+FOLDERS: dict[str, dict[str, set[str]]] = {
+    "facts": {
+        "locks": set(),
+        "owners": {"locks"},
+        "pins": {"locks", "owners"},
+        "entries": {"locks"},
+        "views": {"locks", "owners", "pins", "entries"},
+    },
+    "changes": {
+        "edits": set(),
+        "questions": {"edits"},
+        "releases": {"edits", "questions"},
+        "locks": {"edits"},
+        "values": {"edits", "questions"},
+        "weaker": {"edits", "locks"},
+        "steps": {"edits", "questions", "releases", "weaker"},
+    },
 }
-"""By folder of `mmlint.changes`: the folders it may import. The modules of `changes` itself import none."""
+"""By package and folder: the folders of it that one may import. The package's own modules import none of them."""
 
 ANYWHERE = {"frozen", "linediff"}
 """Units that all but the simulator may import, which imports nothing of the analyzer."""
@@ -140,16 +149,17 @@ def test_imports_point_one_way() -> None:
     assert wrong == []
 
 
-def test_comparisons_import_one_way() -> None:
-    wrong = []
+@pytest.mark.parametrize("package", FOLDERS)
+def test_folders_import_one_way(package: str) -> None:
+    table, wrong = FOLDERS[package], []
     for path, tree in modules():
-        if path.parts[2] != "changes":
+        if path.parts[2] != package:
             continue
         folder = path.parts[3]
-        allowed = COMPARISONS[folder] | {folder} if len(path.parts) > 4 else set()
+        allowed = table[folder] | {folder} if len(path.parts) > 4 else set()
         names = [name.split(".") for node in ast.walk(tree) for name in imported(node)]
-        folders = {name[2] for name in names if name[:2] == ["mmlint", "changes"]} & set(COMPARISONS)
-        wrong += [f"{path} must not import changes.{target}" for target in sorted(folders - allowed)]
+        folders = {name[2] for name in names if len(name) > 2 and name[:2] == ["mmlint", package]} & set(table)
+        wrong += [f"{path} must not import {package}.{target}" for target in sorted(folders - allowed)]
     assert wrong == []
 
 

@@ -28,7 +28,7 @@ def compiled() -> list[str]:
     return [
         ".".join(path.relative_to(ANALYZER).with_suffix("").parts)
         for path, name in paths
-        if any(fnmatch(name, pattern) for pattern in include)
+        if any(fnmatch(name, pattern.replace("**/", "*")) for pattern in include)
         and not any(fnmatch(name, f"*{pattern}") for pattern in exclude)
     ]
 

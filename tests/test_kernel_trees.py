@@ -12,9 +12,9 @@ from mmlint.api import check_paths
 from mmlint.cli import app
 from mmlint.engine import check_function
 from mmlint.facts.function import Function
-from mmlint.facts.held import Held
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.held import Held
+from mmlint.facts.locks.locks import locks
 from mmlint.facts.program import Program
 from mmlint.finding import Finding, Severity
 from mmlint.inputs.tree import FolderTree, OverlayTree

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from mmlint.changes.change import PatchView
-from mmlint.facts.above import callers
 from mmlint.facts.function import Function
+from mmlint.facts.locks.above import callers
 from mmlint.facts.program import Program
-from mmlint.facts.summaries import summary
+from mmlint.facts.views.summaries import summary
 from mmlint.failures import Failures, note_failure
 from mmlint.finding import Confidence, Finding, Hit, Origin, Severity, Simulation, Step
 from mmlint.rule import Rule

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mmlint.changes.change import FunctionChange, PatchView
     from mmlint.facts.function import Function
-    from mmlint.facts.looked import Looked
+    from mmlint.facts.views.looked import Looked
     from mmlint.sim.scenario import Scenario
 
 FAMILIES = {

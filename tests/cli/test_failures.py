@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from mmlint import api
 from mmlint.engine import check_file
-from mmlint.facts.looked import Looked
 from mmlint.facts.program import Program
+from mmlint.facts.views.looked import Looked
 from mmlint.finding import Hit
 from mmlint.inputs.tree import FolderTree
 from mmlint.rule import Rule, load

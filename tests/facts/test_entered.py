@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmlint.facts.entered import entered_sleeps
+from mmlint.facts.locks.entered import entered_sleeps
 from mmlint.facts.program import Program
 from mmlint.inputs.tree import EmptyTree, OverlayTree
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mmlint.facts.isolation import unisolated
+from mmlint.facts.owners.isolation import unisolated
 from mmlint.facts.program import Program
 from mmlint.inputs.tree import EmptyTree, OverlayTree
 

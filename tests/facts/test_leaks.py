@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mmlint.facts.leaks import leaks
+from mmlint.facts.owners.leaks import leaks
 from mmlint.facts.program import Program
 from mmlint.inputs.tree import EmptyTree, OverlayTree
 

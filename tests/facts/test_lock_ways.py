@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mmlint.facts.locks import LockFacts, locks
+from mmlint.facts.locks.locks import LockFacts, locks
 from mmlint.facts.program import Program
 from mmlint.inputs.tree import EmptyTree, OverlayTree
 

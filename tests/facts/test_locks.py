@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from mmlint.facts.atomicsleep import atomic_sleeps
-from mmlint.facts.locks import locks, may_be_atomic, may_hold
+from mmlint.facts.locks.atomicsleep import atomic_sleeps
+from mmlint.facts.locks.locks import locks, may_be_atomic, may_hold
 from mmlint.facts.program import Program
 from mmlint.inputs.tree import EmptyTree, OverlayTree
 

@@ -132,8 +132,8 @@ def facts(
     ] = False,
 ) -> None:
     """Show what the analysis knows of a function: locks held at each line, flags, what callers see."""
-    from mmlint.facts.explain import explain, steps_of
     from mmlint.facts.program import Program
+    from mmlint.facts.views.explain import explain, steps_of
     from mmlint.inputs.tree import FolderTree, TreeError
 
     path, _, function = place.partition(":")

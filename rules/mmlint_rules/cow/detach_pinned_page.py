@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.detach import unguarded_detaches
+from mmlint.facts.entries.detach import unguarded_detaches
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule

@@ -40,11 +40,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.fork import PINNED, fork_sites, pin_checks
+from mmlint.facts.entries.fork import PINNED, fork_sites, pin_checks
 from mmlint.facts.function import Function
-from mmlint.facts.looked import FORK_COPIES
 from mmlint.facts.merged import merged_failures
 from mmlint.facts.reach import reach
+from mmlint.facts.views.looked import FORK_COPIES
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S18

@@ -35,9 +35,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.forkflag import source_flags
+from mmlint.facts.entries.forkflag import source_flags
 from mmlint.facts.function import Function
-from mmlint.facts.looked import FORK_COPIES
+from mmlint.facts.views.looked import FORK_COPIES
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UFFD1

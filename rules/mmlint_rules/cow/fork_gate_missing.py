@@ -32,9 +32,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.fork import ungated_checks
+from mmlint.facts.entries.fork import ungated_checks
 from mmlint.facts.function import Function
-from mmlint.facts.looked import FORK_COPIES
+from mmlint.facts.views.looked import FORK_COPIES
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import GATE1

@@ -41,8 +41,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mmlint.facts.entries.newpage import new_pages
 from mmlint.facts.function import Function
-from mmlint.facts.newpage import new_pages
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import CHARGE1, S17

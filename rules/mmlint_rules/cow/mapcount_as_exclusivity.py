@@ -34,9 +34,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.entries.reuse import reuses
 from mmlint.facts.function import Function
-from mmlint.facts.looked import COUNT_TESTS
-from mmlint.facts.reuse import reuses
+from mmlint.facts.views.looked import COUNT_TESTS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S8

@@ -38,9 +38,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.forkref import stale_references
+from mmlint.facts.entries.forkref import stale_references
 from mmlint.facts.function import Function
-from mmlint.facts.looked import FORK_COPIES
+from mmlint.facts.views.looked import FORK_COPIES
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S16

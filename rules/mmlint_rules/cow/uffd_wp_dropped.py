@@ -39,9 +39,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.carried import bits_of_itself
+from mmlint.facts.entries.carried import bits_of_itself
+from mmlint.facts.entries.newpage import copies_without_uffd
 from mmlint.facts.function import Function
-from mmlint.facts.newpage import copies_without_uffd
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S23

@@ -37,9 +37,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.fork import OPEN, ForkSite, finds_page, fork_sites, is_fork_copy
+from mmlint.facts.entries.fork import OPEN, ForkSite, finds_page, fork_sites, is_fork_copy
 from mmlint.facts.function import Function
-from mmlint.facts.looked import FORK_COPIES
+from mmlint.facts.views.looked import FORK_COPIES
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S1

@@ -46,9 +46,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mmlint.facts.entries.upgrade import unchecked_upgrades, undecoded_frames
 from mmlint.facts.function import Function
-from mmlint.facts.looked import FRAMES
-from mmlint.facts.upgrade import unchecked_upgrades, undecoded_frames
+from mmlint.facts.views.looked import FRAMES
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import DX2, DX6

@@ -37,9 +37,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.fork import is_fork_copy
+from mmlint.facts.entries.fork import is_fork_copy
+from mmlint.facts.entries.wrprotect import unguarded_write_protects
 from mmlint.facts.function import Function
-from mmlint.facts.wrprotect import unguarded_write_protects
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import CW3

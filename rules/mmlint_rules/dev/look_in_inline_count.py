@@ -36,9 +36,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.counthooks import unkeyed_looks
 from mmlint.facts.function import Function
-from mmlint.facts.looked import KIND_LOOKS
+from mmlint.facts.owners.counthooks import unkeyed_looks
+from mmlint.facts.views.looked import KIND_LOOKS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ZD19

@@ -34,9 +34,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.entries.teardown import unwaited
 from mmlint.facts.function import Function
-from mmlint.facts.looked import TEARDOWNS
-from mmlint.facts.teardown import unwaited
+from mmlint.facts.views.looked import TEARDOWNS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ZD6

@@ -33,9 +33,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.gup import LONGTERM
-from mmlint.facts.looked import GUP_CALLS
-from mmlint.facts.pins import Lifetime, lifetime, pin_sites
+from mmlint.facts.owners.gup import LONGTERM
+from mmlint.facts.pins.pins import Lifetime, lifetime, pin_sites
+from mmlint.facts.views.looked import GUP_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import FORCE1

@@ -30,8 +30,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.gup import argument_flags, gup_calls
-from mmlint.facts.looked import GUP_CALLS
+from mmlint.facts.owners.gup import argument_flags, gup_calls
+from mmlint.facts.views.looked import GUP_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S33

@@ -33,10 +33,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.gup import GupSite, gup_calls
 from mmlint.facts.ir import Expr
-from mmlint.facts.looked import GUP_CALLS
-from mmlint.facts.notified import folder_notifier
+from mmlint.facts.owners.gup import GupSite, gup_calls
+from mmlint.facts.pins.notified import folder_notifier
+from mmlint.facts.views.looked import GUP_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S33

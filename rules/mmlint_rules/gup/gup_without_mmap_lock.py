@@ -31,10 +31,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.gup import gup_calls
-from mmlint.facts.held import Prop
-from mmlint.facts.locks import locks
-from mmlint.facts.looked import GUP_CALLS
+from mmlint.facts.locks.held import Prop
+from mmlint.facts.locks.locks import locks
+from mmlint.facts.owners.gup import gup_calls
+from mmlint.facts.views.looked import GUP_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import GUPLOCK1

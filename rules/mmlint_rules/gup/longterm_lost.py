@@ -42,10 +42,10 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
-from mmlint.facts.above import callers
 from mmlint.facts.function import Function
-from mmlint.facts.gup import LONGTERM, gup_calls
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.above import callers
+from mmlint.facts.owners.gup import LONGTERM, gup_calls
 from mmlint.facts.steps import Act, spoken, told_by_callee
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule

@@ -36,8 +36,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.looked import PIN_SITES
-from mmlint.facts.pins import Lifetime, PinSite, lifetime, pin_sites, releasers
+from mmlint.facts.pins.pins import Lifetime, PinSite, lifetime, pin_sites, releasers
+from mmlint.facts.views.looked import PIN_SITES
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S21

@@ -35,11 +35,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.facts.above import callers
 from mmlint.facts.function import Function
-from mmlint.facts.gup import GupSite, gup_calls
-from mmlint.facts.held import Prop
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.above import callers
+from mmlint.facts.locks.held import Prop
+from mmlint.facts.locks.locks import locks
+from mmlint.facts.owners.gup import GupSite, gup_calls
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import GUPLOCK1

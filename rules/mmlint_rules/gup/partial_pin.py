@@ -39,9 +39,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.gup import GupSite
-from mmlint.facts.looked import GUP_CALLS
-from mmlint.facts.partial import uncounted
+from mmlint.facts.owners.gup import GupSite
+from mmlint.facts.pins.partial import uncounted
+from mmlint.facts.views.looked import GUP_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import FG10

@@ -31,9 +31,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.direction import WRITE, against_direction
 from mmlint.facts.function import Function
-from mmlint.facts.looked import GUP_CALLS
+from mmlint.facts.pins.direction import WRITE, against_direction
+from mmlint.facts.views.looked import GUP_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S2

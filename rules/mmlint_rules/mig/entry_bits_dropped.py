@@ -42,7 +42,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mmlint.facts.carried import bits_dropped, bits_of_itself
+from mmlint.facts.entries.carried import bits_dropped, bits_of_itself
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule

@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.order import nested_folio_locks
+from mmlint.facts.locks.order import nested_folio_locks
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import HM3

@@ -39,8 +39,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.fallen import fall_throughs
 from mmlint.facts.function import Function
+from mmlint.facts.owners.fallen import fall_throughs
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import HM4

@@ -39,7 +39,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.isolation import BACK, REFUSED, UNTRIED, unisolated
+from mmlint.facts.owners.isolation import BACK, REFUSED, UNTRIED, unisolated
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ISO1

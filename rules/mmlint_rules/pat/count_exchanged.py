@@ -38,7 +38,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.edits.exchanged import Exchanged, exchanged
-from mmlint.facts.failedelement import failed_elements, released_arrays
+from mmlint.facts.owners.failedelement import failed_elements, released_arrays
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PIN1

@@ -47,7 +47,7 @@ from mmlint.changes.values.overtaken import overtaken, unset
 from mmlint.changes.values.published import published
 from mmlint.changes.values.setbycaller import set_by_caller
 from mmlint.changes.values.toldlate import told_late
-from mmlint.facts.uncleaned import never_set
+from mmlint.facts.owners.uncleaned import never_set
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import DIRTY2

@@ -36,7 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.reclaimed import reclaiming_calls
+from mmlint.facts.locks.reclaimed import reclaiming_calls
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK6

@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.atomicpage import atomic_user_pages
+from mmlint.facts.entries.atomicpage import atomic_user_pages
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule

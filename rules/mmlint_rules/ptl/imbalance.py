@@ -45,12 +45,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mmlint.facts.balance import Left, left_held
 from mmlint.facts.function import Function
-from mmlint.facts.irqnest import Overwritten, TurnedOn, overwritten, turned_on
-from mmlint.facts.looked import LOCK_CALLS
-from mmlint.facts.relock import Twice, dropped_in_a_row, twice
-from mmlint.facts.skipped import Skipped, released_untaken
+from mmlint.facts.locks.balance import Left, left_held
+from mmlint.facts.locks.irqnest import Overwritten, TurnedOn, overwritten, turned_on
+from mmlint.facts.locks.relock import Twice, dropped_in_a_row, twice
+from mmlint.facts.locks.skipped import Skipped, released_untaken
+from mmlint.facts.views.looked import LOCK_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import FG13, LK1

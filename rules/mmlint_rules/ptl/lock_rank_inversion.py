@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.order import inversions
+from mmlint.facts.locks.order import inversions
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK2

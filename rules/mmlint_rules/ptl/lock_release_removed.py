@@ -49,9 +49,9 @@ from mmlint.changes.locks.arms import kept_on_arms
 from mmlint.changes.locks.exits import changed_exits, given_up_elsewhere, newly_owed
 from mmlint.changes.locks.unevenly import left_unevenly
 from mmlint.changes.locks.variants import unused_trylocks, wrong_variants
-from mmlint.facts.balance import left_held, lost_releases
 from mmlint.facts.function import Function
-from mmlint.facts.relock import gone_already, twice
+from mmlint.facts.locks.balance import left_held, lost_releases
+from mmlint.facts.locks.relock import gone_already, twice
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LK1

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.entries import unflushed_relocks
+from mmlint.facts.entries.entries import unflushed_relocks
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule

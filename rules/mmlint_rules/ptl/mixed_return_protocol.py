@@ -38,8 +38,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.entries.mixedreturn import mixed_returns
 from mmlint.facts.function import Function
-from mmlint.facts.mixedreturn import mixed_returns
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S15

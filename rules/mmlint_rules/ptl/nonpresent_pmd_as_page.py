@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.entries import nonpresent_as_page
+from mmlint.facts.entries.entries import nonpresent_as_page
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule

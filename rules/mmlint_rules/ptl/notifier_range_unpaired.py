@@ -35,8 +35,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.balance import left_held
 from mmlint.facts.function import Function
+from mmlint.facts.locks.balance import left_held
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import NOTIF1

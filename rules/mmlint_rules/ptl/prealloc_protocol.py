@@ -40,8 +40,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.entries.prealloc import prealloc_breaches
 from mmlint.facts.function import Function
-from mmlint.facts.prealloc import prealloc_breaches
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S14

@@ -33,8 +33,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.locks import locks
-from mmlint.facts.lockwords import lock_tokens
+from mmlint.facts.locks.locks import locks
+from mmlint.facts.locks.lockwords import lock_tokens
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import RT1

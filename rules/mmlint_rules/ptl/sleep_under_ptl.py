@@ -43,10 +43,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.atomicsleep import AtomicSleep, atomic_sleeps
-from mmlint.facts.entered import CALLERS, entered_sleeps
 from mmlint.facts.function import Function
-from mmlint.facts.looked import ATOMIC_CALLS
+from mmlint.facts.locks.atomicsleep import AtomicSleep, atomic_sleeps
+from mmlint.facts.locks.entered import CALLERS, entered_sleeps
+from mmlint.facts.views.looked import ATOMIC_CALLS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S12

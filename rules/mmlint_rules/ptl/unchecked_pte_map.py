@@ -36,8 +36,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.entries.mappings import null_uses
 from mmlint.facts.function import Function
-from mmlint.facts.mappings import null_uses
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import NUL1

@@ -35,9 +35,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.entries.lockedpage import unkept_uses
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
-from mmlint.facts.lockedpage import unkept_uses
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S35

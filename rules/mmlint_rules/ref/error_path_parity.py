@@ -41,9 +41,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.leaks import Leak, leaks, never_given, released
-from mmlint.facts.looked import ALL_TAKEN
-from mmlint.facts.overwritten import overwritten
+from mmlint.facts.owners.leaks import Leak, leaks, never_given, released
+from mmlint.facts.owners.overwritten import overwritten
+from mmlint.facts.views.looked import ALL_TAKEN
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK2

@@ -40,7 +40,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.liveref import Unlive, unlive_gets
+from mmlint.facts.owners.liveref import Unlive, unlive_gets
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ZD17

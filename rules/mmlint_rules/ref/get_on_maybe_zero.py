@@ -35,7 +35,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.facts.assignments import assigned_values
-from mmlint.facts.owned import references
+from mmlint.facts.owners.owned import references
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import ZERO1

@@ -42,9 +42,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.halfgiven import half_given
-from mmlint.facts.leaks import Leak, leaks
-from mmlint.facts.looked import taken
+from mmlint.facts.owners.halfgiven import half_given
+from mmlint.facts.owners.leaks import Leak, leaks
+from mmlint.facts.views.looked import taken
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1

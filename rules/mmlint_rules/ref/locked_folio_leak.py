@@ -36,8 +36,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.leaks import Leak, leaks
-from mmlint.facts.looked import taken
+from mmlint.facts.owners.leaks import Leak, leaks
+from mmlint.facts.views.looked import taken
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK2

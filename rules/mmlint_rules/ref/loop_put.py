@@ -33,9 +33,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.leaks import After, afters
-from mmlint.facts.looked import ALL_TAKEN
 from mmlint.facts.loops import in_loop
+from mmlint.facts.owners.leaks import After, afters
+from mmlint.facts.views.looked import ALL_TAKEN
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import PUT1

@@ -33,9 +33,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.doors import PIN, Door, WayIn, mixed, ways_in
 from mmlint.facts.function import Function
-from mmlint.facts.looked import PAGE_CALLS
+from mmlint.facts.owners.doors import PIN, Door, WayIn, mixed, ways_in
+from mmlint.facts.views.looked import PAGE_CALLS
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import MIX1

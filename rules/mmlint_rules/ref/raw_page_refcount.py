@@ -34,8 +34,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.looked import COUNTERS
-from mmlint.facts.refcount import RawAccess, raw_accesses
+from mmlint.facts.owners.refcount import RawAccess, raw_accesses
+from mmlint.facts.views.looked import COUNTERS
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import RAW1

@@ -37,9 +37,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
-from mmlint.facts.doors import GET, PIN, Door, came_by, helped_releases, mixed, releases
 from mmlint.facts.function import Function
-from mmlint.facts.gup import gup_calls
+from mmlint.facts.owners.doors import GET, PIN, Door, came_by, helped_releases, mixed, releases
+from mmlint.facts.owners.gup import gup_calls
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import MIX1

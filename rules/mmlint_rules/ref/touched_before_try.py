@@ -37,7 +37,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.touched import touched_before_try
+from mmlint.facts.pins.touched import touched_before_try
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import FG5

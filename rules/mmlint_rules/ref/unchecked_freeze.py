@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function
-from mmlint.facts.owned import ignored_freezes
+from mmlint.facts.owners.owned import ignored_freezes
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import FRZ1

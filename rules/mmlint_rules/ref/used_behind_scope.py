@@ -39,8 +39,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.behindscope import behind_scope
 from mmlint.facts.function import Function
+from mmlint.facts.owners.behindscope import behind_scope
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import UAF1

@@ -13,12 +13,12 @@ from itertools import islice
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts import graph
-from mmlint.facts.aliases import handed_out
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
-from mmlint.facts.giveback import RESOURCES, given_by
-from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import declared_types
+from mmlint.facts.owners.aliases import handed_out
+from mmlint.facts.owners.giveback import RESOURCES, given_by
 from mmlint.facts.steps import Act
 from mmlint.facts.things import argument, given
 from mmlint.frozen import dataclass

@@ -15,8 +15,8 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.edits.undone import acts_alone, frees
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, keep
-from mmlint.facts.halves import asks_for, first_halves
-from mmlint.facts.held import local_names
+from mmlint.facts.locks.held import local_names
+from mmlint.facts.owners.halves import asks_for, first_halves
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act, acts, bare, negated
 from mmlint.facts.things import given

@@ -7,8 +7,8 @@ import re
 from mmlint.changes.compare import Comparison
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import local_names
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 

@@ -17,11 +17,11 @@ from mmlint.facts import graph
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.halves import asks_for, halves
-from mmlint.facts.held import declared_types, local_names
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import declared_types, local_names
 from mmlint.facts.loops import moves_on
+from mmlint.facts.owners.halves import asks_for, halves
 from mmlint.facts.reach import reach
 from mmlint.facts.telling import tells
 from mmlint.facts.things import given, holder_of

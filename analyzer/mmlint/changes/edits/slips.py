@@ -12,9 +12,9 @@ from mmlint.changes.edits.jumps import jumps
 from mmlint.changes.edits.mistaken import mistaken, without_value
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
-from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.held import declared_types
+from mmlint.facts.locks.locks import locks
 from mmlint.facts.steps import Act
 from mmlint.facts.telling import tells
 from mmlint.facts.things import given

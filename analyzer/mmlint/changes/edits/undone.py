@@ -9,7 +9,7 @@ from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.cfg import Node
-from mmlint.facts.halves import halves
+from mmlint.facts.owners.halves import halves
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, bare, negated
 from mmlint.facts.telling import keeps_count, tells

@@ -12,7 +12,7 @@ from mmlint.changes.edits.slips import known_call
 from mmlint.changes.edits.undone import acts_alone, frees
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
-from mmlint.facts.held import declared_types, local_names
+from mmlint.facts.locks.held import declared_types, local_names
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, opposite, plain
 from mmlint.facts.things import given

@@ -14,10 +14,10 @@ from mmlint.changes.locks.brought import owed_by
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
-from mmlint.facts.held import family, naming, root_of
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.held import family, naming, root_of
+from mmlint.facts.locks.locks import locks
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act, performed
 from mmlint.frozen import dataclass

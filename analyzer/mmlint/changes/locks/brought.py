@@ -14,15 +14,15 @@ from mmlint.facts import graph
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
-from mmlint.facts.held import Held, Prop, family, local_names, naming, root_of, visible_to_callers
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
-from mmlint.facts.lockclass import class_of, takes_class
-from mmlint.facts.locks import atomic, locks
+from mmlint.facts.locks.held import Held, Prop, family, local_names, naming, root_of, visible_to_callers
+from mmlint.facts.locks.lockclass import class_of, takes_class
+from mmlint.facts.locks.locks import atomic, locks
+from mmlint.facts.locks.pointed import pointed_sleeper
+from mmlint.facts.locks.sleep import USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
 from mmlint.facts.needs import GUESS, Settings, excludes, settings
-from mmlint.facts.pointed import pointed_sleeper
 from mmlint.facts.reach import reach
-from mmlint.facts.sleep import USER_COPIES, Sleeper, drops_first, no_fault, sleeps_at
 from mmlint.facts.steps import Act, performed
 from mmlint.facts.values import Facts
 from mmlint.frozen import dataclass

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.locks.lockset import ENOUGH, asserted, done_to, held_above, lock_name, takes_lock
-from mmlint.facts.above import callers
-from mmlint.facts.bylock import holds
-from mmlint.facts.contract import annotated_dropper
 from mmlint.facts.function import Function
-from mmlint.facts.held import Prop
-from mmlint.facts.irqsoff import entered_with_irqs_off
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.above import callers
+from mmlint.facts.locks.bylock import holds
+from mmlint.facts.locks.contract import annotated_dropper
+from mmlint.facts.locks.held import Prop
+from mmlint.facts.locks.irqsoff import entered_with_irqs_off
+from mmlint.facts.locks.locks import locks
 from mmlint.facts.steps import Act, performed
 from mmlint.facts.telling import tells
 from mmlint.frozen import dataclass

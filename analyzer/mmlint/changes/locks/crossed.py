@@ -13,9 +13,9 @@ from mmlint.changes.edits.reordered import Turned, reordered
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import declared_types, local_names
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import declared_types, local_names
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import performed
 from mmlint.facts.telling import keeps_count, tells

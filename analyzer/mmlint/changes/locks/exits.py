@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.locks.brought import owed_by
-from mmlint.facts.aliases import same_thing
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import consumed, harmless, keeps
-from mmlint.facts.contract import TAKER
 from mmlint.facts.function import Function
-from mmlint.facts.held import Held, family, local_names, result_class, root_of, visible_to_callers
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import lock_effects, locks
+from mmlint.facts.locks.contract import TAKER
+from mmlint.facts.locks.held import Held, family, local_names, result_class, root_of, visible_to_callers
+from mmlint.facts.locks.locks import lock_effects, locks
+from mmlint.facts.owners.aliases import same_thing
 from mmlint.facts.reach import reach
 from mmlint.frozen import dataclass
 

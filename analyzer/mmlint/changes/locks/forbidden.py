@@ -14,9 +14,9 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.locks import locks
+from mmlint.facts.locks.sleep import USER_COPIES, Sleeper, no_fault, sleeps_at
 from mmlint.facts.needs import GUESS
-from mmlint.facts.sleep import USER_COPIES, Sleeper, no_fault, sleeps_at
 from mmlint.finding import Step
 from mmlint.frozen import dataclass
 from mmlint.kernel.entries import Callback

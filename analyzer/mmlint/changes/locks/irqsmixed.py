@@ -15,10 +15,10 @@ from mmlint.changes.locks.forbidden import context_of
 from mmlint.changes.locks.lockset import lock_name
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
-from mmlint.facts.irqsoff import entered_with_irqs_off
-from mmlint.facts.lockclass import class_of
-from mmlint.facts.locks import locks
-from mmlint.facts.sleep import sleeps_anyway
+from mmlint.facts.locks.irqsoff import entered_with_irqs_off
+from mmlint.facts.locks.lockclass import class_of
+from mmlint.facts.locks.locks import locks
+from mmlint.facts.locks.sleep import sleeps_anyway
 from mmlint.facts.steps import Act
 
 _OFF = frozenset({"irq", "bh"})

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.function import Function
-from mmlint.facts.held import family
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.held import family
+from mmlint.facts.locks.locks import locks
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass

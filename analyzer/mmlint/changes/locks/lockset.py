@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.locks.soleop import alone_under
-from mmlint.facts.above import states_above
-from mmlint.facts.bylock import holds, under
 from mmlint.facts.cfg import Node
-from mmlint.facts.contract import annotated_dropper
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.above import states_above
+from mmlint.facts.locks.bylock import holds, under
+from mmlint.facts.locks.contract import annotated_dropper
+from mmlint.facts.locks.locks import locks
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 from mmlint.facts.telling import tells

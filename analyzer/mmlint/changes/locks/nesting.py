@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
-from mmlint.facts.held import family
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
-from mmlint.facts.lockwords import lock_tokens
+from mmlint.facts.locks.held import family
+from mmlint.facts.locks.locks import locks
+from mmlint.facts.locks.lockwords import lock_tokens
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Order
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
 from mmlint.facts.assignments import assigned_values
-from mmlint.facts.balance import takers
 from mmlint.facts.function import Function
-from mmlint.facts.held import family, root_of
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
-from mmlint.facts.lockwords import lock_tokens
+from mmlint.facts.locks.balance import takers
+from mmlint.facts.locks.held import family, root_of
+from mmlint.facts.locks.locks import locks
+from mmlint.facts.locks.lockwords import lock_tokens
 from mmlint.frozen import dataclass
 
 _COMPARES = frozenset({"==", "!=", "<", ">", "<=", ">="})

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.locks.lockset import ENOUGH, asserted, done_to, held_above, lock_name, takes_lock
-from mmlint.facts.bylock import holds, under
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.bylock import holds, under
+from mmlint.facts.locks.locks import locks
 from mmlint.frozen import dataclass
 
 

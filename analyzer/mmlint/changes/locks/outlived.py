@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
-from mmlint.facts.outdated import Outdated, lets_go, outdated
+from mmlint.facts.locks.held import declared_types
+from mmlint.facts.locks.outdated import Outdated, lets_go, outdated
 from mmlint.facts.reach import reach
 
 _FAULT = "struct vm_fault *"

@@ -8,14 +8,14 @@ from dataclasses import replace
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
 from mmlint.changes.locks.forbidden import context_of
-from mmlint.facts.above import callers
-from mmlint.facts.contract import annotated_dropper
 from mmlint.facts.function import Function
-from mmlint.facts.held import Prop
-from mmlint.facts.inside import KINDS, asks_for, enters, is_bare, is_inside, stand_ins, states_at
 from mmlint.facts.ir import Expr
-from mmlint.facts.irqsoff import entered_with_irqs_off
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.above import callers
+from mmlint.facts.locks.contract import annotated_dropper
+from mmlint.facts.locks.held import Prop
+from mmlint.facts.locks.inside import KINDS, asks_for, enters, is_bare, is_inside, stand_ins, states_at
+from mmlint.facts.locks.irqsoff import entered_with_irqs_off
+from mmlint.facts.locks.locks import locks
 from mmlint.frozen import dataclass
 
 _LEVELS = 3

@@ -12,14 +12,14 @@ from itertools import islice
 from mmlint.changes.about import target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
-from mmlint.facts.above import states_above
 from mmlint.facts.consumed import harmless
 from mmlint.facts.function import Function
-from mmlint.facts.held import family, root_of
-from mmlint.facts.letgo import borrowed, drops_callers_lock, gives_up, may_take
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.above import states_above
+from mmlint.facts.locks.held import family, root_of
+from mmlint.facts.locks.locks import locks
+from mmlint.facts.locks.sleep import USER_COPIES
+from mmlint.facts.owners.letgo import borrowed, drops_callers_lock, gives_up, may_take
 from mmlint.facts.reach import reach
-from mmlint.facts.sleep import USER_COPIES
 from mmlint.facts.steps import Act, performed
 from mmlint.facts.things import COUNTED, Thing, given, kind_of
 from mmlint.frozen import dataclass

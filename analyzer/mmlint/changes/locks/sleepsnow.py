@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.locks.forbidden import sleeps_alone
-from mmlint.facts.above import callers
-from mmlint.facts.atomicsleep import AtomicSleep, atomic_sleeps
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.above import callers
+from mmlint.facts.locks.atomicsleep import AtomicSleep, atomic_sleeps
+from mmlint.facts.locks.locks import locks
+from mmlint.facts.locks.sleep import sleeps_at
 from mmlint.facts.needs import GUESS, callers_know
-from mmlint.facts.sleep import sleeps_at
 from mmlint.frozen import dataclass
 
 _LEVELS = 3

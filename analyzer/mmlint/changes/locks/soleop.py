@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison
-from mmlint.facts.bylock import under
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.bylock import under
+from mmlint.facts.locks.held import declared_types
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 

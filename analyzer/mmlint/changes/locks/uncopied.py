@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.cfg import Node
-from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import local_names
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass

@@ -11,17 +11,17 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.locks.brought import owed_by
 from mmlint.changes.locks.exits import ChangedExit
-from mmlint.facts import contract
-from mmlint.facts.above import callers, calls_of
 from mmlint.facts.assignments import assigned_values
-from mmlint.facts.balance import left_held
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import CONTEXTS, Held, Prop, family, naming, root_of, translate
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import lent, locks
+from mmlint.facts.locks import contract
+from mmlint.facts.locks.above import callers, calls_of
+from mmlint.facts.locks.balance import left_held
+from mmlint.facts.locks.held import CONTEXTS, Held, Prop, family, naming, root_of, translate
+from mmlint.facts.locks.locks import lent, locks
+from mmlint.facts.locks.relock import guarded
 from mmlint.facts.reach import reach
-from mmlint.facts.relock import guarded
 from mmlint.facts.steps import Act
 
 _CONTEXTS = frozenset({"rcu", "preempt", "bh", "irq"})

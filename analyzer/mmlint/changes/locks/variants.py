@@ -5,10 +5,10 @@ from __future__ import annotations
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
 from mmlint.facts.function import Function
-from mmlint.facts.held import match
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
-from mmlint.facts.lockwords import lock_tokens
+from mmlint.facts.locks.held import match
+from mmlint.facts.locks.locks import locks
+from mmlint.facts.locks.lockwords import lock_tokens
 from mmlint.frozen import dataclass
 
 _SPINS = frozenset({"spin", "raw_spin", "ptl"})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from mmlint.changes.compare import Comparison
-from mmlint.facts.above import calls_of
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
-from mmlint.facts.held import local_names, translate
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.above import calls_of
+from mmlint.facts.locks.held import local_names, translate
 from mmlint.facts.reach import reach
 from mmlint.facts.states import let_through
 from mmlint.facts.steps import Act, acts, negated, plain

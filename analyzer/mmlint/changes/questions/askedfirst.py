@@ -12,8 +12,8 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
-from mmlint.facts.held import declared_types
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.held import declared_types
+from mmlint.facts.locks.locks import locks
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass

@@ -12,8 +12,8 @@ from mmlint.facts import graph
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import declared_types, local_names
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import declared_types, local_names
 from mmlint.facts.reach import Reach, once, reach
 from mmlint.facts.steps import bare, plain, plain_null
 from mmlint.facts.telling import tells

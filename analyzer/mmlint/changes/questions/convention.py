@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import islice
 
 from mmlint.changes.change import FunctionChange
-from mmlint.facts.above import callers
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.above import callers
 from mmlint.facts.results import first_tests
 from mmlint.frozen import dataclass
 

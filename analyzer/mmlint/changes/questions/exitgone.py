@@ -13,9 +13,9 @@ from mmlint.changes.edits.vanished import serves
 from mmlint.changes.questions.fewer import Fewer, alone, asked_by_callee, kept_in_a_value, missed, weighs
 from mmlint.changes.questions.spared import beside, spares_work
 from mmlint.facts.assignments import assigned_values
-from mmlint.facts.balance import left_held
 from mmlint.facts.cfg import Node
-from mmlint.facts.held import local_names
+from mmlint.facts.locks.balance import left_held
+from mmlint.facts.locks.held import local_names
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import bare, performed, plain
 

@@ -15,8 +15,8 @@ from mmlint.changes.questions.otherwise import FLAG, mask
 from mmlint.changes.questions.spared import spares_work, terms_around
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import local_names
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import local_names
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import acts, bare, plain
 from mmlint.facts.telling import tells

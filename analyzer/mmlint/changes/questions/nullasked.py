@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
-from mmlint.facts.above import callers
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.graph import after
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.above import callers
 from mmlint.facts.steps import plain_null
 from mmlint.frozen import dataclass
 

@@ -11,8 +11,8 @@ from mmlint.changes.edits.vanished import Vanished
 from mmlint.changes.questions.fewer import terms, weighs
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import local_names, translate
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import local_names, translate
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, bare, plain, plain_null, spoken
 from mmlint.facts.telling import tells

@@ -8,8 +8,8 @@ from mmlint.changes.questions.nullasked import asked_for_null, looks
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import declared_types
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import plain, plain_null
 from mmlint.facts.telling import tells

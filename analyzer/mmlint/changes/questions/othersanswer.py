@@ -10,8 +10,8 @@ from mmlint.changes.questions.nullasked import Unasked
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.graph import after
-from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import declared_types
 from mmlint.facts.steps import Act, plain_null
 
 _GIVES_UP = ("free", "put", "unmap", "release")

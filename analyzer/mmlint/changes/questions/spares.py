@@ -9,7 +9,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.edits.slips import differ, tokens
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.halves import halves
+from mmlint.facts.owners.halves import halves
 from mmlint.facts.reach import reach
 from mmlint.facts.things import kind_of
 from mmlint.frozen import dataclass

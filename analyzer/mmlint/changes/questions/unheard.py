@@ -17,10 +17,10 @@ from mmlint.facts import graph
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.halves import asks_for
-from mmlint.facts.held import local_names
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import local_names
+from mmlint.facts.owners.halves import asks_for
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act
 from mmlint.facts.telling import tells

@@ -9,8 +9,8 @@ from itertools import pairwise
 from mmlint.changes.change import FunctionChange
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import declared_types
 from mmlint.facts.reach import Reach, reach
 from mmlint.frozen import dataclass
 

@@ -9,8 +9,8 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.edits.undone import acts_alone, undoes
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.halves import halves
 from mmlint.facts.ir import Expr
+from mmlint.facts.owners.halves import halves
 from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
-from mmlint.facts.aliases import handed_out
 from mmlint.facts.function import Function
+from mmlint.facts.owners.aliases import handed_out
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, performed
 from mmlint.facts.things import Thing, given, things

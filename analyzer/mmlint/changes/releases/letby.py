@@ -11,7 +11,7 @@ from mmlint.changes.edits.undone import frees
 from mmlint.changes.releases.otherways import OtherWays, taken_here
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import local_names
+from mmlint.facts.locks.held import local_names
 from mmlint.facts.reach import once, reach
 from mmlint.facts.steps import Act, opposite, plain, plain_null
 from mmlint.facts.things import given

@@ -15,8 +15,8 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
-from mmlint.facts.lifetimes import HELD, TWICE, Life, early_calls, life
 from mmlint.facts.loops import in_loop
+from mmlint.facts.owners.lifetimes import HELD, TWICE, Life, early_calls, life
 from mmlint.facts.reach import reach
 from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, plain, things
 from mmlint.facts.wayout import Way

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
-from mmlint.facts.aliases import same_thing
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
+from mmlint.facts.owners.aliases import same_thing
 from mmlint.facts.steps import Act, performed
 from mmlint.facts.things import Thing, kind_of, things
 from mmlint.frozen import dataclass

@@ -8,11 +8,11 @@ from mmlint.changes.about import operands
 from mmlint.changes.edits.barriers import ordered_by_lock
 from mmlint.changes.questions.askedby import asked_under_lock
 from mmlint.changes.sides import Sides
-from mmlint.facts.aliases import results
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.holders import canon
 from mmlint.facts.outcome import failing
+from mmlint.facts.owners.aliases import results
 from mmlint.facts.steps import Act, opposite, plain
 from mmlint.facts.things import kind_of
 

@@ -15,9 +15,9 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.halves import asks_for, first_halves
-from mmlint.facts.held import local_names, root_of
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import local_names, root_of
+from mmlint.facts.owners.halves import asks_for, first_halves
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import plain
 from mmlint.facts.things import WALK, Thing, kind_of, things

@@ -7,12 +7,12 @@ import re
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.edits.undone import acts_alone
-from mmlint.facts.aliases import results
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
-from mmlint.facts.halves import halves, undoing
 from mmlint.facts.ir import Expr
+from mmlint.facts.owners.aliases import results
+from mmlint.facts.owners.halves import halves, undoing
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 from mmlint.facts.things import COUNTED, given, kind_of

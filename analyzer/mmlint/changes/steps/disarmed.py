@@ -6,7 +6,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.edits.undone import undoes
 from mmlint.facts.cfg import Node
-from mmlint.facts.lifetimes import life
+from mmlint.facts.owners.lifetimes import life
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 from mmlint.facts.things import things

@@ -19,11 +19,11 @@ from mmlint.changes.sides import Sides
 from mmlint.changes.steps.covers import Covers
 from mmlint.changes.steps.joint import jointly_decided
 from mmlint.changes.steps.narrowed import Narrowed
-from mmlint.facts.aliases import results
 from mmlint.facts.asking import asks
 from mmlint.facts.cfg import Node
-from mmlint.facts.held import family
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import family
+from mmlint.facts.owners.aliases import results
 from mmlint.facts.steps import Act, opposite, performed, plain
 from mmlint.kernel.entries import Step
 

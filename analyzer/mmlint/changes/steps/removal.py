@@ -32,8 +32,8 @@ from mmlint.changes.steps.kept import Kept
 from mmlint.changes.weaker.weaken import weakened
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
-from mmlint.facts.giveback import given_by
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.locks import locks
+from mmlint.facts.owners.giveback import given_by
 from mmlint.facts.steps import Act, callee_here, performed, spelled
 from mmlint.facts.things import given
 from mmlint.kernel.entries import Step

@@ -9,10 +9,10 @@ import re
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
 from mmlint.facts import graph
-from mmlint.facts.aliases import results
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
+from mmlint.facts.owners.aliases import results
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import bare, negated, plain
 from mmlint.frozen import dataclass

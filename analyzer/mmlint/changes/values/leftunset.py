@@ -12,8 +12,8 @@ from mmlint.changes.edits.vanished import HOME, OURS
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import declared_types, local_names
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import declared_types, local_names
 from mmlint.facts.telling import keeps_count, tells
 from mmlint.frozen import dataclass
 

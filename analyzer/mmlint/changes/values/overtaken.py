@@ -10,8 +10,8 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import declared_types, local_names
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import declared_types, local_names
 from mmlint.facts.reach import Reach, once, reach
 from mmlint.facts.steps import Act
 from mmlint.facts.telling import tells

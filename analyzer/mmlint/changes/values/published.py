@@ -12,7 +12,7 @@ from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.locks import locks
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass

@@ -10,7 +10,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.locks import locks
 from mmlint.facts.reach import reach
 from mmlint.frozen import dataclass
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.function import Function
-from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import declared_types
 from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass
 from mmlint.kernel.entries import Stronger

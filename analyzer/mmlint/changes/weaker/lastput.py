@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from mmlint.changes.compare import Comparison
 from mmlint.facts.function import Function
-from mmlint.facts.held import translate
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.held import translate
 from mmlint.facts.private import known_to_others
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act

@@ -13,8 +13,8 @@ from mmlint.changes.compare import Comparison
 from mmlint.changes.edits.undone import frees
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.held import Prop, declared_types, local_names
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.held import Prop, declared_types, local_names
+from mmlint.facts.locks.locks import locks
 from mmlint.facts.steps import Act
 
 _POINTER = re.compile(r"(?:const )?struct (\w+) \*$")

@@ -8,12 +8,12 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
 from mmlint.changes.locks.forbidden import forbidden_sleeps
 from mmlint.changes.locks.sleepsnow import sleeps_now
-from mmlint.facts.above import calls_of
 from mmlint.facts.function import Function
-from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import atomic, locks
-from mmlint.facts.sleep import sleeps_anyway
+from mmlint.facts.locks.above import calls_of
+from mmlint.facts.locks.held import declared_types
+from mmlint.facts.locks.locks import atomic, locks
+from mmlint.facts.locks.sleep import sleeps_anyway
 from mmlint.facts.steps import Act
 
 _MASK = "gfp_t"

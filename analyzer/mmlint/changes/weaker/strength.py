@@ -16,12 +16,12 @@ from mmlint.changes.weaker.lastput import shared
 from mmlint.changes.weaker.ownmask import stays_out
 from mmlint.changes.weaker.unfilled import UNFILLED, meant, unfilled
 from mmlint.changes.weaker.unraw import in_raw_section, told_of
-from mmlint.facts.doors import by_wrong_door
 from mmlint.facts.function import Function
-from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
-from mmlint.facts.irqsoff import enables_irqs, entered_with_irqs_off
-from mmlint.facts.locks import atomic, locks
+from mmlint.facts.locks.held import declared_types
+from mmlint.facts.locks.irqsoff import enables_irqs, entered_with_irqs_off
+from mmlint.facts.locks.locks import atomic, locks
+from mmlint.facts.owners.doors import by_wrong_door
 from mmlint.facts.private import known_to_others
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, acts, opposite, plain

@@ -9,9 +9,9 @@ from mmlint.changes.change import FunctionChange
 from mmlint.facts import graph
 from mmlint.facts.flags import flags_at
 from mmlint.facts.function import Function, call_targets
-from mmlint.facts.held import declared_types
 from mmlint.facts.ir import Expr
 from mmlint.facts.layout import plain_members
+from mmlint.facts.locks.held import declared_types
 from mmlint.facts.steps import Act, performed
 from mmlint.facts.telling import tells
 

@@ -8,7 +8,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.locks.lockset import lock_name
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks import locks
+from mmlint.facts.locks.locks import locks
 from mmlint.facts.steps import Act
 
 _OF_RT = re.compile(r"\braw|_RT\b|\bRT\b|-rt\b|real-?time", re.I)

@@ -18,8 +18,8 @@ from mmlint.changes.weaker.strength import excused, holds, matters, read_otherwi
 from mmlint.changes.weaker.unfilled import UNFILLED, meant, untouched
 from mmlint.facts.flags import FlagSet, flags_at
 from mmlint.facts.function import Function
-from mmlint.facts.giveback import RESOURCES, given_by
-from mmlint.facts.held import translate
+from mmlint.facts.locks.held import translate
+from mmlint.facts.owners.giveback import RESOURCES, given_by
 from mmlint.facts.steps import Act, performed, spoken, told_by_callee
 from mmlint.frozen import dataclass
 from mmlint.kernel.entries import Stronger

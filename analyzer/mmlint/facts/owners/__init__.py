@@ -1,0 +1,1 @@
+"""References, pins and other resources: who takes them, who owes them, and on which way they are lost."""

@@ -1,0 +1,399 @@
+"""What becomes of each thing that a function gives up somewhere: on every way out, in every turn of a loop, behind it.
+
+A thing is an lvalue that is handed to a releasing call: one of the tables, or one whose name says so. This is meant for
+comparing two states of one function: each state alone is read roughly, and what is rough is rough on both sides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import field
+from typing import NamedTuple
+
+from mmlint.facts.cfg import Node
+from mmlint.facts.consumed import harmless, keeps
+from mmlint.facts.flow import Client, Flow, Outcome, solve
+from mmlint.facts.function import Function, keep
+from mmlint.facts.holders import canon
+from mmlint.facts.ir import Expr
+from mmlint.facts.loops import ends_around
+from mmlint.facts.outcome import told_by
+from mmlint.facts.owners.acquired import REFUSED, TAKEN
+from mmlint.facts.owners.aliases import (
+    copies,
+    fills_array,
+    found_in,
+    handed_out,
+    looks_into,
+    looks_up,
+    mapped_as,
+    other_names,
+    results,
+    same_thing,
+    wipes,
+)
+from mmlint.facts.owners.companions import used_behind
+from mmlint.facts.owners.doors import SG_STORE
+from mmlint.facts.owners.resources import asks_for_one, loop_gives
+from mmlint.facts.things import WALK, Thing, counts, holder_of, kind_of, perishes, plain, things
+from mmlint.facts.values import Facts, counts_nothing, is_error, is_zero
+from mmlint.facts.wayout import Way, code_at, way_of
+from mmlint.frozen import dataclass
+from mmlint.kernel.rows import Taking
+
+_SPARES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)|^ARRAY_SIZE$|for_each\w*_safe(_|$)|^IS_ERR|^PTR_ERR")
+_LVALUE = ("name", "field")
+_PART = re.compile(r"\[| \+ ")
+"""An element of an array, or what begins with one: each release is about another part of it."""
+_CODE = re.compile(r"-?[A-Z0-9_]+$")
+_MOST_THINGS = 40
+"""Things of one function, each of which is followed through all of it; beyond that none is. The kernel comes to six."""
+_NO_THING = frozenset({"NULL", "0", "ERR_PTR", "PTR_ERR", "PTR_ERR_OR_ZERO"})
+
+NOTHING, GIVEN, HELD, TWICE, PASSED = -1, 0, 1, 2, 3
+"""Never taken (or known to be NULL), given up, held, held with one reference more, handed on."""
+
+
+class State(NamedTuple):
+    """How a thing stands, and what the function's result was last set to. `alone`: since an own reference was taken of
+    what somebody else holds, a lock was dropped, and the other may have let go. `counted`: the variable by which the
+    thing is given up has not been set to something else since the thing was taken.
+    """
+
+    level: int
+    code: str
+    alone: bool = False
+    counted: bool = True
+
+
+@dataclass(slots=True)
+class Life:
+    """One thing in one function. `exits` holds the levels on each way out, with a node to show; `kept_at` the lines and
+    results of the ways out that keep it; `lost` the assignments that overwrite it while it is held; `late` its uses
+    behind the release, by text; `idle` the releases that are handed a count or pointer known to be nothing, by text;
+    `again` the releases of what was given up or handed on already. `taken`: the function itself takes it.
+    """
+
+    thing: Thing
+    releases: list[tuple[Node, Expr]]
+    exits: dict[Way, dict[int, Node]] = field(default_factory=dict)
+    kept_at: set[tuple[int, str]] = field(default_factory=set)
+    lost: list[Node] = field(default_factory=list)
+    late: dict[str, Node] = field(default_factory=dict)
+    idle: dict[str, Node] = field(default_factory=dict)
+    taken: bool = False
+    again: list[Node] = field(default_factory=list)
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether it is an array given up by its elements."""
+        return any(_PART.search(arg.key) for _, call in self.releases for arg in call.args)
+
+    @property
+    def levels(self) -> dict[Way, set[int]]:
+        """How it may be left on each way out."""
+        return {way: set(found) for way, found in self.exits.items()}
+
+    @property
+    def held(self) -> set[Way]:
+        """The ways out on which it is still held."""
+        return {way for way, levels in self.exits.items() if HELD in levels or TWICE in levels}
+
+
+def life(function: Function, thing: Thing, keepers: frozenset[str] = frozenset()) -> Life | None:
+    """The life of one thing; None where the function is beyond the analysis, or knows nothing of the thing.
+
+    Calls of `keepers` are known to leave it alone.
+    """
+    return keep(function, ("life", thing, keepers), lambda: _live(function, thing, keepers))
+
+
+def early_calls(function: Function, thing: Thing) -> frozenset[str]:
+    """The calls that come before a release of the thing: they leave it alone."""
+    client = _Tracker(function, thing, {id(call) for _, call in things(function).get(thing, ())}, frozenset())
+    nodes = (node for node in function.cfg.order if node.id in client.early)
+    return frozenset(e.value for node in nodes for op, e in node.events if op == "call")
+
+
+def _live(function: Function, thing: Thing, keepers: frozenset[str]) -> Life | None:
+    known = things(function)
+    releases = known.get(thing)
+    if releases is None or len(known) > _MOST_THINGS or function.cfg.truncated or function.source.damaged:
+        return None
+    if not other_names(function, thing.key).isdisjoint(other.key for other, calls in known.items() if calls):
+        return None
+    client = _Tracker(function, thing, {id(call) for _, call in releases}, keepers)
+    flow = solve(function.cfg, client)
+    if flow.overflow:
+        return None
+    found = Life(thing, releases, taken=client.taken)
+    names = copies(function, thing.key)
+    for node, state, facts, _ in flow.returns:
+        level = _left(thing, names, node, state, facts)
+        code = code_at(node, state.code, facts)
+        found.exits.setdefault(way_of(node, code), {}).setdefault(level, node)
+        if level in (HELD, TWICE):
+            found.kept_at.add((node.line, code))
+    _read(function, flow, client, found)
+    return found
+
+
+def _left(thing: Thing, names: frozenset[str], node: Node, state: State, facts: Facts) -> int:
+    """How the thing is left at a way out: what is returned, by one of its `names`, is handed on.
+
+    What is NULL or an error is nothing.
+    """
+    known = facts.get(thing.key)
+    if state.level in (HELD, TWICE) and (is_zero(known) or is_error(known)):
+        return NOTHING
+    if node.kind == "return" and node.expr is not None and not names.isdisjoint(e.key for e in node.expr.walk()):
+        return PASSED
+    return state.level
+
+
+def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) -> None:
+    goes = found.thing.kind == WALK or perishes(function, found.thing.kind)
+    led = used_behind(function, found.thing.key, (n for n, _ in found.releases)) if found.thing.kind != "page" else {}
+    for node in function.cfg.order:
+        states = flow.states(node)
+        if node.expr is None or not states:
+            continue
+        levels = {s.level for s in states}
+        for release in (call for n, call in found.releases if n is node):
+            if levels & {GIVEN, PASSED} and not found.in_parts:
+                found.again.append(node)
+            if any(_never_a_count(arg, states.values()) for arg in release.args):
+                found.idle.setdefault(release.key, node)
+        if GIVEN in levels:
+            for used in (*client.uses(node), *led.get(node.id, ())) if goes else ():
+                found.late.setdefault(used, node)
+        held = [f for s, f in states.items() if s.level in (HELD, TWICE)]
+        known = [f.get(found.thing.key) for f in held]
+        if client.renews(node) and not looks_up(node) and any(not is_zero(k) and not is_error(k) for k in known):
+            found.lost.append(node)
+
+
+def _never_a_count(arg: Expr, states: Iterable[Facts]) -> bool:
+    return arg.kind in _LVALUE and arg.value != "NULL" and all(counts_nothing(f.get(arg.key)) for f in states)
+
+
+class _Tracker(Client[State]):
+    """Follows one thing. A call that is known to leave it alone, or is followed by its release, does not consume it."""
+
+    def __init__(self, function: Function, thing: Thing, releases: set[int], keepers: frozenset[str]) -> None:
+        self.function = function
+        self.keepers = keepers
+        self.thing = thing
+        self.releases = releases
+        self.root = re.split(r"->|\.|\[", thing.key.lstrip("*"))[0]
+        self.results = results(function)
+        taken = any(
+            self._takes(call, row)
+            for name, rows in function.tables.takes_resource.items()
+            for _, call in function.calls.get(name, ())
+            for row in rows
+        )
+        self.taken = taken
+        given_by_loops = loop_gives(function).items() if thing.kind == "page" else ()
+        given_by = {branch for branch, found in given_by_loops if thing.key in (key for _, key in found)}
+        self.loops = ends_around(function, given_by, self.root)
+        super().__init__(State(HELD if self.root in function.params and not taken else NOTHING, ""))
+        self.names = found_in(function, thing.key) if thing.kind == WALK else same_thing(function, thing.key)
+        self.mapped = mapped_as(function, self.names) if thing.kind == "page" else frozenset()
+        self.early = self._before_release()
+        given_up = (arg for calls in function.calls.values() for _, c in calls if id(c) in releases for arg in c.args)
+        self.numbers = frozenset(arg.key for arg in given_up if plain(arg) != thing.key and arg.kind in _LVALUE)
+
+    def _before_release(self) -> set[int]:
+        """The nodes from which a release is reached while the thing is still the same."""
+        nodes = [n for n in self.function.cfg.order if any(id(e) in self.releases for _, e in n.events)]
+        work, seen = list(nodes), {n.id for n in nodes}
+        while work:
+            for source in work.pop().pred:
+                if source.id not in seen and not self.renews(source):
+                    seen.add(source.id)
+                    work.append(source)
+        return seen
+
+    def renews(self, node: Node) -> bool:
+        """Whether the node gives the lvalue another thing (not NULL, not what is computed from the old one)."""
+        takes = self.function.tables.takes_resource
+        if any(op == "call" and e.value in takes and handed_out(e, self.thing.key) for op, e in node.events):
+            return True
+        return any(
+            op == "assign"
+            and expr.args[0].key == self.thing.key
+            and expr.value == "="
+            and expr.args[1].kind == "call"
+            and self.thing.key not in (e.key for e in expr.args[1].walk())
+            for op, expr in node.events
+        )
+
+    def uses(self, node: Node) -> list[str]:
+        """What a node reads of the thing, or of what it is known by too: fields, and arguments of calls."""
+        assert node.expr is not None
+        if any(op == "assign" and expr.args[0].key == self.thing.key for op, expr in node.events):
+            return []
+        found = []
+        for each in node.expr.walk():
+            part = each.kind == "field" and each.args[0].key in self.names
+            if looks_into(each, self.mapped) or (part and self.thing.key.startswith(each.args[0].key)):
+                found.append(each.key)
+            elif (
+                each.kind == "call"
+                and id(each) not in self.releases
+                and not (_SPARES.search(each.value) or self._fills(each) or wipes(self.function, each, self.thing.key))
+            ):
+                takes = any(self._takes(each, r) for r in self.function.tables.takes_resource.get(each.value, ()))
+                unmaps = each.value in self.function.tables.gives_resource
+                through = not unmaps and any(canon(arg).removeprefix("&") in self.mapped for arg in each.args)
+                mine = through or (not takes and any(canon(arg) in self.names for arg in each.args))
+                found += [each.key] if mine else []
+        return found
+
+    # ---------------------------------------------------------------- events
+    def call(self, call: Expr, prop: State, facts: Facts, node: Node) -> Iterable[Outcome[State]] | None:
+        if id(call) in self.releases:
+            level = HELD if prop.level == TWICE and not prop.alone else GIVEN
+            left = prop._replace(level=NOTHING if counts(self.function, call) else level)
+            rows = self.function.tables.gives_resource.get(call.value, ())
+            when = next((row.when for row in rows if row.when != "always"), None)
+            if when is None:
+                return [Outcome(left)]
+            return [Outcome(left, TAKEN[when]), *(Outcome(prop, value) for value in REFUSED[when])]
+        if prop.level == TWICE and not prop.alone and call.value in self.function.tables.drops:
+            return [Outcome(prop._replace(alone=True))]
+        for row in self.function.tables.takes_resource.get(call.value, ()):
+            if self._takes(call, row):
+                return self._take(call, row, prop)
+        if prop.level == TWICE and call.value in SG_STORE and self.thing.key in {canon(arg) for arg in call.args}:
+            return [Outcome(prop._replace(level=HELD))]
+        if prop.level in (HELD, TWICE) and node.id not in self.early and self._gives_whole(call):
+            return [Outcome(prop._replace(level=GIVEN))]
+        if prop.level in (HELD, TWICE) and self.thing.kind == "page" and self._given_inside(call):
+            return [Outcome(prop._replace(level=GIVEN))]
+        if prop.level == HELD and node.id not in self.early and self._consumes(call):
+            return [Outcome(prop._replace(level=PASSED))]
+        if prop.level == HELD and node.id in self.early and self._stored_by(call):
+            return [Outcome(prop._replace(level=PASSED), "0"), Outcome(prop, "!0")]
+        if prop.level in (NOTHING, GIVEN) and self._fills(call):
+            held, told = prop._replace(level=HELD), told_by(self.function, call)
+            return [Outcome(held)] if told is None else [Outcome(held, told[0]), Outcome(prop, told[1])]
+        return None
+
+    def _gives_whole(self, call: Expr) -> bool:
+        """Whether a helper gets the object that the lvalue lies in, and gives something of the kind up."""
+        if self.root == self.thing.key or not any(arg.key == self.root for arg in call.args):
+            return False
+        callee = self.function.program.resolve(call.value, self.function.path) if call.value else None
+        if callee is None or callee is self.function or self.thing.kind in callee.tables.resources:
+            return False
+        names = callee.tables.gives_resource if self.thing.kind == "page" else {self.thing.kind}
+        return not callee.words.isdisjoint(names)
+
+    def _given_inside(self, call: Expr) -> bool:
+        """Whether an array is handed to a function that gives up its elements."""
+        places = [i for i, arg in enumerate(call.args) if canon(arg) == self.thing.key]
+        callee = self.function.program.resolve(call.value, self.function.path) if places and call.value else None
+        if callee is None or callee is self.function or call.value in self.function.tables.gives_resource:
+            return False
+        given_up = {
+            thing.key
+            for thing, calls in things(callee).items()
+            if thing.kind == "page" and any("[" in arg.key for _, call in calls for arg in call.args)
+        }
+        return any(i < len(callee.params) and callee.params[i] in given_up for i in places)
+
+    def _fills(self, call: Expr) -> bool:
+        """Whether the call gets the address of the lvalue or the array, to put something there."""
+        address = handed_out(call, self.thing.key) and not harmless(self.function, call.value)
+        return address or fills_array(self.function, call, self.thing.key)
+
+    def _takes(self, call: Expr, row: Taking) -> bool:
+        """Whether the row means this thing; what is given up by a call of unknown make is taken for pages."""
+        kind = kind_of(row.resource)
+        known = self.thing.kind in self.function.tables.resources or self.thing.kind == "page"
+        return kind == (self.thing.kind if known else "page") and holder_of(self.function, call, row) == self.thing.key
+
+    def _take(self, call: Expr, row: Taking, prop: State) -> list[Outcome[State]]:
+        more = row.holder[0] != "r" and any("[" in arg.key or " + " in arg.key for arg in call.args)
+        counted = row.holder.startswith("arg") and self.thing.kind != WALK
+        level = TWICE if counted and prop.level in (HELD, TWICE) else HELD
+        if row.when == "always":
+            return [Outcome(prop._replace(level=level))]
+        gone = prop.level if more or row.holder.startswith("arg") else NOTHING
+        refused = (Outcome(prop._replace(level=gone), value) for value in REFUSED[row.when])
+        held = "1" if asks_for_one(self.function, call) else TAKEN[row.when]
+        return [Outcome(prop._replace(level=level), held), *refused]
+
+    def _consumes(self, call: Expr) -> bool:
+        if call.value in self.keepers or harmless(self.function, call.value):
+            return False
+        return any(
+            canon(arg) == self.thing.key and not keeps(self.function, call, index)
+            for index, arg in enumerate(call.args)
+        )
+
+    def _stored_by(self, call: Expr) -> bool:
+        """Whether a callee that returns an error code stores the thing away: where it succeeds, that is."""
+        places = [i for i, arg in enumerate(call.args) if canon(arg) == self.thing.key]
+        callee = self.function.program.resolve(call.value, self.function.path) if places and call.value else None
+        if callee is None or callee is self.function or callee.source.returns.split()[-1:] not in (["int"], ["long"]):
+            return False
+        names = {callee.params[i] for i in places if i < len(callee.params)}
+        return any(
+            op == "assign" and expr.args[0].kind == "field" and canon(expr.args[1]) in names
+            for node in callee.cfg.order
+            for op, expr in node.events
+        )
+
+    def assigned(self, target: Expr, value: Expr | None, prop: State, facts: Facts, node: Node) -> State:
+        if target.key == self.thing.key:
+            prop = prop._replace(level=self._assigned_level(value, prop, facts))
+        elif target.key == self.root and value is not None:
+            prop = prop._replace(level=HELD)
+        elif value is not None and prop.level == HELD and target.kind in ("field", "index", "unary"):
+            stored = canon(value).removeprefix("&") == self.thing.key
+            prop = prop._replace(level=PASSED) if stored else prop
+        if target.key in self.numbers and value is not None and value.kind == "call":
+            prop = prop._replace(counted=value.value in self.function.tables.takes_resource or self._fills(value))
+        if target.key in self.results and value is not None:
+            prop = prop._replace(code=value.key if _CODE.match(value.key) or value.kind == "call" else "")
+        return prop
+
+    def _assigned_level(self, value: Expr | None, prop: State, facts: Facts) -> int:
+        if value is None or canon(value) == self.thing.key:
+            return prop.level
+        if value.value in _NO_THING or value.kind == "num":
+            return NOTHING
+        known = facts.get(f"#{id(value)}")
+        lent = value.kind == "name" or (value.kind == "call" and canon(value) != value.key)
+        return NOTHING if known in ("0", "err") or (self.taken and lent) else HELD
+
+    def branched(self, node: Node, outcome: bool, prop: State, facts: Facts) -> State | None:
+        known = facts.get(self.thing.key)
+        if prop.level in (HELD, TWICE) and (is_zero(known) or is_error(known)):
+            return prop._replace(level=NOTHING)
+        if outcome and node.expr is not None and self._uncounted(node.expr):
+            return prop._replace(level=NOTHING)
+        if prop.level == HELD and prop.counted and any(is_zero(facts.get(n)) for n in self.numbers & _mentioned(node)):
+            return prop._replace(level=NOTHING)
+        if node.kind == "iter" and node.expr is not None and prop.level in (GIVEN, PASSED):
+            named = self.root in {arg.key for arg in node.expr.args}
+            return prop._replace(level=NOTHING) if named and outcome else prop
+        if node.id in self.loops and not outcome and prop.level == HELD:
+            return prop._replace(level=GIVEN)
+        return prop
+
+    def _uncounted(self, test: Expr) -> bool:
+        """Whether a test tells that the thing is the zero page, of which pins take no reference."""
+        guard = self.function.tables.guards.get(test.value) if test.kind == "call" else None
+        return guard is not None and guard.class_ == "zero_page" and any(canon(a) in self.names for a in test.args)
+
+    def cleanup(self, node: Node, prop: State, facts: Facts) -> State:
+        return prop._replace(level=PASSED) if node.expr is not None and node.expr.key == self.thing.key else prop
+
+
+def _mentioned(node: Node) -> frozenset[str]:
+    return frozenset(e.key for e in node.expr.walk() if e.kind in _LVALUE) if node.expr is not None else frozenset()

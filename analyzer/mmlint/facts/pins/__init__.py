@@ -1,0 +1,1 @@
+"""Pages of user memory that are pinned or grabbed: how, for how long, and what is done with them."""
