@@ -44,9 +44,10 @@ def half_given(function: Function) -> tuple[HalfGiven, ...]:
 
 def _taken(function: Function) -> Iterator[tuple[Expr, Node, Thing]]:
     """What the function takes and keeps in a variable."""
-    for name, rows in function.tables.takes_resource.items():
-        for node, call in function.calls.get(name, ()):
-            for row in rows:
+    takes = function.tables.takes_resource
+    for name, calls in function.calls_of(takes).items():
+        for node, call in calls:
+            for row in takes[name]:
                 key = holder_of(function, call, row) if row.holder == "result" else ""
                 if key.isidentifier():
                     yield call, node, Thing(key, kind_of(row.resource))
