@@ -115,12 +115,14 @@ class Callback(Row):
 
     `name` is the member (`pmd_entry`) of a structure `owner` (or one of several; "" of any), or the callee that takes
     it, `arg` the position of the function. `after`: it is run with what this member of the same structure leaves held.
+    `sleeps_by`: called by way of this member (`vma->vm_ops->fault()`) it may sleep; "" says nothing of that.
     """
 
     holds: tuple[str, ...] = ()
     arg: int | None = None
     owner: str = ""
     after: str = ""
+    sleeps_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -70,6 +70,7 @@ class Tables:
     optional: dict[str, tuple[e.Optional, ...]]
     directions: dict[str, e.Direction]
     callbacks: dict[str, tuple[e.Callback, ...]]
+    methods: dict[str, tuple[e.Callback, ...]]
     entered: dict[str, e.Entered]
     inside: dict[str, e.Inside]
     outside: dict[str, e.Outside]
@@ -215,6 +216,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         optional=_many(store.of("optional", e.Optional)),
         directions=_one(store.of("direction", e.Direction)),
         callbacks=_many(store.of("callback", e.Callback)),
+        methods=_many(row for row in store.of("callback", e.Callback) if row.sleeps_by),
         entered=_one(store.of("entered", e.Entered)),
         inside=_one(store.of("inside", e.Inside)),
         outside=_one(store.of("outside", e.Outside)),

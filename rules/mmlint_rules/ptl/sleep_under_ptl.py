@@ -69,7 +69,8 @@ def check(function: Function) -> Iterator[Hit]:
     """Report each call that may sleep in an atomic context of this function, once for each lock."""
     for found in (*atomic_sleeps(function), *entered_sleeps(function))[:_MAX_HITS]:
         sleeper = found.sleeper
-        via = "" if sleeper.name == found.call.value else f", through `{sleeper.name}`"
+        name = found.call.value or sleeper.name
+        via = "" if sleeper.name == name else f", through `{sleeper.name}`"
         enters = "is called inside" if found.context == CALLERS else "enters"
         steps = (function.step(found.lock_line, f"`{found.lock_name}` {enters} {_context(found)}"), *sleeper.steps)
         origin = f" (from `{found.lock_name}`, line {found.lock_line})"
@@ -77,7 +78,7 @@ def check(function: Function) -> Iterator[Hit]:
         confidence = Confidence.MEDIUM if sleeper.large or sleeper.requires or len(sleeper.steps) > 2 else None
         yield function.hit(
             found.call,
-            f"`{found.call.value}` may sleep{via} inside {_context(found)}{origin}",
+            f"`{name}` may sleep{via} inside {_context(found)}{origin}",
             steps=steps,
             severity=severity,
             confidence=confidence,

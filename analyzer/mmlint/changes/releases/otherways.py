@@ -180,13 +180,23 @@ def _fewer(compared: Comparison) -> Iterator[OtherWays]:
             test = branches.of_before(inside) if inside is not None else None
             if inside is None or side is None or test is None or test is was:
                 break
-            if _side_by_side(old, test, was):
-                if not asked & _asks(test) and _left_out(compared, act, now, inside, side):
+            gone = _exchanged(branches, old.innermost(was)[0], test)
+            if _side_by_side(old, test, gone or was):
+                about = asked if gone is None else asked | _asks(gone)
+                if not about & _asks(test) and _left_out(compared, act, now, inside, side):
                     yield OtherWays(now, inside)
                 break
             if old.innermost(was)[0] is not test:
                 break
             was, here, asked = test, inside, asked | _asks(test)  # the tests that decided as before
+
+
+def _exchanged(branches: _Branches, inside: Node | None, test: Node) -> Node | None:
+    """The test that decided before, if the function makes it once less now, and another one decides."""
+    if inside is None or inside is test or inside.kind != "branch":
+        return None
+    before, after = (len(side.get(plain(inside), ())) for side in (branches.old, branches.new))
+    return inside if after < before else None
 
 
 class _Branches:
@@ -244,13 +254,16 @@ def _flushed_for(compared: Comparison, flush: Act, test: Node, side: bool) -> bo
 
 
 def _counts(function: Function, act: Act) -> bool:
-    """Whether leaving the act out on some way matters: it gives something up, flushes, puts a bit into an entry that
-    nothing else tells of, or is a mark of the step tables.
+    """Whether leaving the act out on some way matters: it gives something up, flushes, ends a notifier's range, puts a
+    bit into an entry that nothing else tells of, or is a mark of the step tables.
     """
     flush, carry = function.tables.flushes.get(act.word), function.tables.carries.get(act.word)
     if given(function, act.word, act.expr) or (flush is not None and flush.sync and not flush.clears):
         return True
     if carry is not None and carry.op == "set" and carry.bit in _KEPT_BITS:
+        return True
+    notifier = function.tables.notifiers.get(act.word)
+    if notifier is not None and notifier.role == "end":
         return True
     return any(row.role in _ROLES for row in function.tables.steps.done_by(act.word))
 

@@ -116,7 +116,9 @@ def _ways(function: Function, node: Node, call: Expr, facts: Facts, level: int) 
         if row.when == "gfp" and row.gfp_arg is not None and row.gfp_arg < len(call.args):
             return _by_gfp(function, Sleeper(name), flags_at(function, node, call.args[row.gfp_arg]))
         return []
-    if not name or name in table.nosleep or name in table.takes or name in table.drops:
+    if not name:
+        return _by_method(function, call)
+    if name in table.nosleep or name in table.takes or name in table.drops:
         return []
     callee = function.program.known(name, function.path)
     if callee is None or callee is function:
@@ -125,6 +127,15 @@ def _ways(function: Function, node: Node, call: Expr, facts: Facts, level: int) 
     if inside and _told_not_to(call, callee, facts):
         inside = tuple(s for s in inside if not s.guards and UNKNOWN not in s.requires)
     return [s for inner in inside for s in _through(function, node, call, facts, inner)]
+
+
+def _by_method(function: Function, call: Expr) -> list[Sleeper]:
+    """The way to sleep in a call through a table of functions, where the table says that this one may."""
+    callee = call.callee
+    if callee is None or callee.kind != "field" or callee.args[0].kind != "field":
+        return []
+    rows = function.tables.methods.get(callee.value, ())
+    return [Sleeper(callee.value) for row in rows if row.sleeps_by == callee.args[0].value][:1]
 
 
 def _told_not_to(call: Expr, callee: Function, facts: Facts) -> bool:
@@ -224,7 +235,7 @@ def _can_sleep(function: Function, level: int) -> bool:
     def look() -> bool:
         table = function.tables
         called = set(names_called(function))
-        return not table.sleeps.keys().isdisjoint(called) or (
+        return not (table.sleeps.keys().isdisjoint(called) and table.methods.keys().isdisjoint(called)) or (
             level > 1 and any(_leads_to_sleep(function, name, level - 1) for name in sorted(called - table.nosleep))
         )
 

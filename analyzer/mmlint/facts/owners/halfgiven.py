@@ -11,6 +11,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.owners.lifetimes import GIVEN, HELD, life
+from mmlint.facts.owners.resources import acquirers
 from mmlint.facts.reach import reach
 from mmlint.facts.things import Thing, holder_of, kind_of, things
 from mmlint.facts.values import evaluate, is_zero
@@ -44,10 +45,11 @@ def half_given(function: Function) -> tuple[HalfGiven, ...]:
 
 def _taken(function: Function) -> Iterator[tuple[Expr, Node, Thing]]:
     """What the function takes and keeps in a variable."""
-    takes = function.tables.takes_resource
-    for name, calls in function.calls_of(takes).items():
+    takes, helpers = function.tables.takes_resource, acquirers(function)
+    named = {**function.calls_of(takes), **(function.calls_of(helpers) if helpers else {})}
+    for name, calls in named.items():
         for node, call in calls:
-            for row in takes[name]:
+            for row in takes.get(name) or helpers[name]:
                 key = holder_of(function, call, row) if row.holder == "result" else ""
                 if key.isidentifier():
                     yield call, node, Thing(key, kind_of(row.resource))
