@@ -76,6 +76,7 @@ class Tables:
     outside: dict[str, e.Outside]
     noreturn: frozenset[str]
     contexts: frozenset[str]
+    lasting: frozenset[str]
     borrows: dict[str, e.Borrow]
     offers: dict[str, e.Offer]
     walk_ends: dict[str, e.WalkEnd]
@@ -222,6 +223,7 @@ def _view(sections: Mapping[str, tuple[Row, ...]], release: str) -> Tables:
         outside=_one(store.of("outside", e.Outside)),
         noreturn=frozenset(row.name for row in store.of("noreturn", e.Plain)),
         contexts=frozenset(row.name for row in store.of("context_test", e.Plain)),
+        lasting=frozenset(row.name for row in store.of("lasting", e.Plain)),
         borrows=_one(store.of("borrow", e.Borrow)),
         offers=_one(store.of("offer", e.Offer)),
         walk_ends=_one(store.of("walk_end", e.WalkEnd)),

@@ -36,7 +36,7 @@ def lost_rechecks(change: FunctionChange) -> list[Recheck]:
 
 
 def _rechecked(compared: Comparison, order: Reach, test: Node) -> list[Recheck]:
-    members = list(_asked_about(compared.before, test))
+    members = [] if _never_changes(compared.before, test) else list(_asked_about(compared.before, test))
     for act in reversed(compared.old if members else ()):
         now = compared.pairs.get(id(act))
         if act.word not in compared.before.tables.takes or now is None or not order.dominates(act.node, test):
@@ -105,6 +105,12 @@ def _used_as_asked_before(compared: Comparison, taken: Act, member: Expr, test: 
     ahead = any(order.chosen(n, taken.node) is not None for n in _asking(compared.after, test))
     behind = (n.expr for n in order.order if n.kind == "branch" and n.expr is not None and order.before(taken.node, n))
     return ahead and not any(e.key == member.key for expr in behind for e in expr.walk())
+
+
+def _never_changes(function: Function, test: Node) -> bool:
+    """Whether the only constants that a test asks for are flags which an object keeps all its life."""
+    constants = {name for name in test.expr.names() if name.isupper()} if test.expr is not None else set()
+    return bool(constants) and constants <= function.tables.lasting
 
 
 def _asked_about(function: Function, test: Node) -> Iterator[tuple[Expr, str]]:
