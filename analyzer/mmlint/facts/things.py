@@ -169,3 +169,17 @@ def counts(function: Function, call: Expr) -> bool:
     rows = function.tables.gives_resource.get(call.value) or function.tables.takes_resource.get(call.value, ())
     numbers = (argument(call, row.nr) for row in rows if row.nr and not row.holder.startswith("*"))
     return any(number is not None and number.key != "1" for number in numbers)
+
+
+def elements_given(function: Function, call: Expr, array: str) -> bool:
+    """Whether an array is handed to a function that gives up its elements."""
+    places = [i for i, arg in enumerate(call.args) if canon(arg) == array]
+    callee = function.program.resolve(call.value, function.path) if places and call.value else None
+    if callee is None or callee is function or call.value in function.tables.gives_resource:
+        return False
+    given_up = {
+        thing.key
+        for thing, calls in things(callee).items()
+        if thing.kind == "page" and any("[" in arg.key for _, each in calls for arg in each.args)
+    }
+    return any(i < len(callee.params) and callee.params[i] in given_up for i in places)

@@ -285,7 +285,8 @@ class Stronger(Row):
     that stands in the place of any of the others, `ignored` if nobody asks for either answer, `written` if something is
     changed in the section, `freed` if the object is taken down, `shared` if others know it and no lock is held, `found`
     if others find something by it, `without:CALL,CALL` if the function makes none of these, `uncompared:MEMBER` if
-    nobody asks whether that member of the result is less or more than something.
+    nobody asks whether that member of the result is less or more than something, `put-back` if a page-table entry gets
+    what was made of its own value.
     """
 
     calls: tuple[str, ...]

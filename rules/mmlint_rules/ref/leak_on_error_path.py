@@ -44,6 +44,7 @@ from collections.abc import Iterator
 from mmlint.facts.function import Function
 from mmlint.facts.owners.halfgiven import half_given
 from mmlint.facts.owners.leaks import Leak, leaks
+from mmlint.facts.owners.overwritten import overwritten
 from mmlint.facts.views.looked import taken
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
@@ -63,6 +64,11 @@ def check(function: Function) -> Iterator[Hit]:
                 anchor=f"{leak.take.key} kept",
                 cause=f"{function.name}: exit in line {leak.exit.line}",
             )
+    for lost in overwritten(function):
+        if lost.resource in _PAGES and lost.given:
+            message = f"a way to this keeps the {lost.resource} that `{lost.take.value}` took (line {lost.take.line})"
+            step = function.step(lost.take.line, "other ways give it back before the next turn")
+            yield function.hit(lost.node, message, steps=(step,), anchor=f"{lost.take.key} overwritten")
     for half in half_given(function):
         if half.thing.kind == "page":
             name = half.thing.key
@@ -89,7 +95,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
     since="0.1",
-    needs=(half_given, leaks),
+    needs=(half_given, leaks, overwritten),
     check=check,
     partial=True,
     places=taken("pages and folios taken", *_PAGES),

@@ -1,6 +1,7 @@
 """Questions that were asked under a lock and send back to try again, and that a patch asks before it takes the lock.
 
-What the answer is about may change between the two: who changes it takes the lock.
+What the answer is about may change between the two: who changes it takes the lock. Of a page-table entry that is read
+under its lock all questions count.
 """
 
 from __future__ import annotations
@@ -47,13 +48,26 @@ def _asked_first(compared: Comparison) -> Iterator[AskedFirst]:
         now = compared.pairs.get(id(act))
         if now is None or now.key != act.key or act.expr.kind != "call" or act.word in takes:
             continue
-        if not _of_others(after, now) or not _again(compared.before, act) or not _again(after, now):
+        if not _of_others(after, now):
             continue
+        again = _again(compared.before, act) and _again(after, now)
         held = {h.key for h in locks(after).held_at(now.expr) if not h.gone}
+        tables = {h.key for h in locks(compared.before).held_at(act.expr) if h.kind == "ptl"}
         for lock in sorted(locks(compared.before).always_held(act.expr) - held):
-            take = _taken_behind(after, now, lock)
-            if take is not None and not any(_asks_anew(compared, now, take, a) for a in compared.added):
+            take = _taken_behind(after, now, lock) if again or lock in tables else None
+            if take is None or not (again or _entry_used(after, now, take)):
+                continue
+            if not any(_asks_anew(compared, now, take, a) for a in compared.added):
                 yield AskedFirst(now, lock, take)
+
+
+def _entry_used(function: Function, act: Act, take: Node) -> bool:
+    """Whether a question is about a page-table entry, which is read behind the lock and not asked about there."""
+    order = reach(function)
+    entries = {arg.key for arg in act.expr.args if arg.kind == "unary" and arg.value == "*"}
+    behind = [n for n in order.order if n.expr is not None and order.before(take, n)]
+    reads = [n for n in behind if n.expr is not None and any(e.key in entries for e in n.expr.walk())]
+    return bool(reads) and not any(n.kind == "branch" for n in reads)
 
 
 def _of_others(function: Function, act: Act) -> bool:

@@ -24,6 +24,7 @@ from mmlint.facts.owners.halves import asks_for
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act
 from mmlint.facts.telling import tells
+from mmlint.facts.values import EMPTY, evaluate, is_zero, refine
 from mmlint.frozen import dataclass
 
 _QUESTIONS = frozenset({"==", "!=", "<", ">", "<=", ">=", "!", "&", "&&", "||"})
@@ -95,9 +96,28 @@ def decided(change: FunctionChange) -> list[tuple[Act, Expr, str]]:
         (now, was, told.key)
         for act, now, was, told in compared.reworded()
         if act.word not in changed and act.word == act.expr.value
-        if told.key in ("true", "false") and was.value in _QUESTIONS
+        if told.key in ("true", "false") and (was.value in _QUESTIONS or _never_dirty(compared, act, was, told))
+        if not _known_there(compared, now, was, told)
     ]
     return found if len(found) == 1 else []
+
+
+def _never_dirty(compared: Comparison, act: Act, was: Expr, told: Expr) -> bool:
+    """Whether a call that marks pages dirty where a variable or member says so is told not to."""
+    mark = compared.before.tables.marks.get(act.word)
+    return mark is not None and mark.what == "dirty" and told.key == "false" and was.kind in ("name", "field")
+
+
+def _known_there(compared: Comparison, now: Act, was: Expr, told: Expr) -> bool:
+    """Whether the tests that decide about the call tell that the question has the answer which it is told."""
+    order = reach(compared.after)
+    for test in (n for n in order.order if n.kind == "branch" and n.expr is not None):
+        side = order.chosen(test, now.node)
+        facts = refine(test.expr, side, EMPTY) if side is not None and test.expr is not None else None
+        answer = is_zero(evaluate(was, facts)) if facts else None
+        if answer is not None:
+            return answer is (told.key == "false")
+    return False
 
 
 def _kept_unread(compared: Comparison, act: Act, now: Act) -> bool:

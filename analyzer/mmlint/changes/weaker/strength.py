@@ -16,6 +16,7 @@ from mmlint.changes.weaker.lastput import shared
 from mmlint.changes.weaker.ownmask import stays_out
 from mmlint.changes.weaker.unfilled import UNFILLED, meant, unfilled
 from mmlint.changes.weaker.unraw import in_raw_section, told_of
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks.held import declared_types
@@ -36,6 +37,7 @@ _UNLESS_ZERO = re.compile(r"not_zero|unless_zero|(^|_)try_?get(_|$)|add_unless|i
 _TAKES_DOWN = re.compile(
     r"(^|_)(k?v?free\w*|destroy|exit|fini|release|remove|teardown|shutdown|evict|unregister|cleanup|uninit)(_|$)"
 )
+_ENTRY = re.compile(r"(const )?p(te|md|ud|4d|gd)_t \*")
 _PREPARES = re.compile(r"^mem(set|cpy)$|^(IS_ERR|PTR_ERR|ERR_)|free|(^|_)(put|destroy)(_|$)")
 
 
@@ -198,6 +200,18 @@ def _locks_behind(compared: Comparison, was: Act, now: Act) -> bool:
     return not any(each in ("", kind) for each in asking)
 
 
+def _puts_back(function: Function, act: Act) -> bool:
+    """Whether a call puts into a page-table entry what was made of its own value: others may have changed it since."""
+    place = act.expr.args[0] if act.expr.args else None
+    entry = next((arg for arg in act.expr.args if _ENTRY.match(_type_of(function, arg))), None)
+    if place is None or entry is None:
+        return False
+    values = [act.expr.args[-1]]
+    values += [value for name in values[0].names() for value in assigned_values(function).get(name, ())]
+    reads = (e for value in values for e in value.walk() if e.kind in ("unary", "call"))
+    return any(entry.root in e.names() and (e.kind == "call" or e.value == "*") for e in reads)
+
+
 def _type_of(function: Function, expr: Expr) -> str:
     """The type of the variable that an expression is a member of; "" if it is not known."""
     return declared_types(function).get(expr.root, "")
@@ -230,6 +244,7 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     UNFILLED: lambda compared, _, now: unfilled(compared.after, now),
     "readers": lambda compared, was, now: _unwaited(compared.before, was, now),
     "nonpresent": lambda compared, _, now: _nonpresent(compared.after, now),
+    "put-back": lambda compared, was, now: _puts_back(compared.after, now) and not _puts_back(compared.before, was),
     "present": lambda compared, was, _: known_present(compared.before, was),
 }
 """Where an order of strength holds, by what its row says."""

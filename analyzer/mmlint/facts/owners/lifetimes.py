@@ -1,7 +1,6 @@
 """What becomes of each thing that a function gives up somewhere: on every way out, in every turn of a loop, behind it.
 
-A thing is an lvalue that is handed to a releasing call: one of the tables, or one whose name says so. This is meant for
-comparing two states of one function: each state alone is read roughly, and what is rough is rough on both sides.
+A thing is an lvalue that is handed to a releasing call. States are read roughly, as two of a function are compared.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from mmlint.facts.owners.aliases import (
 from mmlint.facts.owners.companions import used_behind
 from mmlint.facts.owners.doors import SG_STORE
 from mmlint.facts.owners.resources import asks_for_one, loop_gives
-from mmlint.facts.things import WALK, Thing, counts, holder_of, kind_of, perishes, plain, things
+from mmlint.facts.things import WALK, Thing, counts, elements_given, holder_of, kind_of, perishes, plain, things
 from mmlint.facts.values import Facts, counts_nothing, is_error, is_zero
 from mmlint.facts.wayout import Way, code_at, way_of
 from mmlint.frozen import dataclass
@@ -271,7 +270,11 @@ class _Tracker(Client[State]):
             return [Outcome(prop._replace(level=HELD))]
         if prop.level in (HELD, TWICE) and node.id not in self.early and self._gives_whole(call):
             return [Outcome(prop._replace(level=GIVEN))]
-        if prop.level in (HELD, TWICE) and self.thing.kind == "page" and self._given_inside(call):
+        if (
+            prop.level in (HELD, TWICE)
+            and self.thing.kind == "page"
+            and elements_given(self.function, call, self.thing.key)
+        ):
             return [Outcome(prop._replace(level=GIVEN))]
         if prop.level == HELD and node.id not in self.early and self._consumes(call):
             return [Outcome(prop._replace(level=PASSED))]
@@ -292,19 +295,6 @@ class _Tracker(Client[State]):
         names = callee.tables.gives_resource if self.thing.kind == "page" else {self.thing.kind}
         return not callee.words.isdisjoint(names)
 
-    def _given_inside(self, call: Expr) -> bool:
-        """Whether an array is handed to a function that gives up its elements."""
-        places = [i for i, arg in enumerate(call.args) if canon(arg) == self.thing.key]
-        callee = self.function.program.resolve(call.value, self.function.path) if places and call.value else None
-        if callee is None or callee is self.function or call.value in self.function.tables.gives_resource:
-            return False
-        given_up = {
-            thing.key
-            for thing, calls in things(callee).items()
-            if thing.kind == "page" and any("[" in arg.key for _, call in calls for arg in call.args)
-        }
-        return any(i < len(callee.params) and callee.params[i] in given_up for i in places)
-
     def _fills(self, call: Expr) -> bool:
         """Whether the call gets the address of the lvalue or the array, to put something there."""
         address = handed_out(call, self.thing.key) and not harmless(self.function, call.value)
@@ -318,11 +308,12 @@ class _Tracker(Client[State]):
 
     def _take(self, call: Expr, row: Taking, prop: State) -> list[Outcome[State]]:
         more = row.holder[0] != "r" and any("[" in arg.key or " + " in arg.key for arg in call.args)
-        counted = row.holder.startswith("arg") and self.thing.kind != WALK
+        single = self.thing.kind == WALK or self.function.tables.resources[row.resource].single
+        counted = row.holder.startswith("arg") and not single
         level = TWICE if counted and prop.level in (HELD, TWICE) else HELD
         if row.when == "always":
             return [Outcome(prop._replace(level=level))]
-        gone = prop.level if more or row.holder.startswith("arg") else NOTHING
+        gone = prop.level if more or counted else NOTHING
         refused = (Outcome(prop._replace(level=gone), value) for value in REFUSED[row.when])
         held = "1" if asks_for_one(self.function, call) else TAKEN[row.when]
         return [Outcome(prop._replace(level=level), held), *refused]
@@ -377,7 +368,7 @@ class _Tracker(Client[State]):
             return prop._replace(level=NOTHING)
         if outcome and node.expr is not None and self._uncounted(node.expr):
             return prop._replace(level=NOTHING)
-        if prop.level == HELD and prop.counted and any(is_zero(facts.get(n)) for n in self.numbers & _mentioned(node)):
+        if prop.level == HELD and prop.counted and self._none_left(node, facts):
             return prop._replace(level=NOTHING)
         if node.kind == "iter" and node.expr is not None and prop.level in (GIVEN, PASSED):
             named = self.root in {arg.key for arg in node.expr.args}
@@ -386,14 +377,17 @@ class _Tracker(Client[State]):
             return prop._replace(level=GIVEN)
         return prop
 
+    def _none_left(self, node: Node, facts: Facts) -> bool:
+        """Whether a number that goes with the thing is asked for and known to be zero."""
+        asked = {e.key for e in node.expr.walk() if e.kind in _LVALUE} if self.numbers and node.expr is not None else ()
+        return any(is_zero(facts.get(number)) for number in self.numbers.intersection(asked))
+
     def _uncounted(self, test: Expr) -> bool:
         """Whether a test tells that the thing is the zero page, of which pins take no reference."""
         guard = self.function.tables.guards.get(test.value) if test.kind == "call" else None
         return guard is not None and guard.class_ == "zero_page" and any(canon(a) in self.names for a in test.args)
 
     def cleanup(self, node: Node, prop: State, facts: Facts) -> State:
+        if prop.level == TWICE and node.name.startswith("guard:"):
+            return prop._replace(alone=True)
         return prop._replace(level=PASSED) if node.expr is not None and node.expr.key == self.thing.key else prop
-
-
-def _mentioned(node: Node) -> frozenset[str]:
-    return frozenset(e.key for e in node.expr.walk() if e.kind in _LVALUE) if node.expr is not None else frozenset()

@@ -14,13 +14,17 @@ from mmlint.kernel.rows import Taking
 
 @dataclass(frozen=True, slots=True)
 class Overwritten:
-    """`target` gets another value at `node` and was the only name of what `take` took in the turn before."""
+    """`target` gets another value at `node` and was the only name of what `take` took in the turn before.
+
+    `given`: other ways that come there have given it back.
+    """
 
     node: Node
     target: str
     resource: str
     take: Expr
     row: Taking
+    given: bool
 
 
 @fact
@@ -36,8 +40,13 @@ def overwritten(function: Function) -> tuple[Overwritten, ...]:
             for own in _lost(owned, node, target, value):
                 at, take, row = owned.take(own)
                 known = (own.take, own.resource) in settled and not function.tables.resources[own.resource].single
-                if known and _other_turn(function, at, node) and not _derived(function, target):
-                    found.setdefault((own.take, own.resource), Overwritten(node, target, own.resource, take, row))
+                if (
+                    known
+                    and _other_turn(function, at, node)
+                    and not (_derived(function, target) or _stored(function, value))
+                ):
+                    lost = Overwritten(node, target, own.resource, take, row, _given(owned, node, own))
+                    found.setdefault((own.take, own.resource), lost)
     return tuple(found.values())
 
 
@@ -63,6 +72,19 @@ def _lost(owned: Ownership, node: Node, target: str, value: Expr) -> list[Own]:
     ]
 
 
+def _given(owned: Ownership, node: Node, lost: Own) -> bool:
+    """Whether what one way holds at a node has been given back on another way to it."""
+    here = (own for prop in owned.flow.states(node) for own in prop if own.state == GIVEN)
+    return any((own.take, own.resource) == (lost.take, lost.resource) for own in here)
+
+
+def _stored(function: Function, value: Expr) -> bool:
+    """Whether what a value is found by (a frame number) is put into memory: it may stand for the reference there."""
+    names = value.names()
+    stores = (e for node in function.cfg.order for op, e in node.events if op == "assign" and e.args[0].kind != "name")
+    return any(names & e.args[1].names() for e in stores)
+
+
 def _derived(function: Function, target: str) -> bool:
     """Whether another variable is made of what this one holds, and may hold the reference as well."""
     return any(
@@ -73,7 +95,6 @@ def _derived(function: Function, target: str) -> bool:
 
 
 def _other_turn(function: Function, take: Node, node: Node) -> bool:
-    """Whether the taking call lies behind the assignment in a loop that both are in: the next turn loses it."""
-    order = {each.id: at for at, each in enumerate(function.cfg.order)}
+    """Whether a loop has both the taking call and the assignment: the next turn loses what this one took."""
     both = any(take.id in body and node.id in body for _, body in natural_loops(function))
-    return both and take is not node and order[node.id] < order[take.id]
+    return both and take is not node
