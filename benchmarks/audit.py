@@ -40,7 +40,9 @@ class Cost:
 def cost(words: list[str], cache: Path | None = None) -> Cost:
     """Run a command to its end."""
     began = time.monotonic()
-    environment = {**os.environ, "MMLINT_CACHE_DIR": str(cache)} if cache is not None else None
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if cache is not None:
+        environment["MMLINT_CACHE_DIR"] = str(cache)
     process = subprocess.Popen(
         ["timeout", str(LIMIT), *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -40,7 +40,9 @@ class Run:
 
 
 def run(command: list[str], tree: Path, cache: str | None = None) -> Run:
-    environment = os.environ | ({"MMLINT_CACHE_DIR": cache} if cache is not None else {})
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if cache is not None:
+        environment["MMLINT_CACHE_DIR"] = cache
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, env=environment)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -21,6 +21,17 @@ def natural_loops(function: Function) -> tuple[tuple[Node, frozenset[int]], ...]
     return tuple(sorted(((h, frozenset(b)) for h, b in bodies.values()), key=lambda pair: len(pair[1])))
 
 
+def innermost_loop(function: Function, node: Node) -> tuple[Node, frozenset[int]] | None:
+    """The smallest loop around a node, as its head and the ids of its nodes."""
+    return next((loop for loop in natural_loops(function) if node.id in loop[1]), None)
+
+
+def loop_body(function: Function, node: Node) -> frozenset[int]:
+    """The ids of the nodes in the smallest loop around a node; empty where there is none."""
+    loop = innermost_loop(function, node)
+    return loop[1] if loop is not None else frozenset()
+
+
 def _body(head: Node, tail: Node) -> set[int]:
     found = {head.id}
     work = [tail]
@@ -37,8 +48,8 @@ def loops_with(function: Function, nodes: Iterable[Node], *, without: Iterable[i
     banned = set(without)
     found: set[int] = set()
     for node in nodes:
-        loop = next((body for _, body in natural_loops(function) if node.id in body), None)
-        if loop is None or loop & banned:
+        loop = loop_body(function, node)
+        if not loop or loop & banned:
             continue
         by_id = {n.id: n for n in function.cfg.order if n.id in loop}
         found |= {
@@ -72,4 +83,4 @@ def moves_on(node: Node, *names: str) -> bool:
 
 def in_loop(function: Function, node: Node) -> bool:
     """Whether a node can be reached from itself."""
-    return any(node.id in body for _, body in natural_loops(function))
+    return innermost_loop(function, node) is not None

@@ -64,6 +64,12 @@ class Reach:
         met = {self.rank[node.id] for node in nodes} - {self.rank[start.id]}
         return self.exit is not None and not self._escapes(self.rank[start.id], self.exit, met)
 
+    def escapes(self, start: Node, end: Node, gates: Iterable[Node]) -> bool:
+        """Whether some way from `start` to `end` passes none of `gates`, which may be the two themselves."""
+        met = {self.rank[gate.id] for gate in gates if gate.id in self.rank}
+        first, last = self.rank[start.id], self.rank[end.id]
+        return met.isdisjoint((first, last)) and self._escapes(first, last, met)
+
     def _avoids(self, start: int, end: int, middle: int) -> bool:
         """Whether some way from `start` to `end` does not pass `middle`."""
         return middle not in (start, end) and self._escapes(start, end, {middle})

@@ -26,7 +26,8 @@ what is no longer his.
 ```
 
 ## Limits
-Silent where the callee changes in the same patch or returns nothing, and where only a message hung on the answer.
+Silent where the callee changes in the same patch or returns nothing, where only a message hung on the answer, and
+where the branch that leads to the call has asked the very question that is now told by a constant.
 Whether the answer can still be anything but success is not asked.
 
 ## Sources

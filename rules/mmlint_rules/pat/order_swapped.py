@@ -5,7 +5,7 @@ Compares each function before and after the patch. Two steps that the step table
 unlock, the contents before the entry, the check before the write-protect, the lock before the recheck, the unlock of a
 folio before its put) are both still there, and the second now comes first on every path with both. So are a test for
 NULL, for an error pointer or for an index out of bounds and the use that it kept safe; and a lock and the question
-asked under it that sends back to try again (`-EAGAIN`).
+asked under it that sends back to try again (`-EAGAIN`), or that is about an entry which the lock guards.
 
 ## Why it matters
 Each of them is right and there, so nothing is missing to the eye. A flush after the unlock leaves a moment in which

@@ -80,7 +80,7 @@ def check(function: Function) -> Iterator[Hit]:
             and function.tables.resources[lost.resource].leak
         ):
             message = f"`{lost.target}` gets another value and still holds the {lost.resource} of `{lost.take.value}`"
-            step = function.step(lost.take.line, f"`{lost.take.value}` took it in the turn before")
+            step = function.step(lost.take.line, f"`{lost.take.value}` took it")
             yield function.hit(lost.node, message, steps=(step,), anchor=f"{lost.take.key} overwritten")
     for take, resource in never_given(function):
         if resource not in _ELSEWHERE and function.tables.resources[resource].leak:

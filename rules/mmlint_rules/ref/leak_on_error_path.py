@@ -5,7 +5,8 @@ Follows each reference and pin that a function takes (look-ups, allocations, `fo
 reports an error exit on which it is still held, where another exit gives it back or the successful way passes it on.
 A helper that is not seen must have taken what the function gives back. In hunks, two jumps to a label that is not
 shown, one after the release and one without it, are held against each other. What a helper of the file gives up
-where it fails in one way, and not in another, is its caller's to give up there.
+where it fails in one way, and not in another, is its caller's to give up there. A turn of a loop that keeps what
+another way has given back by the time the variable gets its next value is reported as well.
 
 ## Why it matters
 The page is never freed; a pinned one can never be migrated or unplugged. Error paths are what tests do not run.

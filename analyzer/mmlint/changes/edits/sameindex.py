@@ -9,7 +9,7 @@ from mmlint.changes.compare import comparison
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
-from mmlint.facts.loops import natural_loops
+from mmlint.facts.loops import loop_body, natural_loops
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 from mmlint.facts.things import given
@@ -87,16 +87,12 @@ def _element(function: Function, act: Act) -> Expr | None:
     if act.expr.kind != "call" or not given(function, act.word, act.expr):
         return None
     elements = [arg for arg in act.expr.args if arg.kind == "index" and arg.args[1].names()]
-    return elements[0] if elements and _around(function, act) else None
-
-
-def _around(function: Function, act: Act) -> frozenset[int]:
-    return next((body for _, body in natural_loops(function) if act.node.id in body), frozenset())
+    return elements[0] if elements and loop_body(function, act.node) else None
 
 
 def _moves(function: Function, act: Act, element: Expr) -> bool:
     """Whether something in the innermost loop sets the array or a part of the index, or the element to nothing."""
-    body = _around(function, act)
+    body = loop_body(function, act.node)
     names = {element.key, element.args[0].key} | {e.key for e in element.args[1].walk() if e.kind in ("name", "field")}
     nodes = [n for n in function.cfg.order if n.id in body]
     leaves = any(t.id not in body for t, _ in act.node.succ) or _ends(act, body)

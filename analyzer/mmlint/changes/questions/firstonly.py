@@ -9,7 +9,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
-from mmlint.facts.loops import in_loop, natural_loops
+from mmlint.facts.loops import in_loop, loop_body
 from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass
 
@@ -46,8 +46,8 @@ def of_first_only(change: FunctionChange) -> FirstOnly | None:
 
 def _each(function: Function, act: Act) -> Iterator[tuple[str, frozenset[int]]]:
     """What a test walks along by the counter of its loop (`page` in `page + i`), where an answer leaves the loop."""
-    loop = next((body for _, body in natural_loops(function) if act.node.id in body), None)
-    if loop is None or not any(t.id not in loop for test in act.tests for t, _ in test.succ):
+    loop = loop_body(function, act.node)
+    if not any(t.id not in loop for test in act.tests for t, _ in test.succ):
         return
     counters = {e.args[0].key for n in function.cfg.order if n.id in loop for op, e in n.events if op == "update"}
     for arg in act.expr.args:

@@ -12,7 +12,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
-from mmlint.facts.loops import natural_loops
+from mmlint.facts.loops import in_loop, natural_loops
 from mmlint.facts.steps import Act
 from mmlint.facts.things import given
 from mmlint.frozen import dataclass
@@ -72,7 +72,7 @@ def _indices(act: Act, now: Act) -> Iterator[tuple[str, str]]:
 def _counted_on(function: Function, name: str) -> bool:
     """Whether a loop of the function counts a variable on, one by one."""
     return any(
-        op == "update" and expr.args[0].key == name and any(node.id in body for _, body in natural_loops(function))
+        op == "update" and expr.args[0].key == name and in_loop(function, node)
         for node in function.cfg.order
         for op, expr in node.events
     )

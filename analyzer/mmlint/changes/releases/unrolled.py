@@ -13,7 +13,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
-from mmlint.facts.loops import natural_loops
+from mmlint.facts.loops import innermost_loop
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 from mmlint.facts.things import given, plain
@@ -42,10 +42,10 @@ def _kept(compared: Comparison) -> Iterator[Unrolled]:
     before, after = compared.before, compared.after
     for name in before.tables.takes_resource.keys() & after.calls.keys() & before.calls.keys():
         old, new = _elements(before, name), _elements(after, name)
-        if len(old) < 2 or len(new) != 1 or any(_loop(before, node) for node, _, _ in old):
+        if len(old) < 2 or len(new) != 1 or any(innermost_loop(before, node) for node, _, _ in old):
             continue
         node, call, element = new[0]
-        loop, array = _loop(after, node), plain(element)
+        loop, array = innermost_loop(after, node), plain(element)
         release = _released(compared, [n for n, _, each in old if plain(each) == array], array)
         if loop is None or release is None or element.kind != "index":
             continue
@@ -59,11 +59,6 @@ def _elements(function: Function, name: str) -> list[tuple[Node, Expr, Expr]]:
     targets = call_targets(function)
     found = ((node, call, targets.get(id(call))) for node, call in function.calls[name])
     return [(node, call, to) for node, call, to in found if to is not None and to.kind == "index"]
-
-
-def _loop(function: Function, node: Node) -> tuple[Node, frozenset[int]] | None:
-    """The innermost loop around a node."""
-    return next((each for each in natural_loops(function) if node.id in each[1]), None)
 
 
 def _released(compared: Comparison, takes: list[Node], array: str) -> Act | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.reach import Reach, reach
+from mmlint.facts.reach import reach
 from mmlint.facts.steps import bare, negated
 from mmlint.frozen import dataclass
 
@@ -80,7 +80,7 @@ def dirty_dropped(function: Function) -> tuple[Replacement, ...]:
     found = []
     for made in _replacements(function):
         for node, call in clears if made.swap and not _only(made.node, made.call, _DEVICE) else ():
-            if order.before(node, made.write_node) and _escapes(order, node, made.write_node, asked):
+            if order.before(node, made.write_node) and order.escapes(node, made.write_node, asked):
                 found.append(Replacement(call, made.write, ("dirty",)))
     return _once(found)
 
@@ -209,9 +209,7 @@ def _carried(function: Function, made: _Made, bit: str) -> bool:
     for name in names:
         for node, _ in function.calls.get(name, ()):
             gates += [node, *_question(node)]
-    if any(g is made.node or g is made.write_node for g in gates):
-        return True
-    return not _escapes(order, made.node, made.write_node, gates)
+    return not order.escapes(made.node, made.write_node, gates)
 
 
 def _question(node: Node) -> list[Node]:
@@ -228,20 +226,3 @@ def _question(node: Node) -> list[Node]:
         found.append(branch)
         here = branch
     return found
-
-
-def _escapes(order: Reach, start: Node, end: Node, gates: list[Node]) -> bool:
-    """Whether some way from `start` to `end` passes none of `gates`."""
-    met = {order.rank[g.id] for g in gates if g.id in order.rank}
-    first, last = order.rank[start.id], order.rank[end.id]
-    if first in met or last in met:
-        return False
-    seen, work = set(met), [first]
-    while work:
-        i = work.pop()
-        if i == last:
-            return True
-        if i not in seen and i < last:
-            seen.add(i)
-            work += order.next[i]
-    return False

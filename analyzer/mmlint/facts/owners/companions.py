@@ -10,7 +10,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks.held import declared_types
-from mmlint.facts.owners.aliases import handed_out
+from mmlint.facts.owners.aliases import handed_out, looks_into
 
 
 def used_behind(function: Function, key: str, releases: Iterable[Node]) -> Mapping[int, list[str]]:
@@ -55,7 +55,5 @@ def _uses(expr: Expr, name: str) -> list[str]:
     return [
         e.key
         for e in expr.walk()
-        if (e.kind in ("field", "index") and e.args[0].key == name)
-        or (e.kind == "unary" and e.value == "*" and e.args[0].key == name)
-        or (e.kind == "call" and any(arg.key == name for arg in e.args))
+        if looks_into(e, frozenset((name,))) or (e.kind == "call" and any(arg.key == name for arg in e.args))
     ]

@@ -14,9 +14,8 @@ from mmlint.kernel.rows import Taking
 
 @dataclass(frozen=True, slots=True)
 class Overwritten:
-    """`target` gets another value at `node` and was the only name of what `take` took in the turn before.
-
-    `given`: other ways that come there have given it back.
+    """`target` gets another value at `node` and was the only name of what `take` took, in the turn before or, where
+    `given` says that other ways have given it back by then, in the same one.
     """
 
     node: Node
@@ -40,12 +39,14 @@ def overwritten(function: Function) -> tuple[Overwritten, ...]:
             for own in _lost(owned, node, target, value):
                 at, take, row = owned.take(own)
                 known = (own.take, own.resource) in settled and not function.tables.resources[own.resource].single
+                given = _given(owned, node, own)
                 if (
                     known
-                    and _other_turn(function, at, node)
+                    and (given or _comes_first(function, node, at))
+                    and _in_one_loop(function, at, node)
                     and not (_derived(function, target) or _stored(function, value))
                 ):
-                    lost = Overwritten(node, target, own.resource, take, row, _given(owned, node, own))
+                    lost = Overwritten(node, target, own.resource, take, row, given)
                     found.setdefault((own.take, own.resource), lost)
     return tuple(found.values())
 
@@ -94,7 +95,13 @@ def _derived(function: Function, target: str) -> bool:
     )
 
 
-def _other_turn(function: Function, take: Node, node: Node) -> bool:
+def _comes_first(function: Function, node: Node, take: Node) -> bool:
+    """Whether the assignment stands in front of the taking call, so that it can only lose what the last turn took."""
+    rank = {each.id: at for at, each in enumerate(function.cfg.order)}
+    return rank[node.id] < rank[take.id]
+
+
+def _in_one_loop(function: Function, take: Node, node: Node) -> bool:
     """Whether a loop has both the taking call and the assignment: the next turn loses what this one took."""
     both = any(take.id in body and node.id in body for _, body in natural_loops(function))
     return both and take is not node

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.loops import natural_loops
+from mmlint.facts.loops import loop_body
 
 _PAGES = frozenset({"folio reference", "page pin", "GUP page reference"})
 
@@ -21,8 +21,8 @@ def spent_releases(function: Function) -> tuple[tuple[Expr, Expr], ...]:
         walk = head.expr if head.kind == "iter" else None
         if walk is None or walk.value not in function.tables.spent_walks or not walk.args:
             continue
-        body = next((ids for _, ids in natural_loops(function) if head.id in ids), frozenset())
-        release = next((call for i in sorted(body) for call in _releases(function, nodes[i], walk.args[0].key)), None)
+        inside = (nodes[i] for i in sorted(loop_body(function, head)))
+        release = next((call for node in inside for call in _releases(function, node, walk.args[0].key)), None)
         if release is not None:
             found.append((walk, release))
     return tuple(found)
