@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -25,7 +24,7 @@ from mmlint.settings import Settings, SettingsError
 from mmlint.tally import Looks
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
 
     from mmlint.changes.change import PatchView
     from mmlint.inputs.tree import Tree
@@ -149,13 +148,15 @@ def _run_files(root: str, names: list[str], settings: Settings, progress: Progre
         yield from _check_names(_program(root, settings.tables), names, settings, progress)
         return
     chunks = _chunks(root, names)
-    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+    from concurrent.futures import BrokenExecutor
+
+    from mmlint.processes import Processes
 
     ready_workers(root, settings)
-    with ProcessPoolExecutor(min(jobs, len(chunks)), initializer=end_with_parent) as pool:
+    with Processes(min(jobs, len(chunks))) as pool:
         try:
             yield from chain.from_iterable(run_chunks(pool, root, chunks, settings, progress))
-        except BrokenProcessPool:
+        except BrokenExecutor:
             yield Report(errors=[InputError(root, "a worker process died (out of memory?); try again with --jobs 1")])
 
 
@@ -179,21 +180,6 @@ def ready_workers(root: str, settings: Settings) -> None:
     _kept_program(root, settings.tables).prepare()
 
 
-def end_with_parent() -> None:
-    """A worker whose parent was killed, and be it before the worker ran, would wait for work for ever."""
-    import threading
-    from multiprocessing import parent_process
-
-    parent, first = parent_process(), os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == first and (parent is None or parent.is_alive()):
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def run_chunks(
     pool: Executor,
     root: str,
@@ -203,36 +189,13 @@ def run_chunks(
     *,
     tally: bool = False,
 ) -> Generator[list[Report], None, None]:
-    """Check chunks of files on any executor: the reports of each chunk, in order. `tally` counts the places looked at.
-
-    Ctrl-C and leaving early end the workers at once. They are started with the signal held back, and stay deaf to it:
-    it would be lost in a fork, and only the parent has something to say about it.
-    """
-    from multiprocessing import active_children
-
-    others = active_children()
-    try:
-        futures = _submit(pool, root, chunks, settings, tally)
-        for future, chunk in zip(futures, chunks, strict=True):
-            yield future.result()
-            heed()
-            if progress is not None:
-                progress.advance(len(chunk))
-    except (KeyboardInterrupt, GeneratorExit):
-        for worker in active_children():
-            if worker not in others:
-                worker.terminate()
-        raise
-
-
-def _submit(
-    pool: Executor, root: str, chunks: Sequence[list[str]], settings: Settings, tally: bool
-) -> list[Future[list[Report]]]:
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        return [pool.submit(_check_in_worker, root, chunk, settings, tally) for chunk in chunks]
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    """Check chunks of files on any executor: the reports of each, in order. `tally` counts the places looked at."""
+    futures = [pool.submit(_check_in_worker, root, chunk, settings, tally) for chunk in chunks]
+    for future, chunk in zip(futures, chunks, strict=True):
+        yield future.result()
+        heed()
+        if progress is not None:
+            progress.advance(len(chunk))
 
 
 def _size(root: str, name: str) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -89,7 +89,7 @@ class _Run:
             return Audit(Report(errors=[InputError(self.root, "no C files in this tree; name a kernel tree")]))
         try:
             seen = scan(self.tree, files, wanted, self.store, self.jobs)
-        except BrokenProcessPool:
+        except BrokenExecutor:
             message = "worker processes died three times while reading (out of memory?); try again with --jobs 1"
             return Audit(Report(errors=[InputError(self.root, message)]))
         keys = _keys(seen, _signature(self.tree, rules, self.settings))
@@ -127,7 +127,7 @@ class _Run:
                         self.store.keep(name, keys[name], part)
                     if self.progress is not None:
                         self.progress.advance()
-        except BrokenProcessPool:
+        except BrokenExecutor:
             left = next(name for name in waiting if name not in self.parts)
             message = "worker processes died here three times (out of memory?); what is done is kept for the next run"
             self.errors.append(InputError(left, message))

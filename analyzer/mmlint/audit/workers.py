@@ -1,16 +1,16 @@
-"""Worker processes: they end with their parent, and one that dies is replaced."""
+"""Work in worker processes of which one that dies is replaced."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import BrokenExecutor, Executor
+from contextlib import AbstractContextManager, closing
 from itertools import groupby
 from typing import TypeVar
 
-from mmlint.api import end_with_parent, ready_workers, run_chunks
+from mmlint.api import ready_workers, run_chunks
 from mmlint.finding import Report
+from mmlint.processes import Processes
 from mmlint.settings import Settings
 
 _CHUNK = 24
@@ -21,16 +21,6 @@ Where = Callable[[], AbstractContextManager[Executor]]
 """Where work is done, other than in processes of this machine."""
 
 
-@contextmanager
-def pool(jobs: int) -> Iterator[Executor]:
-    """Processes for a while; leaving early cancels what has not begun."""
-    workers = ProcessPoolExecutor(jobs, initializer=end_with_parent)
-    try:
-        yield workers
-    finally:
-        workers.shutdown(wait=True, cancel_futures=True)
-
-
 def steadily(
     jobs: int,
     chunks: Sequence[Chunk],
@@ -39,18 +29,18 @@ def steadily(
 ) -> Generator[Result, None, None]:
     """The results of chunks in their order. Workers that die are replaced, and what they had is done again.
 
-    `begin` starts chunks on an executor. Raises BrokenProcessPool when workers die three times without a result.
+    `begin` starts chunks on an executor. Raises BrokenExecutor when workers die three times without a result.
     """
     done = failures = 0
     while done < len(chunks):
         try:
-            place = executor() if executor is not None else pool(min(jobs, len(chunks) - done))
+            place = executor() if executor is not None else Processes(min(jobs, len(chunks) - done))
             with place as workers, closing(begin(workers, chunks[done:])) as results:
                 for result in results:
                     done += 1
                     failures = 0
                     yield result
-        except BrokenProcessPool:
+        except BrokenExecutor:
             failures += 1
             if failures == _TRIES:
                 raise
@@ -59,7 +49,7 @@ def steadily(
 def analyse(
     root: str, names: Sequence[str], settings: Settings, jobs: int, executor: Where | None = None
 ) -> Generator[tuple[str, Report], None, None]:
-    """Each file with its report, in order. Raises BrokenProcessPool when workers die three times without a result."""
+    """Each file with its report, in order. Raises BrokenExecutor when workers die three times without a result."""
     chunks = _chunks(names)
     if chunks and executor is None:
         ready_workers(root, settings)
