@@ -13,6 +13,7 @@ class Loss:
 
     `step` is the act before, `sink` the act after that stands without it, `how` is removed, gone (no
     sink names it: the next act beside it), ignored (still made, decides nothing) or order. `now` is the step after.
+    `firm`: nobody can have meant to do without it, although the patch deletes the very function that was called.
     """
 
     row: Step
@@ -20,3 +21,4 @@ class Loss:
     sink: Act
     how: str
     now: Act | None = None
+    firm: bool = False

@@ -8,7 +8,8 @@ that are handed a page, folio, vma, mm, entry or the like, every call in mm/, an
 for or walk over (a wake-up, a list), and a helper that the patch takes away and whose body another caller has now. So
 does a statement that set a variable which is read behind it as before, what a parameter points to or, in mm/, a member;
 a get around a value that is returned or stored as before (`return get_x(found)`), or of what a member holds, under a
-lock, for a call; and the get of an object that replaces another one, with the put of that.
+lock, for a call; the get of an object that replaces another one, with the put of that; and a call that gave a thing
+with a reference, exchanged for its namesake that takes none (`folio_anon_vma` for `folio_get_anon_vma`).
 
 ## Why it matters
 What is taken, written, counted or published by one line is relied on by others far away: a reference that nobody
@@ -74,9 +75,9 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         )
     bare = unreferenced(change) if value is None and found is None else None
     if after is not None and bare is not None:
-        name = bare.get.value
+        named = "" if bare.accessor else bare.get.value
         yield after.hit(
-            bare.node, _unreferenced(bare), severity=_severity(change, name), anchor=f"unreferenced {bare.get.key}"
+            bare.node, _unreferenced(bare), severity=_severity(change, named), anchor=f"unreferenced {bare.get.key}"
         )
 
 
@@ -84,6 +85,8 @@ def _unreferenced(found: Unreferenced) -> str:
     taken = cut(found.get.args[0].key)
     if found.old:
         return f"`{taken}` comes in the place of `{cut(found.old)}` here, without the get and the put"
+    if found.accessor:
+        return f"`{found.accessor}` takes no reference; `{found.get.value}` took one here, and it is still given back"
     return f"`{taken}` is handed on here without the reference that `{found.get.value}` took"
 
 

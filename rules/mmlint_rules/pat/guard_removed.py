@@ -7,7 +7,8 @@ reached (a write-protect, a write of an entry, an isolation, a reuse, a migratio
 there, and no such test decides about it.
 
 A test of the state of a page, entry, vma or mapping that led out (return, goto, continue, or a flag set) guards what
-stood behind it: also the answer of a function that only tests and answers, and also where a helper does the test. Two
+stood behind it: also the answer of a function that only tests and answers, and also where a helper does the test, or
+did until a patch that adds nothing deleted it. Two
 more ways to lose one are seen: a new condition that goes around it (`level == PMD &&`), and a predicate in its place
 that holds for other states of the entry (`is_writable_migration_entry` for `!is_readable_migration_entry`). What was
 done for one state (uffd-wp, dirty, mapped) and goes together with the test is reported as well, and a test of each page

@@ -52,7 +52,7 @@ def hit(change: FunctionChange, loss: Loss) -> Hit:
     if loss.now is not None:
         steps.insert(0, after.step(loss.now.line, f"{shown(loss.now)} is here now"))
     scenario = find(loss.row.scenario) if loss.row.scenario else None
-    decided = loss.how in ("removed", "gone") and change.converts(loss.step.word)
+    decided = not loss.firm and loss.how in ("removed", "gone") and change.converts(loss.step.word)
     found = after.hit(
         loss.sink.expr,
         _message(loss),

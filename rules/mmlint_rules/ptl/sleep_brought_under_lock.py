@@ -2,10 +2,10 @@
 
 ## What it does
 Compares a function before and after a patch. A call that may sleep was made without an atomic lock; after the patch it
-is made inside one: the call moved, the lock is taken earlier or released later, or the callers' lock is no longer given
-up around it. Or the function is one in which nothing may sleep, as the kernel tables say of it or of the callback that
-it is, or that comes behind a callback which leaves a lock held (`show` of a seq_file behind its `start`). Calls are
-followed into callees, release callbacks and operation tables.
+is made inside one: the call moved, the lock is taken earlier or released later, or the callers' lock (or the page table
+that they have mapped) is no longer given up around it. Or the function is one in which nothing may sleep, as the kernel
+tables say of it or of the callback that it is, or that comes behind a callback which leaves a lock held (`show` of a
+seq_file behind its `start`). Calls are followed into callees, release callbacks and operation tables.
 
 A call whose gfp mask lets it sleep since the patch is reported where a caller reaches it under an atomic lock.
 

@@ -70,7 +70,7 @@ def _not_set(compared: Comparison) -> Iterator[Exchanged]:
             count = store.args[0].key
             if "*" in declared_types(compared.before).get(count, ""):
                 continue
-            if len(node.succ) == 1 and not any(_may_set(other, count) for other in fresh):
+            if len(node.succ) == 1 and not (_told_elsewhere(compared, store) or any(_may_set(n, count) for n in fresh)):
                 releases = _counted_by(compared, count, node)
                 reached = _behind(compared, node)
                 still = (now for now in releases if now.node.id in reached)
@@ -78,6 +78,21 @@ def _not_set(compared: Comparison) -> Iterator[Exchanged]:
                     Exchanged(now.expr, store.args[-1].key if store.kind == "assign" else store.key, count, None)
                     for now in islice(still, 1)
                 )
+
+
+def _told_elsewhere(compared: Comparison, store: Expr) -> bool:
+    """Whether what is stored is what a taking call told, and the function leaves that call to a helper now, which gives
+    back what came of half of it.
+    """
+    value, after = store.args[-1].key if store.kind == "assign" else "", compared.after
+    taking = {call.value for told, _, call in told_and_asked(compared.before) if told == value} - after.calls.keys()
+    fresh = (after.program.resolve(name, after.path) for name in after.calls.keys() - compared.before.calls.keys())
+    return any(
+        not taking.isdisjoint(helper.calls)
+        and any(_gives_pages(helper, call) for calls in helper.calls.values() for _, call in calls)
+        for helper in fresh
+        if helper is not None
+    )
 
 
 def _may_set(node: Node, count: str) -> bool:

@@ -195,7 +195,22 @@ def owed_by(function: Function) -> Owed:
                     key, when = (family(held.kind), held.key), settings(function, facts)
                     lock, known = found.get(key, (held._replace(gone=False), when))
                     found[key] = lock, tuple(each for each in known if each in when)
+    if _mapped_by_callers(function):
+        found["pte_map", ""] = Held("pte_map", "", function.line, "", "", gone=False), ()
     return found
+
+
+def _mapped_by_callers(function: Function) -> bool:
+    """Whether the function unmaps a page table by a parameter that it never sets: its callers have mapped it."""
+    drops = function.tables.drops
+    by = {
+        call.args[row.map_arg].key
+        for name, rows in drops.items()
+        for row in (rows if name in function.calls else ())
+        for _, call in function.calls.get(name, ())
+        if row.kind == "pte_map" and row.map_arg is not None and row.map_arg < len(call.args)
+    }
+    return any(key in by and not any(n.sets(key) for n in function.cfg.order) for key in function.params)
 
 
 def _unlocked_for(compared: Comparison, old: Act, held: Held) -> bool:

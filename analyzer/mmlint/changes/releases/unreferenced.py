@@ -19,6 +19,7 @@ from mmlint.facts.things import COUNTED, given, kind_of
 from mmlint.frozen import dataclass
 
 _GETS = re.compile(r"(^|_)(get|hold|grab|ref|pin)(_|$)")
+_GET = re.compile(r"(^|_)(?:try_?)?get_")
 _OWNED = re.compile(r"(^|_)(\w*alloc|create|new|dup|get|tryget|clone)(_|$)")
 _LOOK_UP = re.compile(r"(^|_)(lookup|find)(_|$)")
 
@@ -26,12 +27,14 @@ _LOOK_UP = re.compile(r"(^|_)(lookup|find)(_|$)")
 @dataclass(frozen=True, slots=True)
 class Unreferenced:
     """`get` (of before) took a reference of what `node` (of after) hands on; `old` ("": nothing) is what it comes in
-    the place of, and whose reference is not given up any more either.
+    the place of, and whose reference is not given up any more either. `accessor` is what is called in the place of
+    `get` and answers with the same thing, without a reference.
     """
 
     get: Expr
     node: Node
     old: str = ""
+    accessor: str = ""
 
 
 def unreferenced(change: FunctionChange) -> Unreferenced | None:
@@ -42,8 +45,28 @@ def unreferenced(change: FunctionChange) -> Unreferenced | None:
     if compared is None or change.patch.partial or compared.scoped or change.named_elsewhere or change.patch.large:
         return None
     if any(act.expr.kind == "call" for act in compared.added):
-        return None
+        return _accessed(change, compared)
     return _around(change, compared) or _replaced(change, compared) or _borrowed(compared)
+
+
+def _accessed(change: FunctionChange, compared: Comparison) -> Unreferenced | None:
+    """A call whose result came with a reference, exchanged for its namesake without the get, while no put goes."""
+    taken, puts = compared.before.tables.takes_resource, compared.before.tables.gives_resource
+    targets = call_targets(compared.before) | call_targets(compared.after)
+    acts = [a for each in change.patch.changes if (c := comparison(each)) is not None for a in (*c.removed, *c.added)]
+    for act in compared.removed:
+        kinds = {row.resource for row in taken.get(act.word, ()) if row.holder == "result"}
+        to, plain = targets.get(id(act.expr)), _GET.sub(r"\1", act.word)
+        if not kinds or to is None or plain == act.word:
+            continue
+        moving = (row for a in acts if a is not act for row in (*taken.get(a.word, ()), *puts.get(a.word, ())))
+        if any(row.resource in kinds for row in moving):
+            continue
+        for now in compared.added:
+            same = (here := targets.get(id(now.expr))) is not None and here.key == to.key
+            if same and now.word == plain and now.expr.args[:1] and now.expr.args[0].key == act.expr.args[0].key:
+                return Unreferenced(act.expr, now.node, accessor=now.word)
+    return None
 
 
 def _around(change: FunctionChange, compared: Comparison) -> Unreferenced | None:

@@ -51,6 +51,7 @@ class Covers:
             or self._no_more_states(act, sink, there)
             or self._frozen_later(act, there)
             or self._nothing_mapped(act)
+            or self._protects_anyway(act, sink)
             or self._read_again(act, sink)
             or self._to_head(act)
             or self._on_either_arm(act, sink)
@@ -77,10 +78,13 @@ class Covers:
         )
 
     def _no_more_states(self, act: Act, sink: Act, there: Act) -> bool:
-        """Whether another predicate asks now, and lets no other states of the entry through to the sink."""
+        """Whether another predicate asks now, or asked behind this one, and lets no more states through to the sink."""
         tables = self.sides.tables
-        moved = (each for each in self.sides.compared.new if each.line not in self.sides.compared.standing)
-        for other in (each for each in moved if one_subject(tables, act, each)):
+        for other in (each for each in self.sides.compared.new if one_subject(tables, act, each)):
+            source = self.sides.compared.sources.get(id(other))
+            standing = other.line in self.sides.compared.standing
+            if standing and not (source is not None and self.sides.old.before(act.node, source.node)):
+                continue
             asked = other.tests[0]
             after = self.sides.new.chosen(asked, there.node)
             ways = [
@@ -167,6 +171,11 @@ class Covers:
             and new.dominates(now.node, there.node)
             for other in apart
         )
+
+    def _protects_anyway(self, act: Act, sink: Act) -> bool:
+        """Whether the test only spared those entries the write-protecting that are not writable."""
+        guard = self.sides.tables.guards.get(act.word)
+        return guard is not None and guard.class_ == "writable" and sink.word in self.sides.tables.wrprotects
 
     def _nothing_mapped(self, act: Act) -> bool:
         """Whether a test for a mapped page sent back, before anything was done, whom there was nothing to do for."""

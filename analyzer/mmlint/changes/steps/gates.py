@@ -8,6 +8,7 @@ function only tests and answers. A call of a helper is a test too when the helpe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 
 from mmlint.changes.about import from_new_call, operands, settled_by, target
@@ -16,6 +17,7 @@ from mmlint.changes.loss import Loss
 from mmlint.changes.questions.askedby import asked_under_lock
 from mmlint.changes.releases.origin import abolished
 from mmlint.changes.sides import Sides
+from mmlint.changes.steps.asksless import FIRM, asks_less
 from mmlint.changes.steps.covers import Covers
 from mmlint.changes.steps.joint import jointly_decided
 from mmlint.changes.steps.narrowed import Narrowed
@@ -27,10 +29,6 @@ from mmlint.facts.owners.aliases import results
 from mmlint.facts.steps import Act, opposite, performed, plain
 from mmlint.kernel.entries import Step
 
-_FIRM = frozenset({"pinned", "exclusive", "unshare", "longterm_pinnable", "pte_same", "writable", "revalidate"})
-"""Classes of tests each of which is asked by many."""
-_NO_STATE = frozenset({"devmap"})
-"""Bits that go away with the last users of them."""
 _ANSWERS = frozenset({"bool", "int"})
 
 
@@ -57,33 +55,25 @@ class Gates:
             gone = [test for test in act.tests if not self._stays(test)]
             answered = act.use == "return" and id(act) not in self.sides.compared.pairs
             row, asked = self._row(act) if gone or answered else (None, frozenset[str]())
-            if row is None or self.sides.change.converts(act.word) or self._arm_gone(act) or _spared(self.sides, act):
+            deleted, firm = self.sides.change.converts(act.word), self._firm(act, asked)
+            if row is None or (deleted and not firm) or self._arm_gone(act) or _spared(self.sides, act):
                 continue
             if from_new_call(self.sides.compared, operands(act)):
                 continue
             loss = self._opened(act, gone, row, asked) or self._answer(act, row)
             if loss is not None:
-                yield loss
+                yield replace(loss, firm=firm)
         yield from Narrowed(self.sides, self._own_row, self._stays).losses()
-        yield from self._asks_less()
+        guard = self.sides.tables.guards.get(self.sides.compared.before.name)
+        less = asks_less(self.sides, self._row_of(guard.class_)) if guard is not None and guard.class_ in FIRM else None
+        if less is not None:
+            yield less
 
-    def _asks_less(self) -> Iterator[Loss]:
-        """A test of the tables that is made of fewer tests now: whoever asks it is told something else."""
-        compared = self.sides.compared
-        guard = self.sides.tables.guards.get(compared.before.name)
-        answer = next((act for act in compared.new if act.word == "return"), None)
-        if guard is None or guard.class_ not in _FIRM or answer is None:
-            return
-        row = self._row_of(guard.class_)
-        fresh = any(act.expr.kind == "call" and act.word not in compared.before.words for act in compared.added)
-        for act in compared.removed if row is not None and not fresh else ():
-            known = self.sides.tables.guards.get(act.word)
-            if self.sides.change.converts(act.word) or (known is not None and known.class_ in _NO_STATE):
-                continue
-            if act.expr.kind == "call" and act.word not in compared.after.words and (act.tests or act.use == "return"):
-                assert row is not None
-                yield Loss(row, act, answer, "removed")
-                return
+    def _firm(self, act: Act, asked: frozenset[str]) -> bool:
+        """Whether a helper asked what many ask, in a patch that only deletes: nothing comes in its place."""
+        guards = self.sides.tables.guards
+        inside = {guards[name].class_ for name in asked - {act.word} if name in guards}
+        return self.sides.change.patch.only_deletes and not inside.isdisjoint(FIRM)
 
     def _arm_gone(self, act: Act) -> bool:
         """Whether the test stood in an arm of which nothing is left, and its branch is gone with it.
@@ -120,15 +110,12 @@ class Gates:
         return next((row for row in self.rows if not asked.isdisjoint(row.calls)), None)
 
     def _row(self, act: Act) -> tuple[Step | None, frozenset[str]]:
-        """The gate that an act is a test of, with the tests that ask the same."""
-        own = self._own_row(act)
-        if own is not None:
+        """The gate that an act is a test of (of several in a helper the first in the tables), with its tests."""
+        if (own := self._own_row(act)) is not None:
             return own, frozenset({act.word})
         asked = self._asked_by(act)
-        for row in self.rows:
-            if asked & frozenset(row.calls):
-                return row, asked
-        return None, frozenset()
+        told = [row for row in self.rows if asked & frozenset(row.calls)]
+        return (told[-1] if told else None), asked
 
     def _asked_by(self, act: Act) -> frozenset[str]:
         compared = self.sides.compared
