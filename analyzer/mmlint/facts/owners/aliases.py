@@ -13,6 +13,7 @@ from mmlint.facts.locks.held import declared_types
 from mmlint.facts.things import PATH
 
 _MAPPING = "kernel mapping"
+_WORD = re.compile(r"\w+")
 _LOOK_UP = re.compile(r"^lookup_|_lookup$|_(next|prev|first|last)$")
 
 
@@ -93,6 +94,13 @@ def looks_into(expr: Expr, mapped: frozenset[str]) -> bool:
         return False
     base = expr.args[0].key
     return base in mapped and not any(key.startswith(f"{base}->") for key in mapped)
+
+
+def zeroes(value: Expr, key: str) -> bool:
+    """Whether an initialiser names members and not the one that a thing is held by: what it leaves out is zero."""
+    named = [set(_WORD.findall(part.value)) for part in value.args if part.kind == "init"]
+    whole = value.kind == "init" and len(named) == len(value.args)
+    return whole and all(each and each.isdisjoint(_WORD.findall(key)) for each in named)
 
 
 def copies(function: Function, key: str) -> frozenset[str]:

@@ -31,6 +31,7 @@ from mmlint.facts.owners.aliases import (
     results,
     same_thing,
     wipes,
+    zeroes,
 )
 from mmlint.facts.owners.companions import used_behind
 from mmlint.facts.owners.doors import SG_STORE
@@ -343,7 +344,7 @@ class _Tracker(Client[State]):
         if target.key == self.thing.key:
             prop = prop._replace(level=self._assigned_level(value, prop, facts))
         elif target.key == self.root and value is not None:
-            prop = prop._replace(level=HELD)
+            prop = prop._replace(level=NOTHING if zeroes(value, self.thing.key) else HELD)
         elif value is not None and prop.level == HELD and target.kind in ("field", "index", "unary"):
             stored = canon(value).removeprefix("&") == self.thing.key
             prop = prop._replace(level=PASSED) if stored else prop
