@@ -79,3 +79,17 @@ def _may_consume(function: Function, name: str, level: int) -> bool:
         if node.kind == "return" and node.expr is not None and any(mentions_bare(node.expr, n) for n in names):
             return True
     return False
+
+
+def stored_by(function: Function, call: Expr, key: str) -> bool:
+    """Whether a callee that returns an error code stores a thing away: where it succeeds, that is."""
+    places = [i for i, arg in enumerate(call.args) if canon(arg) == key]
+    callee = function.program.resolve(call.value, function.path) if places and call.value else None
+    if callee is None or callee is function or callee.source.returns.split()[-1:] not in (["int"], ["long"]):
+        return False
+    names = {callee.params[i] for i in places if i < len(callee.params)}
+    return any(
+        op == "assign" and expr.args[0].kind == "field" and canon(expr.args[1]) in names
+        for node in callee.cfg.order
+        for op, expr in node.events
+    )

@@ -10,6 +10,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.holders import canon, held_at
 from mmlint.facts.ir import Expr
+from mmlint.facts.reach import reach
 from mmlint.kernel.rows import Taking
 
 _GIVES = re.compile(r"(^|_)(put|unpin|release|deref|unref|destroy)(_|s?$)|_drop$")
@@ -183,3 +184,21 @@ def elements_given(function: Function, call: Expr, array: str) -> bool:
         if thing.kind == "page" and any("[" in arg.key for _, each in calls for arg in each.args)
     }
     return any(i < len(callee.params) and callee.params[i] in given_up for i in places)
+
+
+def given_inside(function: Function, call: Expr, thing: Thing) -> bool:
+    """Whether a thing is handed to a function of the same file that gives it up on every way through: one reference
+    and no number of them, which would be those of a cache or a batch.
+    """
+    places = [i for i, arg in enumerate(call.args) if canon(arg) == thing.key]
+    callee = function.program.resolve(call.value, function.path) if places and call.value else None
+    if callee is None or callee is function or callee.path != function.path:
+        return False
+    names = {callee.params[i] for i in places if i < len(callee.params)}
+    return call.value not in function.tables.gives_resource and any(
+        releases
+        and not any(counts(callee, release) for _, release in releases)
+        and reach(callee).meets(callee.cfg.entry, [node for node, _ in releases])
+        for each, releases in things(callee).items()
+        if each.kind == thing.kind and each.key in names
+    )

@@ -46,6 +46,7 @@ from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks.above import callers
 from mmlint.facts.owners.gup import LONGTERM, gup_calls
+from mmlint.facts.pins.direction import only_read
 from mmlint.facts.steps import Act, spoken, told_by_callee
 from mmlint.finding import Confidence, Hit, Severity, Step
 from mmlint.rule import Rule
@@ -91,6 +92,8 @@ def _read_only(before: Function, after: Function, told: set[int]) -> Iterator[Hi
     for site in gup_calls(after) if before.params == after.params and _WRITE not in after.words else ():
         if site.call.value in asked and site.flags.exact and _WRITE not in site.flags.may and id(site.call) not in told:
             told.add(id(site.call))
+            if only_read(after, site.call):
+                continue
             message = f"`{site.call.value}` might ask for write access, and does not any more"
             yield after.hit(site.call, message, anchor=f"{_WRITE} {site.call.value}")
 

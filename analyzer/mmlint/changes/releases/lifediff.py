@@ -97,7 +97,11 @@ def _turns(change: FunctionChange, before: Function, after: Function) -> Iterato
             held = {fresh.key for fresh in _more(after).keys() - _more(before).keys()}
             elsewhere = instead(before, after, thing) or comes_otherwise(before, after, thing)
             worse = _worse(old, new, _told(before), held, lines)
-            yield from (turn for turn in worse if turn.how != "kept" or not elsewhere)
+            for turn in worse:
+                if not (turn.how == "kept" and elsewhere) and not (
+                    turn.how == "again" and _taken_back(after, turn.node)
+                ):
+                    yield turn
 
 
 def _lives(before: Function, after: Function, thing: Thing) -> tuple[Life | None, Life | None]:
@@ -128,6 +132,17 @@ def _worse(old: Life, new: Life, told: Set[str], held: Set[str], lines: Mapping[
             break
     if new.again and not old.again and not old.in_parts:
         yield Turn("again", new.thing, new.again[0], _behind(new, new.again[0]))
+
+
+def _taken_back(function: Function, release: Node) -> bool:
+    """Whether every way from a release clears a place in memory, through which the thing had been handed on."""
+    clears = [
+        node
+        for node in function.cfg.order
+        for op, expr in node.events
+        if op == "assign" and expr.args[0].kind != "name" and expr.args[1].key == "NULL"
+    ]
+    return reach(function).meets(release, clears)
 
 
 def _doors(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:

@@ -15,6 +15,7 @@ from mmlint.changes.questions.onlyif import sets_what_is_asked
 from mmlint.changes.questions.spared import beside, spares_work
 from mmlint.changes.releases.everyway import released_on_every_way
 from mmlint.changes.sides import Sides
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.states import let_through, one_subject
 from mmlint.facts.steps import NO_CALL, Act, callee_here, performed
 from mmlint.kernel.entries import Step
@@ -49,6 +50,8 @@ class Covers:
             or asked_of_implied(self.sides, act, there)
             or left_to_beside(self.sides, act)
             or self._no_more_states(act, sink, there)
+            or self._looked_with_the_lock(act, there)
+            or self._is_the_answer(act, there)
             or self._frozen_later(act, there)
             or self._nothing_mapped(act)
             or self._protects_anyway(act, sink)
@@ -95,6 +98,32 @@ class Covers:
             if all(let_through(tables, other, asked, after) <= let_through(tables, act, *way) for way in ways):
                 return True
         return False
+
+    def _looked_with_the_lock(self, act: Act, there: Act) -> bool:
+        """Whether the patch takes a lock by a call that asks the same of the entry (`pmd_trans_huge_lock`) instead."""
+        states, takes = self.sides.tables.steps.states, self.sides.tables.takes
+        mine = states.get(act.word)
+        values = assigned_values(self.sides.compared.before)
+        names = act.names | {name for each in act.names for value in values.get(each, ()) for name in value.names()}
+        return mine is not None and any(
+            other.word in takes
+            and (row := states.get(other.word)) is not None
+            and row.of == mine.of
+            and not names.isdisjoint(other.names)
+            and (self.sides.new.before(other.node, there.node))
+            for other in self.sides.compared.added
+        )
+
+    def _is_the_answer(self, act: Act, there: Act) -> bool:
+        """Whether a comparison guarded an answer that is a comparison now, of the same entry."""
+        result = there.node.expr if there.word == "return" else None
+        compares = result is not None and result.kind == "binary" and result.value in ("==", "!=")
+        return (
+            compares
+            and act.word.startswith("compare:")
+            and there.line not in self.sides.compared.standing
+            and bool(there.names & act.names)
+        )
 
     def _asked_elsewhere(self, act: Act, sink: Act, there: Act) -> bool:
         """Whether the sink itself asks, all callers do, or another call of before that has come to decide about it."""

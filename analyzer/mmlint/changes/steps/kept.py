@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from mmlint.facts.reach import Reach
 from mmlint.facts.steps import Act, called, callee_here, performed
 from mmlint.kernel.entries import Step
 
+_GETS = re.compile(r"(^|_|mm)(get|tryget|grab|hold)(_|$)")
 _CLEARED = Step(name="cleared-and-written", role="carry", calls=(), sinks=("",), rule="PAT111", scenario="DIRTY2")
 
 
@@ -50,6 +52,8 @@ class Kept:
                 return
 
     def _reversed(self, act: Act, now: Act, row: Step) -> Iterator[Loss]:
+        if act.word not in row.calls and not _GETS.search(act.word) and all(_GETS.search(word) for word in row.calls):
+            return  # a reference that a call takes among other things is not the one that the lock is held for
         moved = id(act) not in self.sides.compared.still
         for sink in self.sides.compared.old if moved else self._moved:
             there = self.sides.compared.pairs.get(id(sink))

@@ -32,6 +32,7 @@ from mmlint.changes.steps.kept import Kept
 from mmlint.changes.weaker.weaken import weakened
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
+from mmlint.facts.locks.held import local_names
 from mmlint.facts.locks.locks import locks
 from mmlint.facts.owners.giveback import given_by
 from mmlint.facts.steps import Act, callee_here, performed, spelled
@@ -227,8 +228,11 @@ class _Judge:
 
     def _still_there(self, act: Act) -> bool:
         """Whether the function goes on speaking of what the act is about, or of the call that it came from."""
+        before = self.sides.compared.before
         for root in {arg.root for arg in act.expr.args if arg.root} - self._names_left:
-            values = {value.key for value in assigned_values(self.sides.compared.before).get(root, ())}
+            if root not in local_names(before) and root not in before.params:
+                continue  # the function for the last one to call, or what is there anyway
+            values = {value.key for value in assigned_values(before).get(root, ())}
             returned = {a.expr.key for a in self.sides.compared.new if a.word == "return"}
             if not values & returned:
                 return False

@@ -11,6 +11,7 @@ from mmlint.changes.questions.otherwise import FLAG
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
+from mmlint.facts.pins.direction import WRITE, only_read
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, acts, bare
 from mmlint.frozen import dataclass
@@ -94,6 +95,8 @@ def fewer_passed(change: FunctionChange) -> list[tuple[Act, Act, str]]:
     found = []
     for act, now, was, new in compared.reworded():
         lost = _less(was, new) if act.word != "return" and act.word not in changed else ""
+        if lost == WRITE and only_read(compared.after, now.expr):
+            continue
         unnamed = lost not in compared.after.words or (new.kind == "binary" and new.value == "&")
         if lost and unnamed and not (_taken_away(change, lost) or _sets(compared, act, lost)):
             found.append((act, now, lost))

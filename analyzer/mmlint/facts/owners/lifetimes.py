@@ -11,7 +11,7 @@ from dataclasses import field
 from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.consumed import harmless, keeps
+from mmlint.facts.consumed import harmless, keeps, stored_by
 from mmlint.facts.flow import Client, Flow, Outcome, solve
 from mmlint.facts.function import Function, keep
 from mmlint.facts.holders import canon
@@ -36,13 +36,26 @@ from mmlint.facts.owners.aliases import (
 from mmlint.facts.owners.companions import used_behind
 from mmlint.facts.owners.doors import SG_STORE
 from mmlint.facts.owners.resources import asks_for_one, loop_gives
-from mmlint.facts.things import WALK, Thing, counts, elements_given, holder_of, kind_of, perishes, plain, things
+from mmlint.facts.things import (
+    WALK,
+    Thing,
+    counts,
+    elements_given,
+    given_inside,
+    holder_of,
+    kind_of,
+    perishes,
+    plain,
+    things,
+)
 from mmlint.facts.values import Facts, counts_nothing, is_error, is_zero
 from mmlint.facts.wayout import Way, code_at, way_of
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Taking
 
 _SPARES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)|^ARRAY_SIZE$|for_each\w*_safe(_|$)|^IS_ERR|^PTR_ERR")
+_FREES_MEMORY = re.compile(r"^k?v?free(_sensitive)?$")
+"""Calls that free the array in which pages are held, and none of them."""
 _LVALUE = ("name", "field")
 _PART = re.compile(r"\[| \+ ")
 """An element of an array, or what begins with one: each release is about another part of it."""
@@ -51,8 +64,8 @@ _MOST_THINGS = 40
 """Things of one function, each of which is followed through all of it; beyond that none is. The kernel comes to six."""
 _NO_THING = frozenset({"NULL", "0", "ERR_PTR", "PTR_ERR", "PTR_ERR_OR_ZERO"})
 
-NOTHING, GIVEN, HELD, TWICE, PASSED = -1, 0, 1, 2, 3
-"""Never taken (or known to be NULL), given up, held, held with one reference more, handed on."""
+NOTHING, GIVEN, HELD, TWICE, PASSED, LOST = -1, 0, 1, 2, 3, 4
+"""Never taken (or known to be NULL), given up, held, held with one reference more, handed on, held in freed memory."""
 
 
 class State(NamedTuple):
@@ -131,6 +144,7 @@ def _live(function: Function, thing: Thing, keepers: frozenset[str]) -> Life | N
     names = copies(function, thing.key)
     for node, state, facts, _ in flow.returns:
         level = _left(thing, names, node, state, facts)
+        level = HELD if level == LOST else level
         code = code_at(node, state.code, facts)
         found.exits.setdefault(way_of(node, code), {}).setdefault(level, node)
         if level in (HELD, TWICE):
@@ -269,22 +283,27 @@ class _Tracker(Client[State]):
                 return self._take(call, row, prop)
         if prop.level == TWICE and call.value in SG_STORE and self.thing.key in {canon(arg) for arg in call.args}:
             return [Outcome(prop._replace(level=HELD))]
-        if prop.level in (HELD, TWICE) and node.id not in self.early and self._gives_whole(call):
-            return [Outcome(prop._replace(level=GIVEN))]
-        if (
-            prop.level in (HELD, TWICE)
-            and self.thing.kind == "page"
-            and elements_given(self.function, call, self.thing.key)
-        ):
+        if prop.level == HELD and self.taken and self.thing.kind == "page" and self._frees_array(call):
+            return [Outcome(prop._replace(level=LOST))]
+        if prop.level in (HELD, TWICE) and self._gives_up(call, node):
             return [Outcome(prop._replace(level=GIVEN))]
         if prop.level == HELD and node.id not in self.early and self._consumes(call):
             return [Outcome(prop._replace(level=PASSED))]
-        if prop.level == HELD and node.id in self.early and self._stored_by(call):
+        if prop.level == HELD and node.id in self.early and stored_by(self.function, call, self.thing.key):
             return [Outcome(prop._replace(level=PASSED), "0"), Outcome(prop, "!0")]
         if prop.level in (NOTHING, GIVEN) and self._fills(call):
             held, told = prop._replace(level=HELD), told_by(self.function, call)
             return [Outcome(held)] if told is None else [Outcome(held, told[0]), Outcome(prop, told[1])]
         return None
+
+    def _frees_array(self, call: Expr) -> bool:
+        return _FREES_MEMORY.search(call.value) is not None and canon(call.args[0]) == self.thing.key
+
+    def _gives_up(self, call: Expr, node: Node) -> bool:
+        """Whether a helper is left with the thing and gives it up."""
+        if self.thing.kind == "page" and elements_given(self.function, call, self.thing.key):
+            return True
+        return given_inside(self.function, call, self.thing) or (node.id not in self.early and self._gives_whole(call))
 
     def _gives_whole(self, call: Expr) -> bool:
         """Whether a helper gets the object that the lvalue lies in, and gives something of the kind up."""
@@ -327,21 +346,8 @@ class _Tracker(Client[State]):
             for index, arg in enumerate(call.args)
         )
 
-    def _stored_by(self, call: Expr) -> bool:
-        """Whether a callee that returns an error code stores the thing away: where it succeeds, that is."""
-        places = [i for i, arg in enumerate(call.args) if canon(arg) == self.thing.key]
-        callee = self.function.program.resolve(call.value, self.function.path) if places and call.value else None
-        if callee is None or callee is self.function or callee.source.returns.split()[-1:] not in (["int"], ["long"]):
-            return False
-        names = {callee.params[i] for i in places if i < len(callee.params)}
-        return any(
-            op == "assign" and expr.args[0].kind == "field" and canon(expr.args[1]) in names
-            for node in callee.cfg.order
-            for op, expr in node.events
-        )
-
     def assigned(self, target: Expr, value: Expr | None, prop: State, facts: Facts, node: Node) -> State:
-        if target.key == self.thing.key:
+        if target.key == self.thing.key and prop.level != LOST:
             prop = prop._replace(level=self._assigned_level(value, prop, facts))
         elif target.key == self.root and value is not None:
             prop = prop._replace(level=NOTHING if zeroes(value, self.thing.key) else HELD)

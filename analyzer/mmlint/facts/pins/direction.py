@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
@@ -30,6 +31,17 @@ def against_direction(function: Function) -> Choice | None:
     found = list(_choices(function))
     wrong = [each for each in found if each is not None and _written(function, each.test, each.outcome) is False]
     return wrong[0] if wrong and len(wrong) == len(found) else None
+
+
+def only_read(function: Function, call: Expr) -> bool:
+    """Whether the memory that a call of GUP starts at is a parameter's not to be written: `const char __user *`."""
+    entry = function.tables.gup.get(call.value)
+    if entry is None or entry.start is None or entry.start >= len(call.args):
+        return False
+    names = set(call.args[entry.start].names())
+    names |= {n for name in list(names) for value in assigned_values(function).get(name, ()) for n in value.names()}
+    const = {p.name for p in function.source.params if p.type_text.startswith("const ") and "*" in p.type_text}
+    return not names.isdisjoint(const)
 
 
 def _choices(function: Function) -> Iterator[Choice | None]:
