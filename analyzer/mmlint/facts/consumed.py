@@ -81,13 +81,20 @@ def _may_consume(function: Function, name: str, level: int) -> bool:
     return False
 
 
-def stored_by(function: Function, call: Expr, key: str) -> bool:
-    """Whether a callee that returns an error code stores a thing away: where it succeeds, that is."""
+def receiver(function: Function, call: Expr, key: str) -> tuple[Function | None, frozenset[str]]:
+    """The function that a call hands a thing to, if it is another one whose body is there, and its names for it."""
     places = [i for i, arg in enumerate(call.args) if canon(arg) == key]
     callee = function.program.resolve(call.value, function.path) if places and call.value else None
-    if callee is None or callee is function or callee.source.returns.split()[-1:] not in (["int"], ["long"]):
+    if callee is None or callee is function:
+        return None, frozenset()
+    return callee, frozenset(callee.params[i] for i in places if i < len(callee.params))
+
+
+def stored_by(function: Function, call: Expr, key: str) -> bool:
+    """Whether a callee that returns an error code stores a thing away: where it succeeds, that is."""
+    callee, names = receiver(function, call, key)
+    if callee is None or callee.source.returns.split()[-1:] not in (["int"], ["long"]):
         return False
-    names = {callee.params[i] for i in places if i < len(callee.params)}
     return any(
         op == "assign" and expr.args[0].kind == "field" and canon(expr.args[1]) in names
         for node in callee.cfg.order

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
+from mmlint.facts.consumed import receiver
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.holders import canon, held_at
 from mmlint.facts.ir import Expr
@@ -174,27 +175,24 @@ def counts(function: Function, call: Expr) -> bool:
 
 def elements_given(function: Function, call: Expr, array: str) -> bool:
     """Whether an array is handed to a function that gives up its elements."""
-    places = [i for i, arg in enumerate(call.args) if canon(arg) == array]
-    callee = function.program.resolve(call.value, function.path) if places and call.value else None
-    if callee is None or callee is function or call.value in function.tables.gives_resource:
+    callee, names = receiver(function, call, array)
+    if callee is None or call.value in function.tables.gives_resource:
         return False
     given_up = {
         thing.key
         for thing, calls in things(callee).items()
         if thing.kind == "page" and any("[" in arg.key for _, each in calls for arg in each.args)
     }
-    return any(i < len(callee.params) and callee.params[i] in given_up for i in places)
+    return not names.isdisjoint(given_up)
 
 
 def given_inside(function: Function, call: Expr, thing: Thing) -> bool:
     """Whether a thing is handed to a function of the same file that gives it up on every way through: one reference
     and no number of them, which would be those of a cache or a batch.
     """
-    places = [i for i, arg in enumerate(call.args) if canon(arg) == thing.key]
-    callee = function.program.resolve(call.value, function.path) if places and call.value else None
-    if callee is None or callee is function or callee.path != function.path:
+    callee, names = receiver(function, call, thing.key)
+    if callee is None or callee.path != function.path:
         return False
-    names = {callee.params[i] for i in places if i < len(callee.params)}
     return call.value not in function.tables.gives_resource and any(
         releases
         and not any(counts(callee, release) for _, release in releases)

@@ -59,7 +59,7 @@ def _still_the_same(compared: Comparison) -> LookedOnce | None:
         drops = [d for d in compared.removed if d.word in tables.drops and place in {arg.key for arg in d.expr.args}]
         alone = not any(a for a in compared.old if id(a) in compared.pairs and _between(order, lock, a, drops))
         now = compared.behind(act.node)
-        if alone and len(drops) > 1 and now is not None and not order.before(act.node, lock.node):
+        if alone and len(drops) > 1 and now is not None:
             return LookedOnce(variable, lock, now)
     return None
 

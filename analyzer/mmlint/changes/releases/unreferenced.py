@@ -64,7 +64,8 @@ def _accessed(change: FunctionChange, compared: Comparison) -> Unreferenced | No
             continue
         for now in compared.added:
             same = (here := targets.get(id(now.expr))) is not None and here.key == to.key
-            if same and now.word == plain and now.expr.args[:1] and now.expr.args[0].key == act.expr.args[0].key:
+            first, was = ([arg.key for arg in each.expr.args[:1]] for each in (now, act))
+            if same and now.word == plain and first == was:
                 return Unreferenced(act.expr, now.node, accessor=now.word)
     return None
 

@@ -110,7 +110,7 @@ class Covers:
             and (row := states.get(other.word)) is not None
             and row.of == mine.of
             and not names.isdisjoint(other.names)
-            and (self.sides.new.before(other.node, there.node))
+            and self.sides.new.before(other.node, there.node)
             for other in self.sides.compared.added
         )
 

@@ -297,7 +297,7 @@ class _Tracker(Client[State]):
         return None
 
     def _frees_array(self, call: Expr) -> bool:
-        return _FREES_MEMORY.search(call.value) is not None and canon(call.args[0]) == self.thing.key
+        return _FREES_MEMORY.search(call.value) is not None and self.thing.key in map(canon, call.args[:1])
 
     def _gives_up(self, call: Expr, node: Node) -> bool:
         """Whether a helper is left with the thing and gives it up."""
