@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import field
 
 from mmlint.changes.change import FunctionChange
@@ -49,12 +49,12 @@ class Comparison:
     @property
     def gone(self) -> list[Node]:
         """The nodes of before that stand on lines which the patch removes."""
-        return [node for node in self.before.cfg.order if node.expr is not None and node.line not in self.lines]
+        return [node for node in self.before.cfg.order if not _all_in(node, self.lines)]
 
     @property
     def fresh(self) -> list[Node]:
         """The nodes of after that stand on lines which the patch adds."""
-        return [node for node in self.after.cfg.order if node.expr is not None and node.line not in self.standing]
+        return [node for node in self.after.cfg.order if not _all_in(node, self.standing)]
 
     @property
     def scoped(self) -> bool:
@@ -91,6 +91,11 @@ class Comparison:
         """Make `b` the counterpart of `a`."""
         self.pairs[id(a)] = b
         self.sources[id(b)] = a
+
+
+def _all_in(node: Node, lines: Collection[int]) -> bool:
+    """Whether a patch leaves all the lines that a node stands on (true of what stands for no code)."""
+    return node.expr is None or all(line in lines for line in range(node.line, node.expr.end_line + 1))
 
 
 def comparison(change: FunctionChange) -> Comparison | None:

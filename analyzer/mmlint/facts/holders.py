@@ -84,3 +84,8 @@ def _given(function: Function) -> frozenset[frozenset[str]]:
     events = (event for node in function.cfg.order for event in node.events)
     plain = (expr.args for op, expr in events if op == "assign" and expr.value == "=")
     return frozenset(frozenset((a.key, b.key)) for a, b in plain if a.kind == "name" and b.kind == "name")
+
+
+def choices(arg: Expr) -> tuple[Expr, ...]:
+    """What an argument may come to: both values of a choice."""
+    return arg.args[1:] if arg.kind == "cond" else (arg,)

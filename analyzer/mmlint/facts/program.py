@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mmlint.facts.function import Function
@@ -66,13 +65,14 @@ class Program:
         self._provisional: list[tuple[Function, object]] = []
         self._initialisers: dict[str, Mapping[str, list[tuple[str, str]]]] = {}
 
-    @cached_property
+    @property
     def tables(self) -> Tables:
         """The kernel tables for the release that the tree's Makefile names (the newest meanings without one)."""
-        if self._table is not None:
-            return self._table
-        if self.parent is not None:
-            return self.parent.tables
+        if self._table is None:
+            self._table = self.parent.tables if self.parent is not None else self._tables_of_release()
+        return self._table
+
+    def _tables_of_release(self) -> Tables:
         found = dict(_RELEASE.findall((self.tree.read("Makefile") or b"")[:2000]))
         if len(found) == 2:
             return tables().at(f"{int(found[b'VERSION'])}.{int(found[b'PATCHLEVEL'])}")

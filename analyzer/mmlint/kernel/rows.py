@@ -117,10 +117,10 @@ class LockPointer(Row):
 class Sleep(Row):
     """A call that may sleep.
 
-    `when`: `always`; `gfp`, if the gfp mask in argument `gfp_arg` allows direct reclaim; `arg:N`, if argument N is
-    known not to be zero; `if:N`, if the condition in argument N holds; `calls:N`, if the function given as argument N
-    does, which it may run; `large`, only for a folio of more than one page; `depends`, on what the arguments do not
-    show; `drops`, after releasing the lock that it is given (taken again before it returns).
+    `when`: `always`; `gfp`, if the gfp mask in argument `gfp_arg` allows direct reclaim; `if:N`, if the condition in
+    argument N holds; `calls:N`, if the function given as argument N does, which it may run; `large`, only for a folio
+    of more than one page; `depends`, on what the arguments do not show; `drops`, after releasing the lock that it is
+    given (taken again before it returns).
     """
 
     when: str = "always"

@@ -2,7 +2,8 @@
 
 ## What it does
 Compares the conditions of each function before and after the patch. One whose operands stay and whose operator changes
-(`>=` to `>`, `>=` to `==`, `<` to `<=`) leads out of the function in a part of the cases only.
+(`>=` to `>`, `>=` to `==`, `<` to `<=`) leads out of the function in a part of the cases only. So does one of the
+number of pages that were pinned, or an error, with a member, if it loses the cast that made it one of signed numbers.
 
 ## Why it matters
 An offset that is equal to the number of entries is one behind the last of them. The test looks the same to a reader.
@@ -23,10 +24,12 @@ An offset that is equal to the number of entries is one behind the last of them.
 ```
 
 ## Limits
-Conditions of loops are left alone, and those that no way out hangs on. Whether the bound was right is not asked.
+Conditions of loops are left alone, and those that no way out hangs on. Whether the bound was right is not asked, nor
+whether a member that lost its cast has a sign.
 
 ## Sources
-mm/swapfile.c get_swap_device; include/linux/hugetlb.h huge_pte_lockptr.
+mm/swapfile.c get_swap_device; include/linux/hugetlb.h huge_pte_lockptr;
+drivers/misc/vmw_vmci/vmci_queue_pair.c qp_host_get_user_memory.
 """
 
 from __future__ import annotations
@@ -35,9 +38,12 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.questions.bounds import loosened
+from mmlint.changes.questions.unsigned import unsigned
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import FG9
+
+from mmlint_rules.pat.lost import cut
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
@@ -48,6 +54,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             continue
         message = f"`{found.now.expr.value}` turns fewer cases away than `{found.was.value}` did"
         yield after.hit(found.now.expr, message, anchor=f"bound {found.was.key}")
+    lost = unsigned(change)
+    if lost is not None and after is not None:
+        message = f"an error of `{lost.call.value}` is no longer less than `{cut(lost.bound.key)}`, which has no sign"
+        yield after.hit(lost.node, message, anchor=f"unsigned {lost.bound.key}")
 
 
 RULE = Rule(

@@ -5,7 +5,8 @@ Compares each function before and after the patch. On one way a variable was set
 of that way is still there, the variable comes along it with another constant, and a branch further on reads it. The
 same for what a parameter points to: the caller is not told any more. Or a member was set to something that a branch in
 the same file asks for, and nothing in the file sets it any more; or a mask got a flag, or lost one, in an arm that is
-gone, or a member did so each time, or what selects the bits of an entry that are carried over.
+gone, or a member did so each time, or what selects the bits of an entry that are carried over. Or what permits to write
+(`*writable`) is `true` now, where it was what something else told.
 
 ## Why it matters
 `count_increased = false` before a retry says that the reference is gone. Without it the next round takes itself for the
@@ -39,6 +40,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.questions.unheard import unwritten
+from mmlint.changes.values.granted import granted
 from mmlint.changes.values.unflagged import unflagged
 from mmlint.changes.values.unraised import unraised
 from mmlint.finding import Confidence, Hit, Severity
@@ -73,6 +75,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         steps = (lost.asking.step(lost.test.line, "it is asked for here"),)
         message = f"nothing sets `{lost.member}` any more, and `{lost.asking.name}` asks for it"
         yield after.hit(lost.node.expr, message, steps=steps, anchor=f"unraised {lost.member}")
+    given = granted(change)
+    if given is not None and after is not None:
+        message = f"`{cut(given.what)}` permits to write whatever `{cut(given.told)}` says"
+        yield after.hit(given.node, message, anchor=f"granted {given.what}")
 
 
 RULE = Rule(

@@ -49,11 +49,13 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.edits.outrun import outrun
 from mmlint.changes.edits.sameindex import stands_still
+from mmlint.changes.locks.gotlate import got_late
 from mmlint.changes.releases.forgotten import forgotten
 from mmlint.changes.releases.lifediff import Turn, turns
 from mmlint.changes.releases.mapped import put_mapped
 from mmlint.changes.releases.ownloop import restarted
 from mmlint.changes.releases.shifted import shifted
+from mmlint.changes.releases.unmatched import unmatched
 from mmlint.changes.releases.whose import told_by_flag
 from mmlint.changes.values.published import published
 from mmlint.facts.function import Function
@@ -89,6 +91,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             turn.node, _message(turn, turn.release.value), steps=(step,), anchor=f"{turn.how} {turn.thing.key}"
         )
     yield from _other_elements(change, after)
+    pinned = unmatched(change)
+    if pinned is not None:
+        message = f"`{pinned.call.value}` pins what `{pinned.was}` only took, and nothing in this folder unpins"
+        yield after.hit(pinned.call, message, anchor=f"unmatched {pinned.call.value}")
     for left in forgotten(change):
         message = (
             f"`{left.member}` is not cleared any more behind `{left.release.word}`: `{left.other.name}` goes by it"
@@ -100,6 +106,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = f"`{put.call.value}` gives up `{put.thing.key}`, though `{put.mapping.word}` passed its reference on"
         step = after.step(put.mapping.line, "what is mapped holds the reference")
         yield after.hit(put.call, message, steps=(step,), anchor=f"mapped {put.thing.key}")
+    for got in got_late(change):
+        told.add(got.what)
+        step = after.step(got.lock.line, "it is found in the section of the lock that is taken here")
+        yield after.hit(got.act.expr, _LATE["unheld"].format(cut(got.what)), steps=(step,), anchor=f"unheld {got.what}")
     for late in outrun(change):
         if late.how not in _LATE or late.what in told:
             continue

@@ -19,7 +19,7 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks.held import declared_types, local_names, naming
+from mmlint.facts.locks.held import declared_types, local_names
 from mmlint.facts.loops import moves_on
 from mmlint.facts.owners.halves import asks_for, halves
 from mmlint.facts.reach import reach
@@ -29,7 +29,6 @@ from mmlint.frozen import dataclass
 
 _PLAIN = re.compile(r"(k|v|kv|kz)free(_|$)|kmem_cache_free$|p(te|md|ud)_free")
 _COUNTS = re.compile(r"^kref_put(_mutex|_lock)?$")
-_GETS = re.compile(r"(^|_)(get|hold|grab|ref)(_|$)")
 _READY = re.compile(r"(^|_)init(_|$)")
 _LETS_GO = re.compile(r"(^|_)(release|put|drop)(_|$)")
 _KEEPING = frozenset({"mmap_lock", "vma_lock", "rcu", "ptl"})
@@ -90,7 +89,8 @@ def _unheld(function: Function, pair: Turned) -> Iterator[Outrun]:
     going = [e for op, e in pair.now_second.events if op == "call" and _LETS_GO.search(e.value) and e.args]
     for op, call in pair.now_first.events if going else ():
         rows = tables.takes_resource.get(call.value, ()) if op == "call" else ()
-        for key in (holder_of(function, call, row) for row in rows if row.holder.startswith("arg:")):
+        counted = (row for row in rows if row.holder.startswith("arg:") and "reference" in row.resource)
+        for key in (holder_of(function, call, row) for row in counted):
             others = [e for e in going if e.value not in tables.drops and key not in {arg.key for arg in e.args}]
             if key and others:
                 yield Outrun("unheld", key, pair.now_first, pair.now_second)
@@ -112,30 +112,6 @@ def _unlocked(function: Function, pair: Turned) -> Iterator[Outrun]:
         return
     later = (each for name, calls in function.calls.items() if halves(call.value, name) for each in calls)
     if any(order.before(pair.now_first, n) and put.args and canon(put.args[0]) == key for n, put in later):
-        yield Outrun("unheld", key, pair.now_first, pair.now_second)
-
-
-def _loaded(function: Function, pair: Turned) -> Iterator[Outrun]:
-    """What the first statement takes a reference of was loaded from an object under the object's own lock, and the
-    second one releases that now before there is a reference: who replaces the member may put it in between.
-    """
-    call, drop = pair.now_first.expr, pair.now_second.expr
-    if (
-        call is None
-        or drop is None
-        or not (call.kind == drop.kind == "call")
-        or drop.value not in function.tables.drops
-    ):
-        return
-    if not _GETS.search(call.value) or not call.args or not drop.args:
-        return
-    key, lock, order = canon(call.args[0]), drop.args[0], reach(function)
-    loads = [n for n in order.order for op, e in n.events if op == "assign" and e.args[0].key == key and n.sets(key)]
-    values = [value for value in assigned_values(function).get(key, ()) if value.key not in _NOTHING]
-    if len(values) != 1 or values[0].kind != "field" or values[0].root != lock.root:
-        return
-    takes = [node for node, _ in naming(function, function.tables.takes, lock.key)]
-    if any(order.before(take, load) and order.before(load, pair.now_second) for take in takes for load in loads):
         yield Outrun("unheld", key, pair.now_first, pair.now_second)
 
 
@@ -292,4 +268,4 @@ def _untouched(function: Function, node: Node, name: str) -> bool:
     return all(n.expr is None for n in function.cfg.nodes if n.kind == "decl" and n.name == name)
 
 
-_LATE = (_freed, _unheld, _unlocked, _loaded, _published, _unarmed)
+_LATE = (_freed, _unheld, _unlocked, _published, _unarmed)

@@ -25,6 +25,7 @@ from mmlint.frozen import dataclass
 _NO_NEED = re.compile(r"(^|_)(wake|complete|queue|schedule|resched|init|INIT|k?v?free|alloc|flush|prefetch\w*)(_|$)")
 """Calls that are as good without the lock, or better."""
 _ASSERTS = re.compile(r"(^|_)assert_(\w+_)?(held|locked)")
+_LOCKS = re.compile(r"(^|_)and_lock(_|$)")
 _UNDER_RCU = re.compile(r"^(READ_ONCE|rcu_dereference|xas?_load|radix_tree_lookup|find_\w+_rcu)")
 _RCU = "rcu"
 _FOLIO = "folio_lock"
@@ -74,7 +75,7 @@ def _left(function: Function, pair: Turned) -> Iterator[Outside]:
         if lock.expr is None or lock.expr.kind != "call" or _covered(function, lock.expr, other):
             continue
         inside = any(_about(function, other, kind, of) for kind, of in _sections(function, lock.expr, late))
-        if inside or (late and _uses_map(function, lock.expr, other)):
+        if inside or (late and (_uses_map(function, lock.expr, other) or _given_with(function, lock.expr, other))):
             yield Outside(lock.expr, other, late)
 
 
@@ -93,6 +94,22 @@ def _uses_map(function: Function, drop: Expr, node: Node) -> bool:
     mapped = {arg.key for i, arg in enumerate(drop.args) if i in places}
     calls = (e for op, e in node.events if op == "call" and not tells(e.value))
     return any(mapped & {arg.key for arg in call.args} for call in calls)
+
+
+def _given_with(function: Function, drop: Expr, node: Node) -> bool:
+    """Whether a call is handed what was found by one that, by its name, came back with the lock of the same object."""
+    order, owner = reach(function), _owner(drop.args[0]) if drop.args else ""
+    calls = [e for op, e in node.events if op == "call" and _has_effect(function, e)]
+    return any(
+        e.kind == "assign"
+        and e.args[1].kind == "call"
+        and _LOCKS.search(e.args[1].value)
+        and owner in {canon(arg) for arg in e.args[1].args}
+        and e.args[0].key in {arg.key for call in calls for arg in call.args}
+        for found in order.order
+        if order.dominates(found, node)
+        for op, e in found.events
+    )
 
 
 def _covered(function: Function, lock: Expr, node: Node) -> bool:
@@ -120,10 +137,16 @@ def _about(function: Function, node: Node, kind: str, lock: Expr | None) -> bool
     target = lock.args[0] if lock.kind == "unary" and lock.value == "&" else lock
     if target.kind == "name" and lock is not target and target.value not in local_names(function):
         return _of_global(function, node, target.value)
-    owner = canon(target.args[0] if target.kind == "field" and lock is not target else target)
+    owner = _owner(lock)
     if any("alloc" in value.value for value in assigned_values(function).get(owner, ())):
         return False
     return any(_touches(function, node, op, expr, kind, owner) for op, expr in node.events)
+
+
+def _owner(lock: Expr) -> str:
+    """The object that a lock is a member of, or that is locked itself."""
+    target = lock.args[0] if lock.kind == "unary" and lock.value == "&" else lock
+    return canon(target.args[0] if target.kind == "field" and lock is not target else target)
 
 
 def _read_under_rcu(value: Expr) -> bool:

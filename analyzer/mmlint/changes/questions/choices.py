@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmlint.changes.change import FunctionChange
+from mmlint.changes.compare import comparison
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
@@ -24,17 +25,21 @@ class Both:
 
 def lost_choices(change: FunctionChange) -> list[Both]:
     """The pairs of assignments to one lvalue that excluded each other before and follow each other now."""
-    before, after = change.before, change.after
-    if before is None or after is None or before.cfg.truncated or after.cfg.truncated:
+    compared = comparison(change)
+    if compared is None:
         return []
+    before, after = compared.before, compared.after
     tests = {n.expr.key: n for n in after.cfg.order if n.kind == "branch" and n.expr is not None}
     order = reach(after)
+    stood = {there: line for line, there in compared.lines.items()}
     found = []
     for test, first, second in _exclusive(before):
         now = tests.get(test)
         one, other = _written(after, first), _written(after, second)
         if now is None or one is None or other is None or _other_bits(first, second):
             continue
+        if stood.get(other.line, second.line) != second.line:
+            continue  # it is not this one: it stood there all along
         if _judged(after, order, first, second, one, other):
             continue
         if order.chosen(now, one) is not None and order.chosen(now, other) is None and order.before(one, other):

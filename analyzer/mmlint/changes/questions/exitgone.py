@@ -37,7 +37,12 @@ def exit_gone(change: FunctionChange) -> Fewer | None:
         return None
     if not bits and spares_work(compared, node) and _says_nothing(node):
         return None
-    if _asked_again(compared, node) or asked_by_callee(compared, node) or _kept_a_lock(compared):
+    if (
+        _just_asked(compared, node)
+        or _asked_again(compared, node)
+        or asked_by_callee(compared, node)
+        or _kept_a_lock(compared)
+    ):
         return None
     return Fewer(place, plain(node)) if missed(change, compared, plain(node), anywhere=True) else None
 
@@ -45,6 +50,22 @@ def exit_gone(change: FunctionChange) -> Fewer | None:
 def _kept_a_lock(compared: Comparison) -> bool:
     """Whether a way out that is gone kept a lock which its siblings give up: it was wrong to leave there."""
     return any(left.exit.line not in compared.lines for left in left_held(compared.before))
+
+
+def _just_asked(compared: Comparison, node: Node) -> bool:
+    """Whether the same was asked before on every way, and no lock is taken since under which it may be otherwise."""
+    order, takes, drops = reach(compared.before), compared.before.tables.takes, compared.before.tables.drops
+    locks = [act.node for act in compared.old if act.word in takes or act.word in drops]
+    names = {e.key for e in node.expr.walk() if e.kind in ("name", "field")} if node.expr is not None else set()
+    return any(
+        other is not node
+        and plain(other) == plain(node)
+        and order.chosen(other, node) is not None
+        and not any(order.before(other, lock) and order.before(lock, node) for lock in locks)
+        and not any(order.before(other, n) and order.before(n, node) and n.sets(*names) for n in order.order)
+        for other in order.order
+        if other.kind == "branch"
+    )
 
 
 def _asked_again(compared: Comparison, node: Node) -> bool:

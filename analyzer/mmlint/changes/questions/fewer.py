@@ -141,12 +141,13 @@ def _of_branches(compared: Comparison) -> Iterator[Fewer]:
         return
     if asked_by_callee(compared, node):
         return
-    for other in terms_around(node):
+    for other in (term for each in dropped for term in terms_around(each) if term not in dropped):
         if ruled_out(compared.before.tables, node, other) or asks_more_of_others(compared.before, node, other):
             return
-        place = next((n for n in compared.after.cfg.order if n.kind == "branch" and plain(n) == plain(other)), None)
+        places = (n for n in (*fresh, *compared.after.cfg.order) if n.kind == "branch" and plain(n) == plain(other))
+        place = next(places, None)
         if place is not None and not _asks_for_null(node.expr, other.expr):
-            if not _asked_around(compared, node, place):
+            if not _asked_around(compared, node, place) and not _asked_behind(compared, node, place):
                 yield Fewer(place, plain(node))
             return
 
@@ -168,6 +169,15 @@ def _asked_around(compared: Comparison, term: Node, place: Node) -> bool:
     order = reach(compared.after)
     same = (n for n in order.order if n.kind == "branch" and n is not place and plain(n) == plain(term))
     return any(order.chosen(n, place) is not None for n in same)
+
+
+def _asked_behind(compared: Comparison, term: Node, place: Node) -> bool:
+    """Whether the term is asked on every way on from the place, where it was not asked again before."""
+    old, new = reach(compared.before), reach(compared.after)
+    same = [n for n in new.order if n.kind == "branch" and plain(n) == plain(term) and new.before(place, n)]
+    if any(n is not term and plain(n) == plain(term) and old.before(term, n) for n in old.order):
+        return False
+    return any(new.always_meets(place, outcome, same) for outcome in (True, False))
 
 
 def _open(compared: Comparison, node: Node) -> bool:

@@ -6,11 +6,12 @@ import re
 
 from mmlint.changes.compare import Comparison
 from mmlint.changes.questions.askedabove import told_above
+from mmlint.changes.questions.spared import beside
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
-from mmlint.facts.reach import reach
-from mmlint.facts.steps import Act, bare, plain
+from mmlint.facts.reach import Reach, reach
+from mmlint.facts.steps import Act, bare, plain, plain_null
 
 LARGE = re.compile(r"(folio_test|Page)_?(large|[Cc]ompound|[Hh]ead)$")
 _SIZE = re.compile(r"folio_(nr_pages|order|size)$|compound_(nr|order)$|thp_nr_pages$")
@@ -20,8 +21,40 @@ _SIZE = re.compile(r"folio_(nr_pages|order|size)$|compound_(nr|order)$|thp_nr_pa
 def needless(compared: Comparison, term: str) -> bool:
     """Whether a term, by its text, that a patch drops told nothing new."""
     asked = [n for n in reach(compared.before).order if n.kind == "branch" and plain(n) == term]
-    by_itself = len(asked) == 1 and (_validated(compared, asked[0]) or _only_size(compared, asked[0]))
+    by_itself = len(asked) == 1 and any(says(compared, asked[0]) for says in (_validated, _only_size, told_beside))
     return by_itself or told_above(compared, term.lstrip("!"))
+
+
+def told_beside(compared: Comparison, test: Node) -> bool:
+    """Whether another term, which stays, tells as much as one that compares a member with a constant: the pointer that
+    it asks for is set only where the member gets that value.
+    """
+    expr = bare(test.expr) if test.expr is not None else None
+    if expr is None or expr.value != "==" or expr.args[0].kind != "field":
+        return False
+    order, left = reach(compared.before), {plain(n) for n in reach(compared.after).order}
+    member, value = expr.args
+    given = _assigned(order, member.key)
+    for term in beside(test):
+        asked = plain_null(term.expr) if term.expr is not None and plain(term) in left else None
+        made = [n for n, what in _assigned(order, asked.key) if what != "NULL"] if asked is not None else []
+        if made and all(
+            all(what == value.key for n, what in given if order.before(start, n))
+            and not order.escapes(start, test, [n for n, _ in given])
+            for start in made
+        ):
+            return True
+    return False
+
+
+def _assigned(order: Reach, key: str) -> list[tuple[Node, str]]:
+    """Where a variable or member is set, and to what."""
+    return [
+        (node, expr.args[1].key if len(expr.args) > 1 and expr.value == "=" else "")
+        for node in order.order
+        for op, expr in node.events
+        if op != "call" and expr.args[0].key == key
+    ]
 
 
 def _validated(compared: Comparison, test: Node) -> bool:

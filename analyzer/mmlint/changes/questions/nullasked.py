@@ -12,6 +12,7 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.graph import after
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks.above import callers
+from mmlint.facts.locks.held import local_names
 from mmlint.facts.steps import plain_null
 from mmlint.frozen import dataclass
 
@@ -156,11 +157,21 @@ def may_be_null(function: Function, given: Expr) -> str:
     if given.kind == "name" and (len(values) != 1 or given.value in asked_for_null(function)):
         return ""
     for value in values:
+        if _of_own_table(function, value):
+            continue
         callee = function.program.resolve(value.value, function.path) if value.kind == "call" and value.value else None
         sense = function.tables.senses.get(value.value) if value.kind == "call" else None
         if (sense is not None and sense.ok == _FAILS) or (callee is not None and _gives_null(callee)):
             return value.value
     return ""
+
+
+def _of_own_table(function: Function, call: Expr) -> bool:
+    """Whether a page table is mapped by a variable of the function's own, which nobody else can empty."""
+    entry = call.args[0] if call.kind == "call" and call.value in function.tables.takes and call.args else None
+    if entry is None or entry.kind != "unary" or entry.value != "&":
+        return False
+    return entry.args[0].key in local_names(function)
 
 
 @fact

@@ -1,12 +1,16 @@
-"""Tests that only save work: they send back whom there is nothing to do for, before anything is done."""
+"""Tests that only save work: they send back whom there is nothing to do for, before anything is done, or forget what
+would be found to be another one just as well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from mmlint.changes.compare import Comparison
+from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.reach import reach
+from mmlint.facts.steps import bare
 
 _ONE_CONDITION = 2
 """Lines between two terms of a condition."""
@@ -49,3 +53,21 @@ def spares_work(compared: Comparison, node: Node) -> bool:
     if first is None or first.kind != "return" or not all(first in (t for t, _ in each.succ) for each in chain):
         return False
     return all(act.tests or act.word.isupper() for act in before if act.expr.kind == "call")
+
+
+def forgets_the_compared(compared: Comparison, test: Node) -> bool:
+    """Whether all that a test does is to set a pointer to NULL which is compared with others then, and not looked into:
+    it is found to be none of them either way.
+    """
+    order = reach(compared.before)
+    only = order.side(test, True) & ~order.side(test, False)
+    arm = [n for n in order.order if only >> order.rank[n.id] & 1]
+    sets = [n.expr.args[0].key for n in arm if n.expr is not None and n.expr.kind == "assign"]
+    if len(arm) != 1 or not sets or arm[0].expr is None or arm[0].expr.args[1].key != "NULL":
+        return False
+    behind = graph.after([t for t, _ in arm[0].succ], lambda n: n.sets(sets[0]))
+    readers = [n.expr for n in order.order if n.id in behind and n.expr is not None and sets[0] in n.expr.names()]
+    readers = [e for e in readers if not (e.kind == "assign" and e.args[0].key == sets[0])]
+    return bool(readers) and all(
+        bare(e).value in ("==", "!=") and sets[0] in {arg.key for arg in bare(e).args} for e in readers
+    )

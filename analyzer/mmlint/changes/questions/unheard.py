@@ -259,8 +259,13 @@ def _unwritten(compared: Comparison) -> Iterator[Unwritten]:
             continue
         reader = _reader(compared.after, beside, variable)
         given = variable in compared.after.params
-        if reader is not None and _others(beside, variable, given=given) - {value}:
+        if reader is not None and {_plain(each) for each in _others(beside, variable, given=given)} - {_plain(value)}:
             yield Unwritten(variable, value, beside, reader)
+
+
+def _plain(constant: str) -> str:
+    """A constant in one spelling: a flag that becomes a bool has the values of before."""
+    return {"false": "0", "NULL": "0", "true": "1"}.get(constant, constant)
 
 
 def _set_anew(compared: Comparison, variable: str) -> bool:

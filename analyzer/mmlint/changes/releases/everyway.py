@@ -44,8 +44,8 @@ def released_on_every_way(sides: Sides, act: Act, sink: Act, there: Act) -> bool
 
 
 def _met(sides: Sides, there: Act, branch: Node, after: list[Node]) -> bool:
-    """Whether the thing that `there` took is given up by the time that the branch decides."""
-    return any(sides.new.before(there.node, n) and sides.new.dominates(n, branch) for n in after)
+    """Whether the thing that `there` took is given up by the time that the branch decides, whoever took it."""
+    return sides.new.before(there.node, branch) and not sides.new.escapes(there.node, branch, after)
 
 
 def _where(release: Act) -> list[Node]:

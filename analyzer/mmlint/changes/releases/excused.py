@@ -9,7 +9,7 @@ from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
-from mmlint.facts.owners.lifetimes import Life
+from mmlint.facts.owners.states import Life
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import bare
 from mmlint.facts.things import Thing, kind_of, things

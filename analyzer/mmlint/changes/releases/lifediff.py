@@ -16,7 +16,8 @@ from mmlint.facts.function import Function
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import in_loop
-from mmlint.facts.owners.lifetimes import HELD, TWICE, Life, early_calls, life
+from mmlint.facts.owners.lifetimes import early_calls, life
+from mmlint.facts.owners.states import HELD, TWICE, Life
 from mmlint.facts.reach import reach
 from mmlint.facts.things import COUNTED, WALK, Thing, counts, given, holder_of, kind_of, plain, things
 from mmlint.facts.wayout import Way
@@ -61,12 +62,15 @@ def settled(change: FunctionChange, release: Expr) -> bool:
         return False
     for thing in given(before, release.value, release):
         old, new = _lives(before, after, thing)
-        followed = new is not None and (new.releases or _handed_anew(change, thing))
-        if new is not None and ((followed and not new.held) or any(turn.thing == thing for turn in turns(change))):
-            return True
+        unheld = old is not None and any(call is release and node in old.unheld for node, call in old.releases)
         if thing.key in spared(change):
             return True
-        if new is not None and old is not None and len(new.again) < len(old.again) and new.levels == old.levels:
+        if new is None:
+            continue
+        followed = not unheld and (new.releases or _handed_anew(change, thing))
+        if (followed and not new.held) or any(turn.thing == thing for turn in turns(change)):
+            return True
+        if unheld and old is not None and len(new.again) < len(old.again) and new.levels == old.levels:
             return True
     return False
 
@@ -96,11 +100,11 @@ def _turns(change: FunctionChange, before: Function, after: Function) -> Iterato
         if old is not None and not by_new_member(change, after, new) and not done_by_callee(change, thing):
             held = {fresh.key for fresh in _more(after).keys() - _more(before).keys()}
             elsewhere = instead(before, after, thing) or comes_otherwise(before, after, thing)
-            worse = _worse(old, new, _told(before), held, lines)
-            for turn in worse:
-                if not (turn.how == "kept" and elsewhere) and not (
-                    turn.how == "again" and _taken_back(after, turn.node)
-                ):
+            excused = {"kept"} if elsewhere else set()
+            if thing in _more(before).keys() - _more(after).keys():
+                excused.add("lost")  # the reference of before was one more, which nobody followed
+            for turn in _worse(old, new, _told(before), held, lines):
+                if turn.how not in excused and not (turn.how == "again" and _taken_back(after, turn.node)):
                     yield turn
 
 

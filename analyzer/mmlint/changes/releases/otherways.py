@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from mmlint.changes.about import operands, target
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.questions.needless import told_beside
 from mmlint.changes.releases.whose import asks_whose
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
@@ -86,6 +87,8 @@ def _more(compared: Comparison) -> Iterator[OtherWays]:
         there = plain_null(test.expr)
         of_itself = (operands(act) & asks and not whose) or (there is not None and there.key in operands(act))
         if of_itself or not asks <= spoken or (test.expr.names() and not asks) or _taken_anew(compared, act):
+            continue
+        if told_beside(compared, test):
             continue
         if _block(old, test) != _block(new, now.node) or switches[0] != switches[1]:
             continue

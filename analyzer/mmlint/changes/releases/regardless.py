@@ -11,6 +11,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.edits.undone import has_effect
 from mmlint.changes.questions.askedabove import told_above
+from mmlint.changes.questions.needless import told_beside
 from mmlint.changes.releases.otherways import OtherWays, asked_inside
 from mmlint.facts.cfg import Node
 from mmlint.facts.reach import reach
@@ -36,6 +37,7 @@ def regardless(change: FunctionChange) -> OtherWays | None:
     if (
         test is None
         or told_above(compared, plain(test))
+        or told_beside(compared, test)
         or any(act.expr.kind == "call" for act in (*compared.added, *compared.removed))
     ):
         return None

@@ -12,7 +12,7 @@ from mmlint.changes.questions.askedby import (
     left_to_beside,
 )
 from mmlint.changes.questions.onlyif import sets_what_is_asked
-from mmlint.changes.questions.spared import beside, spares_work
+from mmlint.changes.questions.spared import beside, forgets_the_compared, spares_work
 from mmlint.changes.releases.everyway import released_on_every_way
 from mmlint.changes.sides import Sides
 from mmlint.facts.assignments import assigned_values
@@ -54,6 +54,7 @@ class Covers:
             or self._is_the_answer(act, there)
             or self._frozen_later(act, there)
             or self._nothing_mapped(act)
+            or any(forgets_the_compared(self.sides.compared, test) for test in act.tests)
             or self._protects_anyway(act, sink)
             or self._read_again(act, sink)
             or self._to_head(act)

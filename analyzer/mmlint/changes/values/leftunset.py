@@ -9,6 +9,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.edits.outrun import reads
 from mmlint.changes.edits.vanished import HOME, OURS
+from mmlint.changes.questions.spared import forgets_the_compared
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
@@ -60,6 +61,8 @@ def _deleted(compared: Comparison) -> Node | None:
     gone = compared.gone
     found = [n for n in gone if n.kind in _STATEMENTS]
     if compared.fresh or len(found) != 1 or any(n.kind != "branch" and n.kind not in _STATEMENTS for n in gone):
+        return None
+    if any(forgets_the_compared(compared, n) for n in gone if n.kind == "branch"):
         return None
     inside = {n.id for n in gone} | {target.id for target, _ in found[0].succ}
     return found[0] if all(target.id in inside for n in gone for target, _ in n.succ) else None

@@ -107,10 +107,6 @@ def _ways(function: Function, node: Node, call: Expr, facts: Facts, level: int) 
             return [Sleeper(name, large=row.when == "large", requires=(UNKNOWN,) if row.when == "depends" else ())]
         if row.when.startswith("calls:"):
             return _called_back(function, call, int(row.when[6:]), level)
-        if row.when.startswith("arg:"):
-            index = int(row.when[4:])
-            zero = is_zero(evaluate(call.args[index], facts)) if index < len(call.args) else None
-            return [Sleeper(name)] if zero is False else []
         if row.when.startswith("if:"):
             return _on_condition(function, node, call, facts, int(row.when[3:]))
         if row.when == "gfp" and row.gfp_arg is not None and row.gfp_arg < len(call.args):

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
-from mmlint.facts.owners.lifetimes import GIVEN, HELD, life
+from mmlint.facts.owners.lifetimes import life
 from mmlint.facts.owners.resources import acquirers
+from mmlint.facts.owners.states import GIVEN, HELD
 from mmlint.facts.reach import reach
 from mmlint.facts.things import Thing, holder_of, kind_of, things
 from mmlint.facts.values import evaluate, is_zero

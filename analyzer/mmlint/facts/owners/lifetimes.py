@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import field
-from typing import NamedTuple
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.consumed import harmless, keeps, stored_by
 from mmlint.facts.flow import Client, Flow, Outcome, solve
 from mmlint.facts.function import Function, keep
-from mmlint.facts.holders import canon
+from mmlint.facts.holders import canon, choices
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import ends_around
 from mmlint.facts.outcome import told_by
@@ -36,6 +34,7 @@ from mmlint.facts.owners.aliases import (
 from mmlint.facts.owners.companions import used_behind
 from mmlint.facts.owners.doors import SG_STORE
 from mmlint.facts.owners.resources import asks_for_one, loop_gives
+from mmlint.facts.owners.states import GIVEN, HELD, LOST, NOTHING, PASSED, TWICE, Life, State
 from mmlint.facts.things import (
     WALK,
     Thing,
@@ -49,69 +48,17 @@ from mmlint.facts.things import (
     things,
 )
 from mmlint.facts.values import Facts, counts_nothing, is_error, is_zero
-from mmlint.facts.wayout import Way, code_at, way_of
-from mmlint.frozen import dataclass
+from mmlint.facts.wayout import code_at, way_of
 from mmlint.kernel.rows import Taking
 
 _SPARES = re.compile(r"^k?v?free(_|$)|(^|_)free(_|$)|^ARRAY_SIZE$|for_each\w*_safe(_|$)|^IS_ERR|^PTR_ERR")
 _FREES_MEMORY = re.compile(r"^k?v?free(_sensitive)?$")
 """Calls that free the array in which pages are held, and none of them."""
 _LVALUE = ("name", "field")
-_PART = re.compile(r"\[| \+ ")
-"""An element of an array, or what begins with one: each release is about another part of it."""
 _CODE = re.compile(r"-?[A-Z0-9_]+$")
 _MOST_THINGS = 40
 """Things of one function, each of which is followed through all of it; beyond that none is. The kernel comes to six."""
 _NO_THING = frozenset({"NULL", "0", "ERR_PTR", "PTR_ERR", "PTR_ERR_OR_ZERO"})
-
-NOTHING, GIVEN, HELD, TWICE, PASSED, LOST = -1, 0, 1, 2, 3, 4
-"""Never taken (or known to be NULL), given up, held, held with one reference more, handed on, held in freed memory."""
-
-
-class State(NamedTuple):
-    """How a thing stands, and what the function's result was last set to. `alone`: since an own reference was taken of
-    what somebody else holds, a lock was dropped, and the other may have let go. `counted`: the variable by which the
-    thing is given up has not been set to something else since the thing was taken.
-    """
-
-    level: int
-    code: str
-    alone: bool = False
-    counted: bool = True
-
-
-@dataclass(slots=True)
-class Life:
-    """One thing in one function. `exits` holds the levels on each way out, with a node to show; `kept_at` the lines and
-    results of the ways out that keep it; `lost` the assignments that overwrite it while it is held; `late` its uses
-    behind the release, by text; `idle` the releases that are handed a count or pointer known to be nothing, by text;
-    `again` the releases of what was given up or handed on already. `taken`: the function itself takes it.
-    """
-
-    thing: Thing
-    releases: list[tuple[Node, Expr]]
-    exits: dict[Way, dict[int, Node]] = field(default_factory=dict)
-    kept_at: set[tuple[int, str]] = field(default_factory=set)
-    lost: list[Node] = field(default_factory=list)
-    late: dict[str, Node] = field(default_factory=dict)
-    idle: dict[str, Node] = field(default_factory=dict)
-    taken: bool = False
-    again: list[Node] = field(default_factory=list)
-
-    @property
-    def in_parts(self) -> bool:
-        """Whether it is an array given up by its elements."""
-        return any(_PART.search(arg.key) for _, call in self.releases for arg in call.args)
-
-    @property
-    def levels(self) -> dict[Way, set[int]]:
-        """How it may be left on each way out."""
-        return {way: set(found) for way, found in self.exits.items()}
-
-    @property
-    def held(self) -> set[Way]:
-        """The ways out on which it is still held."""
-        return {way for way, levels in self.exits.items() if HELD in levels or TWICE in levels}
 
 
 def life(function: Function, thing: Thing, keepers: frozenset[str] = frozenset()) -> Life | None:
@@ -175,6 +122,8 @@ def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) 
             continue
         levels = {s.level for s in states}
         for release in (call for n, call in found.releases if n is node):
+            if levels.isdisjoint({HELD, TWICE}):
+                found.unheld.append(node)
             if levels & {GIVEN, PASSED} and not found.in_parts:
                 found.again.append(node)
             if any(_never_a_count(arg, states.values()) for arg in release.args):
@@ -261,8 +210,9 @@ class _Tracker(Client[State]):
             ):
                 takes = any(self._takes(each, r) for r in self.function.tables.takes_resource.get(each.value, ()))
                 unmaps = each.value in self.function.tables.gives_resource
-                through = not unmaps and any(canon(arg).removeprefix("&") in self.mapped for arg in each.args)
-                mine = through or (not takes and any(canon(arg) in self.names for arg in each.args))
+                handed = [canon(value) for arg in each.args for value in choices(arg)]
+                through = not unmaps and any(name.removeprefix("&") in self.mapped for name in handed)
+                mine = through or (not takes and any(name in self.names for name in handed))
                 found += [each.key] if mine else []
         return found
 

@@ -9,6 +9,7 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.owners.giveback import fails
 from mmlint.facts.owners.gup import GupSite, gup_calls
 from mmlint.facts.owners.resources import ownership
+from mmlint.facts.values import counts_nothing
 
 _COMPARES = ("<", "<=", ">", ">=", "==", "!=")
 
@@ -50,9 +51,9 @@ def _counted(function: Function, site: GupSite) -> bool:
 
 
 def _succeeds(function: Function, node: int) -> bool:
-    """Whether a return is not known to report a failure on every way to it."""
+    """Whether a return is not known to report a failure, or no page at all, on every way to it."""
     ends = [(n, value) for n, _, _, value in ownership(function).flow.returns if n.id == node]
-    return not ends or not all(fails(function, n, value) for n, value in ends)
+    return not ends or not all(fails(function, n, value) or counts_nothing(value) for n, value in ends)
 
 
 def _uses(expr: Expr, name: str) -> Iterator[Expr]:
