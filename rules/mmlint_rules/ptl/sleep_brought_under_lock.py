@@ -7,7 +7,8 @@ that they have mapped) is no longer given up around it. Or the function is one i
 tables say of it or of the callback that it is, or that comes behind a callback which leaves a lock held (`show` of a
 seq_file behind its `start`). Calls are followed into callees, release callbacks and operation tables.
 
-A call whose gfp mask lets it sleep since the patch is reported where a caller reaches it under an atomic lock.
+A call whose gfp mask lets it sleep since the patch is reported where a caller reaches it under an atomic lock, and one
+that a parameter (`atomic`) kept from such callers where `in_task()` or its kin lets them through.
 
 A call that now stands under a global lock which it takes itself, up to three calls deep, is reported too, and one that
 takes locks which the tables put before the mmap lock, where that is held now.
@@ -47,6 +48,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.locks.brought import Brought, brought_under
+from mmlint.changes.locks.bytask import by_task
 from mmlint.changes.locks.forbidden import Forbidden, forbidden_sleeps
 from mmlint.changes.locks.sleepsnow import SleepsNow, sleeps_now
 from mmlint.facts.function import Function
@@ -70,6 +72,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         yield _banned(after, banned)
     for now in sleeps_now(change)[:_MAX_HITS]:
         yield _sleeps_now(after, now)
+    told = by_task(change)
+    if told is not None and told.test.expr is not None:
+        message = f"`{told.test.expr.key}` does not tell of locks, as `{told.param}` did: `{told.act.word}` may sleep"
+        steps = (after.step(told.test.line, "this lets callers through who hold a lock"),)
+        yield after.hit(told.act.expr, message, steps=steps, anchor=f"by task {told.act.key}")
 
 
 def _hit(after: Function, found: Brought) -> Hit:

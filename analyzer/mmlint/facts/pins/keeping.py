@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import reduce
 
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Client, Outcome, solve
-from mmlint.facts.function import Function
+from mmlint.facts.function import Function, call_targets
+from mmlint.facts.graph import after
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import loops_with
 from mmlint.facts.owners.giveback import all_calls, fails, given_by
+from mmlint.facts.steps import bare, negated
 from mmlint.facts.values import Facts, join_value
 from mmlint.frozen import dataclass
 
@@ -68,7 +71,19 @@ class _Held(Client[Live]):
         acquiring = {node.id for node, call in all_calls(function) if id(call) in taken}
         gives = [node for node, call in all_calls(function) if self._gives(call) and not _leftover(call)]
         self.loops = loops_with(function, gives, without=acquiring)
+        self.last = self._last_looks(gives, acquiring)
         self.leftovers = {id(call) for _, call in all_calls(function) if self._gives(call) and _leftover(call)}
+
+    def _last_looks(self, gives: list[Node], acquiring: set[int]) -> set[int]:
+        """The tests, with nothing taken behind them, of a variable that is given up and holds what was taken."""
+        given = {arg.key for n in gives for op, call in n.events if op == "call" for arg in call.args}
+        targets = call_targets(self.function)
+        taken = {target.key for site in self.taken if (target := targets.get(site)) is not None}
+        values = assigned_values(self.function)
+        holders = {key for key in given - taken if taken & {value.key for value in values.get(key, ())}}
+        tests = (n for n in self.function.cfg.order if n.kind == "branch" and n.expr is not None)
+        asked = [n for n in tests if n.expr is not None and bare(n.expr).key in holders]
+        return {n.id for n in asked if acquiring.isdisjoint(after([n]))}
 
     def _gives(self, call: Expr) -> bool:
         return bool(given_by(self.function, call).always & self.kinds)
@@ -96,4 +111,6 @@ class _Held(Client[Live]):
         return frozenset(site for site, page in self.singles.items() if page.key in keys)
 
     def branched(self, node: Node, outcome: bool, prop: Live, facts: Facts) -> Live | None:
+        if node.id in self.last and node.expr is not None and outcome is negated(node.expr):
+            return frozenset()
         return frozenset() if node.id in self.loops else prop
