@@ -21,6 +21,8 @@ from mmlint.frozen import dataclass
 
 _AGAIN = re.compile(r"-EAGAIN$|-ERESTART\w*$|VM_FAULT_RETRY$|\w+_(RETRY|AGAIN)$")
 _LABEL = re.compile(r"(^|_)(again|retry|repeat|restart)(_|$)")
+_CONVERTS = re.compile(r"(^|_)(page|folio|pfn|virt|phys)_to_")
+"""Calls that give another name of the same page: no lock is needed for that."""
 _NEAR = 3
 """Lines that a condition of several terms may take."""
 
@@ -48,7 +50,7 @@ def _asked_first(compared: Comparison) -> Iterator[AskedFirst]:
         now = compared.pairs.get(id(act))
         if now is None or now.key != act.key or act.expr.kind != "call" or act.word in takes:
             continue
-        if not _of_others(after, now):
+        if _CONVERTS.search(act.word) or not _of_others(after, now):
             continue
         again = _again(compared.before, act) and _again(after, now)
         held = {h.key for h in locks(after).held_at(now.expr) if not h.gone}

@@ -104,7 +104,9 @@ def _turns(change: FunctionChange, before: Function, after: Function) -> Iterato
             if thing in _more(before).keys() - _more(after).keys():
                 excused.add("lost")  # the reference of before was one more, which nobody followed
             for turn in _worse(old, new, _told(before), held, lines):
-                if turn.how not in excused and not (turn.how == "again" and _taken_back(after, turn.node)):
+                if turn.how in excused or (turn.how == "again" and _taken_back(after, turn.node)):
+                    continue
+                if turn.how != "late" or not _behind_another(after, old, new, turn.node):
                     yield turn
 
 
@@ -136,6 +138,12 @@ def _worse(old: Life, new: Life, told: Set[str], held: Set[str], lines: Mapping[
             break
     if new.again and not old.again and not old.in_parts:
         yield Turn("again", new.thing, new.again[0], _behind(new, new.again[0]))
+
+
+def _behind_another(function: Function, old: Life, new: Life, node: Node) -> bool:
+    """Whether a use that came too late before, for all that was known, stands in front of one on every way to it."""
+    order = reach(function)
+    return any(order.dominates(use, node) for text, use in new.late.items() if text in old.late and use is not node)
 
 
 def _taken_back(function: Function, release: Node) -> bool:
@@ -185,7 +193,9 @@ def _one_taken(change: FunctionChange, before: Function, after: Function) -> Ite
 def _taken_by_one(before: Function, after: Function, thing: Thing) -> bool:
     """Whether the function took a number of references of a thing itself, and takes one now."""
     was, now = _more(before).get(thing), _more(after).get(thing)
-    return was is not None and now is not None and counts(before, was) and not counts(after, now)
+    if was is None or now is None or not counts(before, was) or counts(after, now):
+        return False
+    return was.key not in {call.key for _, call in after.calls.get(was.value, ())}
 
 
 def _exchanged(change: FunctionChange, kind: str) -> Iterator[Expr]:

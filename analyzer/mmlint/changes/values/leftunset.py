@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
@@ -19,6 +20,8 @@ from mmlint.facts.telling import keeps_count, tells
 from mmlint.frozen import dataclass
 
 _STATEMENTS = ("expr", "decl")
+_MOST = 2
+"""More members than that are state that is no longer kept."""
 _CONSTANT = re.compile(r"-?[A-Z0-9][A-Z0-9_]*$|true$|false$|ERR_PTR\(-E[A-Z0-9]+\)$")
 _CASE = re.compile(rb"\s*(case\b.*|default\s*):")
 _OBJECT = re.compile(r"^(const )?struct \w+$|\[")
@@ -38,13 +41,19 @@ class LeftUnset:
 
 
 def left_unset(change: FunctionChange) -> LeftUnset | None:
-    """What the one statement that a patch deletes from a function set, if the patch adds nothing there."""
+    """What the one statement that a patch deletes from a function set, or the few that set members of one object, if
+    the patch adds nothing there.
+    """
     compared = comparison(change)
     if compared is None or change.patch.partial or compared.scoped or change.named_elsewhere or change.patch.large:
         return None
-    setter = _deleted(compared) if not _case_gone(compared) else None
-    if setter is None or any(change.lost_elsewhere(call.value) for op, call in setter.events if op == "call"):
+    setters = _deleted(compared) if not _case_gone(compared) else []
+    if not setters or any(change.lost_elsewhere(e.value) for n in setters for op, e in n.events if op == "call"):
         return None
+    setter = setters[0]
+    if len(setters) > 1:
+        told = [_shared(change, compared, each) for each in setters]
+        return told[0] if None not in told else None
     found = (_read(compared, setter, what) for what in _set_by(compared, setter))
     return next((each for each in found if each is not None), None) or _shared(change, compared, setter)
 
@@ -56,16 +65,28 @@ def _case_gone(compared: Comparison) -> bool:
     return any(_CASE.match(line) for number, line in lines if number not in compared.lines)
 
 
-def _deleted(compared: Comparison) -> Node | None:
-    """The one statement that is gone, with the test for its sake if there was one: none whose arm jumped elsewhere."""
+def _deleted(compared: Comparison) -> list[Node]:
+    """The one statement that is gone, with the test for its sake if there was one: none whose arm jumped elsewhere. Or
+    those that are, if all set members of one object, one after the other.
+    """
     gone = compared.gone
     found = [n for n in gone if n.kind in _STATEMENTS]
-    if compared.fresh or len(found) != 1 or any(n.kind != "branch" and n.kind not in _STATEMENTS for n in gone):
-        return None
+    if compared.fresh or not found or any(n.kind != "branch" and n.kind not in _STATEMENTS for n in gone):
+        return []
     if any(forgets_the_compared(compared, n) for n in gone if n.kind == "branch"):
-        return None
+        return []
+    if len(found) > 1:
+        return found if len(gone) == len(found) <= _MOST and _of_one_object(found) else []
     inside = {n.id for n in gone} | {target.id for target, _ in found[0].succ}
-    return found[0] if all(target.id in inside for n in gone for target, _ in n.succ) else None
+    return found if all(target.id in inside for n in gone for target, _ in n.succ) else []
+
+
+def _of_one_object(nodes: list[Node]) -> bool:
+    """Whether statements that follow each other set a member each, of the same object."""
+    targets = [n.expr.args[0] for n in nodes if n.expr is not None and n.expr.kind == "assign"]
+    follow = all(b in [t for t, _ in a.succ] for a, b in pairwise(nodes))
+    owners = {to.args[0].key for to in targets if to.kind == "field"}
+    return follow and len(targets) == len(nodes) and all(to.kind == "field" for to in targets) and len(owners) == 1
 
 
 def _set_by(compared: Comparison, node: Node) -> Iterator[str]:
