@@ -51,8 +51,7 @@ def _late(compared: Comparison) -> Iterator[GotLate]:
         now = compared.pairs.get(id(act)) or _only(compared, act.word)
         if now is None or now.word != act.word or len(now.expr.args) != 1:
             continue
-        here = {lock.key for lock in _held(compared.after, now.node)}
-        gone = {lock.key for lock in _held(compared.before, act.node)} - here
+        gone = locks(compared.before).always_held(act.expr) - locks(compared.after).always_held(now.expr)
         what = canon(now.expr.args[0])
         for lock in _found_under(compared.after, now.node, what) if gone else ():
             if lock.key in gone:
