@@ -42,19 +42,29 @@ def is_stable(expr: Expr) -> bool:
     return all(e.kind != "assign" and (e.kind != "call" or is_remembered(e)) for e in expr.walk())
 
 
+def _asks_for_error(call: Expr) -> bool:
+    return call.value == "IS_ERR" and len(call.args) == 1 and call.args[0].kind in ("name", "field")
+
+
+def asked_for_error(condition: str) -> str:
+    """What a condition that a boolean stands for asks whether it is an error pointer; nothing for another one."""
+    return condition[len("IS_ERR(") : -1] if condition.startswith("IS_ERR(") else ""
+
+
 def stands_for(value: Expr) -> str | None:
     """The condition (behind a `!` if it is negated) that a boolean with this value stands for, the variable that a copy
     is of; None for another value.
 
-    Only conditions that are remembered under their own text: a comparison with a constant is about its operand.
+    Only conditions that are remembered under their own text (a comparison with a constant is about its operand), and
+    the test for an error pointer.
     """
     negated = value.kind == "unary" and value.value == "!"
     inner = value.args[0] if negated else value
     if inner.kind == "binary":
         plain = inner.value == "&" or (inner.value in _COMPARES and all(arg.kind != "num" for arg in inner.args))
         known = plain and is_stable(inner)
-    elif inner is value and inner.kind == "name":
+    elif inner.kind == "name":
         known = not _CONSTANT.match(inner.value)
     else:
-        known = inner.kind == "call" and is_remembered(inner) and is_stable(inner)
+        known = inner.kind == "call" and ((is_remembered(inner) and is_stable(inner)) or _asks_for_error(inner))
     return f"{'!' if negated else ''}{inner.key}" if known else None

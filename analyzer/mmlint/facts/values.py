@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, reduce
 
 from mmlint.facts.ir import Expr
-from mmlint.facts.remembered import ALIAS, is_remembered, is_stable
+from mmlint.facts.remembered import ALIAS, asked_for_error, is_remembered, is_stable
 from mmlint.facts.symbols import but, either, same, symbol
 
 Facts = Mapping[str, str]
@@ -90,8 +90,14 @@ def _by_alias(name: str, facts: Facts) -> str | None:
     condition = facts.get(f"{ALIAS}{name}")
     if condition is None:
         return None
-    zero = is_zero(facts.get(condition.removeprefix("!")))
-    return _truth(zero if condition.startswith("!") else None if zero is None else not zero)
+    asked = condition.removeprefix("!")
+    target = asked_for_error(asked)
+    no = _negation(is_error(facts.get(target))) if target else is_zero(facts.get(asked))
+    return _truth(no if condition.startswith("!") else _negation(no))
+
+
+def _negation(known: bool | None) -> bool | None:
+    return None if known is None else not known
 
 
 def _eval_lvalue(expr: Expr, facts: Facts) -> str | None:
@@ -304,7 +310,15 @@ def _both(name: str, outcome: bool, facts: Facts) -> Facts:
     condition = facts.get(f"{ALIAS}{name}")
     if condition is None:
         return facts
-    return with_fact(facts, condition.removeprefix("!"), "!0" if outcome != condition.startswith("!") else "0")
+    asked, outcome = condition.removeprefix("!"), outcome != condition.startswith("!")
+    target = asked_for_error(asked)
+    if target:
+        return with_fact(facts, target, _error_or_not(outcome, facts.get(target)))
+    return with_fact(facts, asked, "!0" if outcome else "0")
+
+
+def _error_or_not(outcome: bool, known: str | None) -> str:
+    return "err" if outcome else "ok" if known in ("!0", "ok") else "!err"
 
 
 def _nonzero(known: str | None) -> str:
@@ -317,10 +331,7 @@ def _refine_call(expr: Expr, outcome: bool, facts: Facts) -> Facts | None:
         if target.kind == "assign":
             target = target.args[0]
         known = facts.get(target.key)
-        if expr.value == "IS_ERR":
-            value = "err" if outcome else ("ok" if known in ("!0", "ok") else "!err")
-        else:
-            value = "bad" if outcome else "ok"
+        value = _error_or_not(outcome, known) if expr.value == "IS_ERR" else "bad" if outcome else "ok"
         return with_fact(facts, target.key, value)
     if is_remembered(expr):
         return _of_copies(expr, "1" if outcome else "0", with_fact(facts, expr.key, "1" if outcome else "0"))
