@@ -153,11 +153,9 @@ def _worth(function: Function, word: str) -> frozenset[str]:
     """The names a word may be exchanged for: those that a row calls the same, guards of its class, and what does the
     same to a bit of an entry.
     """
-    guard, carries = function.tables.guards.get(word), function.tables.carries
-    alike = function.tables.with_class(guard.class_) if guard is not None else frozenset()
-    if (bit := carries.get(word)) is not None:
-        alike |= {name for name, row in carries.items() if (row.bit, row.op, row.form) == (bit.bit, bit.op, bit.form)}
-    return alike | function.tables.steps.equals(word)
+    tables, guard = function.tables, function.tables.guards.get(word)
+    alike = tables.with_class(guard.class_) if guard is not None else frozenset()
+    return alike | tables.carried_alike(word) | tables.steps.equals(word)
 
 
 def _join_still(result: Comparison, same: dict[int, int]) -> None:

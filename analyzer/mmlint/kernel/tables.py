@@ -135,10 +135,23 @@ class Tables:
         """The names of the guards of one class ("pinned", "pte_same")."""
         return _with_class(self, class_)
 
+    def carried_alike(self, name: str) -> frozenset[str]:
+        """The names of the accessors that do the same as this one to one bit of an entry of the same layout, itself
+        too; none for what is no accessor of a bit.
+        """
+        return _carried_alike(self, name)
+
 
 @lru_cache(maxsize=256)
 def _with_class(tables: Tables, class_: str) -> frozenset[str]:
     return frozenset(name for name, guard in tables.guards.items() if guard.class_ == class_)
+
+
+@lru_cache(maxsize=256)
+def _carried_alike(tables: Tables, name: str) -> frozenset[str]:
+    row = tables.carries.get(name)
+    done = (row.bit, row.op, row.form) if row is not None else None
+    return frozenset(other for other, each in tables.carries.items() if (each.bit, each.op, each.form) == done)
 
 
 def _many(rows: Iterable[R]) -> dict[str, tuple[R, ...]]:

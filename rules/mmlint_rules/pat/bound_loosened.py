@@ -56,7 +56,7 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         yield after.hit(found.now.expr, message, anchor=f"bound {found.was.key}")
     lost = unsigned(change)
     if lost is not None and after is not None:
-        message = f"an error of `{lost.call.value}` is no longer less than `{cut(lost.bound.key)}`, which has no sign"
+        message = f"an error of `{lost.call.value}` need not be less than `{cut(lost.bound.key)}` without the cast"
         yield after.hit(lost.node, message, anchor=f"unsigned {lost.bound.key}")
 
 

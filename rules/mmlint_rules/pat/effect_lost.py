@@ -6,10 +6,11 @@ the test for its sake, and what was undone where it failed, if there was any; th
 nowhere else, and the function still speaks of all that the call was handed. Calls that the tables know count, those
 that are handed a page, folio, vma, mm, entry or the like, every call in mm/, and those of the library that others wait
 for or walk over (a wake-up, a list), and a helper that the patch takes away and whose body another caller has now. So
-does a statement that set a variable which is read behind it as before, what a parameter points to or, in mm/, a member;
-a get around a value that is returned or stored as before (`return get_x(found)`), or of what a member holds, under a
-lock, for a call; the get of an object that replaces another one, with the put of that; and a call that gave a thing
-with a reference, exchanged for its namesake that takes none (`folio_anon_vma` for `folio_get_anon_vma`).
+does a statement that set a variable which is read behind it as before, what a parameter points to or, in mm/, a member,
+or two that set members of one object; a get around a value that is returned or stored as before (`return
+get_x(found)`), or of what a member holds, under a lock, for a call; the get of an object that replaces another one,
+with the put of that; and a call that gave a thing with a reference, exchanged for its namesake that takes none
+(`folio_anon_vma` for `folio_get_anon_vma`).
 
 ## Why it matters
 What is taken, written, counted or published by one line is relied on by others far away: a reference that nobody

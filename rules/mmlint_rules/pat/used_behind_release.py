@@ -3,18 +3,20 @@
 ## What it does
 Follows each thing that a function gives up, on every path, before and after the patch. Reported are: a use of it (or of
 what was read out of a page-table walk, or what lies where a page is mapped, or what a pointer into it leads to, or one
-that the same call filled in) behind the release where it stood before
-it; a second release on one path; a release of what was handed on; a release whose count or pointer is set to zero
-before it now; one reference given up where a number of them was; a thing that is given up by the call for another kind
-of reference than the one taken; and a further reference that is not taken any more, or is one of another kind, while
-the patch changes no release; and a part of an array that is taken or given up from the start, where it was from an
-offset or, in another loop, from further on; and a member that told of what is given up, was cleared behind it, and is
-not any more, while another function gives up by it; and a put behind the mapping of a page, which has taken the
-reference over; and a release on the way of a failure, in front of which a callback of the object was set. Where two
-statements change places and nothing else does, what frees memory counts as a release, too, and no reference may come to
-be taken behind a call that lets go of something, or behind the release of `mmap_lock` or another lock that kept the
-thing. So does a free behind what lets others find the object (a list, an xarray), where it was only let in once nothing
-could fail any more, and a release in a loop that counts its index on no more.
+that the same call filled in) behind the release where it stood before it; a second release on one path; a release of
+what was handed on; a release whose count or pointer is set to zero before it now; one reference given up where a number
+of them was; a thing that is given up by the call for another kind of reference than the one taken; and a further
+reference that is not taken any more, or is one of another kind, while the patch changes no release; and a part of an
+array that is taken or given up from the start, where it was from an offset or, in another loop, from further on; and a
+member that told of what is given up, was cleared behind it, and is not any more, while another function gives up by it;
+and a put behind the mapping of a page, which has taken the reference over; and a release on the way of a failure, in
+front of which a callback of the object was set. Where two statements change places and nothing else does, what frees
+memory counts as a release, too, and no reference may come to be taken behind a call that lets go of something, or
+behind the release of `mmap_lock` or another lock that kept the thing. A get that has left the section of the lock under
+which its thing is still found is reported wherever it went, and so is a call of GUP that pins, where plain references
+were taken, in a folder in which nothing unpins. So is a free behind what lets others find the object (a list, an
+xarray), where it was only let in once nothing could fail any more, and a release in a loop that counts its index on no
+more.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their

@@ -25,7 +25,8 @@ OURS = re.compile(
 """What mm is about; a call that is handed one of these does something to it."""
 _LASTING = re.compile(
     r"^wake_up|^complete(_all)?$|^(h?list|hlist_nulls|rb|xa)_\w*(add|del|move|splice|insert|erase|link)"
-    r"|^(set|clear)_bit|^(__)?xas?_(set|clear)_mark$|^(queue|schedule)_(delayed_)?work|^(init|INIT)_|^k?v?free|^kmem_cache_(free|destroy)$"
+    r"|^(set|clear)_bit|^(__)?xas?_(set|clear)_mark$|^(queue|schedule)_(delayed_)?work"
+    r"|^(init|INIT)_|^k?v?free|^kmem_cache_(free|destroy)$"
     r"|^(mutex|spin_lock|init_rwsem|raw_spin_lock)_?init$"
     r"|^(cancel|flush)_(delayed_)?work(_sync)?$|^(flush|drain)_workqueue$|timer_(delete_|shutdown_)?sync$|^hrtimer_cancel$"
 )

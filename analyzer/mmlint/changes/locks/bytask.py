@@ -8,16 +8,14 @@ import re
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.locks.sleepsnow import sleeps_somehow
 from mmlint.facts.cfg import Node
-from mmlint.facts.function import Function
-from mmlint.facts.locks.locks import locks
-from mmlint.facts.locks.sleep import sleeps_at
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, bare
 from mmlint.frozen import dataclass
 
 _OF_TASK = frozenset({"in_task", "in_interrupt", "in_hardirq", "in_irq", "in_softirq", "in_nmi", "in_atomic"})
-"""include/linux/preempt.h: without CONFIG_PREEMPT_COUNT none of them is true for having taken a spinlock."""
+"""include/linux/preempt.h: they tell of interrupts, and `in_atomic()` of spinlocks only with CONFIG_PREEMPT_COUNT."""
 _ASKS = re.compile(r"(^|_)(atomic|sleep|wait|block|nowait|gfp)")
 
 
@@ -39,7 +37,7 @@ def by_task(change: FunctionChange) -> ByTask | None:
     for act in compared.old if fresh else ():
         now = compared.pairs.get(id(act))
         param = _param(compared, act) if now is not None and act.expr.kind == "call" else ""
-        if now is None or not param or not _sleeps(compared.after, now):
+        if now is None or not param or not sleeps_somehow(compared.after, now):
             continue
         order = reach(compared.after)
         test = next((n for n in fresh if order.chosen(n, now.node) is not None), None)
@@ -54,8 +52,3 @@ def _param(compared: Comparison, act: Act) -> str:
     asked = {n: bare(n.expr).key for n in order.order if n.kind == "branch" and n.expr is not None}
     told = (key for n, key in asked.items() if key in before.params and order.chosen(n, act.node) is not None)
     return next((key for key in told if _ASKS.search(key)), "")
-
-
-def _sleeps(function: Function, act: Act) -> bool:
-    states = locks(function).at_call.get(id(act.expr), {})
-    return any(sleeps_at(function, act.node, act.expr, facts) for facts in states.values())

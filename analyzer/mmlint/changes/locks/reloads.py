@@ -43,13 +43,14 @@ def lost_reloads(change: FunctionChange) -> list[LostReload]:
 
 def _lost(compared: Comparison) -> Iterator[LostReload]:
     old = reach(compared.before)
-    told = {n.expr.key for n in compared.fresh if n.expr is not None}
+    fresh = compared.fresh
+    told = {n.expr.key for n in fresh if n.expr is not None}
     for node in old.order:
         expr = node.expr
         if node.line in compared.lines or expr is None or expr.key in told or not _loads(expr):
             continue
         variable = expr.args[0].key
-        if any(n.sets(variable) or _walks(n, variable) for n in compared.fresh) or _given_by_helper(compared, variable):
+        if any(n.sets(variable) or _walks(n, variable) for n in fresh) or _given_by_helper(compared, fresh, variable):
             continue
         lock = _lock(compared, old, node, variable) or _changer(compared, old, node)
         now = compared.pairs[id(lock)] if lock is not None else None
@@ -58,12 +59,12 @@ def _lost(compared: Comparison) -> Iterator[LostReload]:
             yield LostReload(variable, expr.args[1], now, reader)
 
 
-def _given_by_helper(compared: Comparison, variable: str) -> bool:
+def _given_by_helper(compared: Comparison, fresh: list[Node], variable: str) -> bool:
     """Whether a helper that the patch calls now sets it: a member of what is known everywhere by its name."""
     after = compared.after
     if "->" not in variable or variable.partition("->")[0] in local_names(after) | frozenset(after.params):
         return False
-    names = {call.value for node in compared.fresh if node.expr is not None for call in node.expr.calls()}
+    names = {call.value for node in fresh if node.expr is not None for call in node.expr.calls()}
     helpers = (after.program.resolve(name, after.path) for name in names - compared.before.calls.keys() if name)
     return any(n.sets(variable) for helper in helpers if helper is not None for n in helper.cfg.order)
 

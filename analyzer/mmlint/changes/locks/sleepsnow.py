@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.locks.forbidden import sleeps_alone
-from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks.above import callers
@@ -19,6 +18,7 @@ from mmlint.facts.locks.atomicsleep import AtomicSleep, atomic_sleeps
 from mmlint.facts.locks.locks import locks
 from mmlint.facts.locks.sleep import sleeps_at
 from mmlint.facts.needs import GUESS, callers_know
+from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass
 
 _LEVELS = 3
@@ -61,15 +61,15 @@ def _exchanged(compared: Comparison) -> Iterator[Expr]:
         row = after.tables.sleeps.get(act.word)
         if row is None or row.when != "gfp" or old.expr.key == act.expr.key:
             continue
-        quiet = not _sleeps(before, old.node, old.expr) and not callers_know(after, act.node)
+        quiet = not sleeps_somehow(before, old) and not callers_know(after, act.node)
         if quiet and sleeps_alone(after, act.expr):
             yield act.expr
 
 
-def _sleeps(function: Function, node: Node, call: Expr) -> bool:
+def sleeps_somehow(function: Function, act: Act) -> bool:
     """Whether a call may sleep in any way, be it one that nobody can tell."""
-    states = locks(function).at_call.get(id(call), {})
-    return not states or any(sleeps_at(function, node, call, facts) for facts in states.values())
+    states = locks(function).at_call.get(id(act.expr), {})
+    return not states or any(sleeps_at(function, act.node, act.expr, facts) for facts in states.values())
 
 
 def _under_locks(function: Function, call: Expr) -> Iterator[tuple[Function, AtomicSleep]]:

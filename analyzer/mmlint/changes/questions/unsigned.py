@@ -74,4 +74,5 @@ def _count_or_error(function: Function, told: Expr) -> Expr | None:
     if told.kind != "name" or declared_types(function).get(told.key) not in _SIGNED:
         return None
     values = (value for value in assigned_values(function).get(told.key, ()) if value.kind == "call")
-    return next((value for value in values if value.value in function.tables.gup), None)
+    rows = function.tables.gup
+    return next((value for value in values if value.value in rows and rows[value.value].result == "count"), None)

@@ -263,10 +263,9 @@ class Covers:
     def _worth(self, other: str, word: str, row: Step) -> bool:
         if other == word or other in self.sides.tables.steps.equals(word):
             return True
-        guard, carry = self.sides.tables.guards.get(word), self.sides.tables.carries.get(word)
-        if row.role == "carry" and carry is not None:
-            mine = self.sides.tables.carries.get(other)
-            return mine is not None and (mine.bit, mine.op, mine.form) == (carry.bit, carry.op, carry.form)
+        guard = self.sides.tables.guards.get(word)
+        if row.role == "carry" and word in self.sides.tables.carries:
+            return other in self.sides.tables.carried_alike(word)
         if guard is not None:
             alike = self.sides.tables.guards.get(other)
             return alike is not None and alike.class_ == guard.class_
