@@ -40,6 +40,9 @@ _LAST = re.compile(r"(dec|sub)_and_test$|^kref_put")
 _CONSTANT = re.compile(r"[A-Z_][A-Z0-9_]*$")
 _MASK = re.compile(r"(\w+) & ([A-Z_][A-Z0-9_]*)$")
 _FIELD = re.compile(r"\*?[A-Za-z_]\w*(->\w+)*$")
+_MISUSE = re.compile(r"-E(INVAL|FAULT)\b")
+"""What a caller gets for an argument that makes no sense; not for one by which it asks for nobody to wait."""
+_ERROR = re.compile(r"-E[A-Z]|ERR_PTR\(-E")
 _BLOCKING = re.compile(r"gfpflags_allow_blocking\((\w+)\)$|(\w+) & __GFP_DIRECT_RECLAIM$")
 
 
@@ -49,7 +52,8 @@ def path_needs(function: Function, facts: Facts) -> tuple[Need, ...]:
     found = []
     for key, value in facts.items():
         if key in params:
-            if value != "!err" and _as_passed(function, key, value):
+            refused = is_zero(value) is False and key in _refused(function)
+            if value != "!err" and not refused and _as_passed(function, key, value):
                 found.append(Need(params[key], "", value))
         elif key in _members(function) and is_zero(value) is False:
             param, member = _members(function)[key]
@@ -68,6 +72,18 @@ def _as_passed(function: Function, param: str, value: str) -> bool:
     zeros = [is_zero(evaluate(new, EMPTY)) if new is not None else None for new in given]
     known = is_zero(value)
     return not zeros or (known is not None and all(zero is not None and zero is not known for zero in zeros))
+
+
+@fact
+def _refused(function: Function) -> frozenset[str]:
+    """The parameters that are refused as misuse where they are zero: a caller passes something else."""
+    found = set()
+    for node in function.cfg.order if _MISUSE.search(function.text.decode("latin-1")) else ():
+        if node.kind == "branch" and node.expr is not None and node.expr.key in function.params:
+            ends = [target.expr for target, outcome in node.succ if outcome is False and target.kind == "return"]
+            if any(expr is not None and _MISUSE.search(expr.key) for expr in ends):
+                found.add(node.expr.key)
+    return frozenset(found)
 
 
 def _member(arg: Expr, member: str) -> str:
@@ -218,12 +234,23 @@ def guarded(function: Function, node: Node) -> int:
 
 @fact
 def _blocks(function: Function) -> tuple[tuple[int, int], ...]:
-    """The sides of tests that hold less than the other side does: the nodes of that side alone, and of the other."""
+    """The sides of tests that hold less than the other side does: the nodes of that side alone, and of the other.
+
+    Where one side only fails, the other one is the way through the function, however short.
+    """
     order = reach(function)
-    sides = [
-        (order.side(test, outcome) & ~order.side(test, not outcome), order.side(test, not outcome))
-        for test in order.order
-        if test.kind == "branch"
-        for outcome in (True, False)
-    ]
-    return tuple((inside, other) for inside, other in sides if inside.bit_count() < other.bit_count())
+    ends = [(1 << order.rank[n.id], _fails(n)) for n in order.order if n.kind == "return"]
+    failing, succeeding = (sum(bit for bit, fails in ends if fails is which) for which in (True, False))
+    found = []
+    for test in order.order:
+        for outcome in (True, False) if test.kind == "branch" else ():
+            side, other = order.side(test, outcome), order.side(test, not outcome)
+            alone, rest = side & ~other, other & ~side
+            main = rest & failing and not rest & succeeding and alone & succeeding
+            if alone.bit_count() < other.bit_count() and not main:
+                found.append((alone, other))
+    return tuple(found)
+
+
+def _fails(node: Node) -> bool:
+    return node.expr is not None and _ERROR.match(node.expr.key) is not None

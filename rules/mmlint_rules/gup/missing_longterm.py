@@ -4,8 +4,8 @@
 Takes every call of `pin_user_pages*` and `get_user_pages*` whose flags are known (through locals, `|=`, ternaries,
 struct fields, and the flags parameter of a wrapper, where the wrapper's callers are judged) and lack FOLL_LONGTERM, and
 asks how long the pages stay: given back on every successful way through the function or its callers, at the completion
-of an I/O, under an MMU notifier, or until another function of the driver (an ioctl, a close, a deregistration) gives
-them back. The last is reported.
+of an I/O, under an MMU notifier (of the file, or of a folder in which nothing pins for longer), or until another
+function of the driver (an ioctl, a close, a deregistration) gives them back. The last is reported.
 
 ## Why it matters
 FOLL_LONGTERM moves pages out of CMA and ZONE_MOVABLE before pinning them and refuses file-system DAX. Without it a user

@@ -87,7 +87,8 @@ def lost_releases(before: Function, after: Function) -> list[Lost]:
         held = min((h for _, h, _ in exits), key=_precedence)
         which = (held.kind, held.key, held.name)
         results = kept.get(which if which in known else (held.kind, held.key, ""), set())
-        fresh = [e for e in exits if not results or not {None, is_zero(e[2])} & results]
+        told = [(e, is_zero(e[2])) for e in exits]
+        fresh = [e for e, zero in told if not results or (zero is not None and not {None, zero} & results)]
         if fresh:
             suspects[site] = (held, fresh)
             by_result[site] = bool(results)

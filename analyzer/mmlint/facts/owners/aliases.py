@@ -9,11 +9,13 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
-from mmlint.facts.locks.held import declared_types
+from mmlint.facts.locks.held import declared_types, local_names
 from mmlint.facts.things import PATH
 
 _MAPPING = "kernel mapping"
 _WORD = re.compile(r"\w+")
+_STORES = re.compile(r"WRITE_ONCE$|(smp_store|rcu_assign)_\w+$")
+_ZEROED = re.compile(r"[zc]alloc(_|$)")
 _LOOK_UP = re.compile(r"^lookup_|_lookup$|_(next|prev|first|last)$")
 
 
@@ -97,7 +99,11 @@ def looks_into(expr: Expr, mapped: frozenset[str]) -> bool:
 
 
 def zeroes(value: Expr, key: str) -> bool:
-    """Whether an initialiser names members and not the one that a thing is held by: what it leaves out is zero."""
+    """Whether memory comes as zeroes, or an initialiser names members and not the one that a thing is held by: what it
+    leaves out is zero.
+    """
+    if value.kind == "call" and _ZEROED.search(value.value):
+        return True
     named = [set(_WORD.findall(part.value)) for part in value.args if part.kind == "init"]
     whole = value.kind == "init" and len(named) == len(value.args)
     return whole and all(each and each.isdisjoint(_WORD.findall(key)) for each in named)
@@ -153,3 +159,11 @@ def other_names(function: Function, key: str) -> frozenset[str]:
                 if source.kind == "name" and key in (target, source.key):
                     found |= {target, source.key}
     return frozenset(found - {key})
+
+
+def put_away(function: Function, call: Expr, key: str) -> bool:
+    """Whether an accessor puts a thing into memory: a member of something, or a variable that is not the function's."""
+    if len(call.args) != 2 or not _STORES.match(call.value) or canon(call.args[1]) != key:
+        return False
+    place = call.args[0].args[0] if call.args[0].value == "&" else call.args[0]
+    return place.kind != "name" or not (place.value in function.params or place.value in local_names(function))

@@ -26,6 +26,7 @@ from mmlint.facts.owners.aliases import (
     looks_up,
     mapped_as,
     other_names,
+    put_away,
     results,
     same_thing,
     wipes,
@@ -238,6 +239,8 @@ class _Tracker(Client[State]):
         if prop.level in (HELD, TWICE) and self._gives_up(call, node):
             return [Outcome(prop._replace(level=GIVEN))]
         if prop.level == HELD and node.id not in self.early and self._consumes(call):
+            return [Outcome(prop._replace(level=PASSED))]
+        if prop.level == HELD and put_away(self.function, call, self.thing.key):
             return [Outcome(prop._replace(level=PASSED))]
         if prop.level == HELD and node.id in self.early and stored_by(self.function, call, self.thing.key):
             return [Outcome(prop._replace(level=PASSED), "0"), Outcome(prop, "!0")]

@@ -18,6 +18,7 @@ from mmlint.facts.locks.above import callers
 from mmlint.facts.owners.giveback import RESOURCES
 from mmlint.facts.owners.gup import GupSite, argument_flags, gup_calls
 from mmlint.facts.pins.keeping import Kept, live_at_success
+from mmlint.facts.pins.notified import folder_notifier
 from mmlint.facts.pins.scopes import in_scope, leading_to
 from mmlint.finding import Step
 from mmlint.frozen import dataclass
@@ -202,13 +203,21 @@ def lifetime(function: Function, pin: PinSite) -> Lifetime:
     givers = releasers(function, pin)
     if _serves_file_io(function, 0) and not _at_close(function, givers):
         return Lifetime.IO
-    if _NOTIFIERS.search(function.source.file.text):
+    if _NOTIFIERS.search(function.source.file.text) or _all_notified(function):
         return Lifetime.NOTIFIER
     if not givers:
         return Lifetime.HANDED
     if in_scope(function, givers):
         return Lifetime.CALLER
     return Lifetime.IO if _at_completion(function, givers) else Lifetime.USER
+
+
+def _all_notified(function: Function) -> bool:
+    """Whether the folder has an MMU notifier, and nothing in it that would keep pages longer than that allows."""
+    if folder_notifier(function) is None:
+        return False
+    folder = function.path.rpartition("/")[0]
+    return not any(b"FOLL_LONGTERM" in text for _, text in function.program.texts(folder))
 
 
 def _callers_release(function: Function, resource: str, value: str | None, depth: int) -> bool:
