@@ -173,6 +173,13 @@ def counts(function: Function, call: Expr) -> bool:
     return any(number is not None and number.key != "1" for number in numbers)
 
 
+def number_given(function: Function, call: Expr) -> Expr | None:
+    """The argument by which a call is told how many references of one thing to give up."""
+    rows = function.tables.gives_resource.get(call.value, ())
+    numbers = (argument(call, row.nr) for row in rows if row.nr and not row.holder.startswith("*"))
+    return next((number for number in numbers if number is not None), None)
+
+
 def elements_given(function: Function, call: Expr, array: str) -> bool:
     """Whether an array is handed to a function that gives up its elements."""
     callee, names = receiver(function, call, array)

@@ -253,7 +253,8 @@ class Step(Row):
     sink classes it guards (none: whatever stands behind a test), `side` is before (must dominate the sink), after (must
     post-dominate it) or either, `rule` the rule that reports its removal, `scenario` the simulator scenario whose bad
     variant shows it ("" none). `only` narrows an order: `same` if both must be about one thing, `borrowed` where the
-    function holds no reference of its own; `alone` widens a sync: it is missed where no sink is in sight, too.
+    function holds no reference of its own; `alone` widens a sync: it is missed where no sink is in sight, too; `always`
+    says of a check that no condition makes it needless.
 
     Words that are no calls: `field:NAME` is a test of a member, `compare:NAME` a comparison of two results of NAME,
     `flag:NAME` the test of a flag, `set:NAME` its setting, `read:NAME` the reading of a member.

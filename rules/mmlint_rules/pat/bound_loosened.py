@@ -3,7 +3,8 @@
 ## What it does
 Compares the conditions of each function before and after the patch. One whose operands stay and whose operator changes
 (`>=` to `>`, `>=` to `==`, `<` to `<=`) leads out of the function in a part of the cases only. So does one of the
-number of pages that were pinned, or an error, with a member, if it loses the cast that made it one of signed numbers.
+number of pages that were pinned, or an error, with a member, if it loses the cast that made it one of signed numbers;
+and so does what was undone for any answer of a call but zero, and is undone for answers above zero now.
 
 ## Why it matters
 An offset that is equal to the number of entries is one behind the last of them. The test looks the same to a reader.
@@ -38,6 +39,7 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.questions.bounds import loosened
+from mmlint.changes.questions.negative import negative
 from mmlint.changes.questions.unsigned import unsigned
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -58,6 +60,10 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     if lost is not None and after is not None:
         message = f"an error of `{lost.call.value}` need not be less than `{cut(lost.bound.key)}` without the cast"
         yield after.hit(lost.node, message, anchor=f"unsigned {lost.bound.key}")
+    errors = negative(change)
+    if errors is not None and after is not None:
+        message = f"`{errors.act.word}` is not called any more where `{errors.call.value}` returns an error"
+        yield after.hit(errors.act.expr, message, anchor=f"negative {errors.act.word}")
 
 
 RULE = Rule(

@@ -7,9 +7,10 @@ nowhere else, and the function still speaks of all that the call was handed. Cal
 that are handed a page, folio, vma, mm, entry or the like, every call in mm/, and those of the library that others wait
 for or walk over (a wake-up, a list), and a helper that the patch takes away and whose body another caller has now. So
 does a statement that set a variable which is read behind it as before, what a parameter points to or, in mm/, a member,
-or two that set members of one object; a get around a value that is returned or stored as before (`return
-get_x(found)`), or of what a member holds, under a lock, for a call; the get of an object that replaces another one,
-with the put of that; and a call that gave a thing with a reference, exchanged for its namesake that takes none
+or two that set members of one object; the calls that write-protected, if they are all that goes; the setting of a
+variable that a flush or a release hangs on further down; a get around a value that is returned or stored as before
+(`return get_x(found)`), or of what a member holds, under a lock, for a call; the get of an object that replaces another
+one, with the put of that; and a call that gave a thing with a reference, exchanged for its namesake that takes none
 (`folio_anon_vma` for `folio_get_anon_vma`).
 
 ## Why it matters
@@ -66,6 +67,8 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
             if value.shared
             else "`{}` is read here as before, and what set it is gone"
         )
+        if value.hanging:
+            told, setter = f"`{value.hanging}` hangs on `{{}}`, and what set that on this way is gone", value.hanging
         yield after.hit(
             value.place, told.format(what), severity=_severity(change, setter), anchor=f"unwritten {value.what}"
         )

@@ -6,7 +6,9 @@ Follows each thing that a function gives up (`folio_put`, `unpin_user_pages`, `m
 function with it, or takes the next one into the same variable, leaks it. Where a jump leads to another label and passes
 by what undoes an earlier step, the other ways out of the function and the first half of that step say so. Plain memory
 that the function allocated for itself counts where its one free in the arm of a failure is all that goes. So do the
-elements of an array that were taken one by one, each with its way out, and are taken in a loop now.
+elements of an array that were taken one by one, each with its way out, and are taken in a loop now, and those that a
+loop gives up one by one, where a new way leads out of it and nothing behind it speaks of them; and what was given up
+where a call failed that got it, the result of which is returned as it is now.
 
 ## Why it matters
 An early `return` where the others `goto out`, a `continue` that jumps over the put at the end of the loop, a retry that
@@ -52,11 +54,13 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.edits.jumps import jumps
+from mmlint.changes.releases.brokenoff import broken_off
 from mmlint.changes.releases.keptmemory import kept_memory
 from mmlint.changes.releases.lifediff import turns
 from mmlint.changes.releases.mapped import spared
 from mmlint.changes.releases.partings import partings
 from mmlint.changes.releases.shortcut import shortcuts
+from mmlint.changes.releases.tailcall import unreleased
 from mmlint.changes.releases.unrolled import unrolled
 from mmlint.changes.releases.whose import others_own
 from mmlint.finding import Confidence, Hit, Severity
@@ -103,6 +107,15 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         message = f"in a later turn this way out keeps `{turned.array}[]`, which `{turned.release.word}` gave up"
         steps = (after.step(turned.take.line, "taken in each turn"),)
         yield after.hit(turned.exit, message, steps=steps, anchor=f"unrolled {turned.array}")
+    tail = unreleased(change) if not told and not kept else None
+    if tail is not None and after is not None:
+        name = tail.thing.key
+        message = f"this way out keeps `{name}` where `{tail.call.word}` fails: `{tail.release.word}` is missing"
+        yield after.hit(tail.call.expr, message, anchor=f"tail call {name}")
+    off = broken_off(change) if not told and not kept else None
+    if off is not None and after is not None:
+        message = f"this way out of the loop keeps the rest of `{off.array}[]`: `{off.release.word}` is not reached"
+        yield after.hit(off.test, message, anchor=f"broken off {off.array}")
     for jump in jumps(change) if not told and not kept else ():
         assert after is not None
         step = after.step(jump.other.line, "this says that it is due")

@@ -5,7 +5,8 @@ Compares each function before and after the patch. A flush of the TLB stood betw
 the end of the notifier range or the free; a wait for lockless walkers stood before a table was freed; a drain before
 references were counted. After the patch the second is still there and the first is not, on some path that had it. Or
 a flush is made only where another CPU owes one, or that is asked for only in some state of one's own, or not where one
-of several answers asked for it, though the others still do; or a function that is such a flush does nothing on one of
+of several answers asked for it, though the others still do; or it stands in one arm of a test now, both of which change
+entries; or a function that is such a flush does nothing on one of
 its ways.
 
 ## Why it matters

@@ -8,11 +8,11 @@ there, and no such test decides about it.
 
 A test of the state of a page, entry, vma or mapping that led out (return, goto, continue, or a flag set) guards what
 stood behind it: also the answer of a function that only tests and answers, and also where a helper does the test, or
-did until a patch that adds nothing deleted it. Two
-more ways to lose one are seen: a new condition that goes around it (`level == PMD &&`), and a predicate in its place
-that holds for other states of the entry (`is_writable_migration_entry` for `!is_readable_migration_entry`). What was
-done for one state (uffd-wp, dirty, mapped) and goes together with the test is reported as well, and a test of each page
-in a loop that is made of the first one only.
+did until a patch that adds nothing deleted it. Two more ways to lose one are seen: a new condition that goes around it
+(`level == PMD &&`), and a predicate in its place that holds for other states of the entry
+(`is_writable_migration_entry` for `!is_readable_migration_entry`). So is a new condition around a call that none makes
+needless (pages moved out of movable zones, `page_mkwrite`). What was done for one state (uffd-wp, dirty, mapped) and
+goes together with the test is reported as well, and a test of each page in a loop that is made of the first one only.
 
 ## Why it matters
 The code after such a patch looks like any other code: nothing in it says that a check is missing. A page that is pinned
@@ -55,12 +55,13 @@ from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.questions.firstonly import of_first_only
+from mmlint.changes.questions.onlyif import gone_around
 from mmlint.changes.steps.disarmed import disarmed
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S1
 
-from mmlint_rules.pat.lost import reporter
+from mmlint_rules.pat.lost import cut, reporter
 
 _by_the_tables = reporter("PAT106")
 
@@ -74,6 +75,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert each.node.expr is not None
         message = f"`{each.act.word}` is not done any more where `{each.test.word}` says so"
         yield change.after.hit(each.node.expr, message, anchor=f"disarmed {each.act.key}")
+    around = None if found else gone_around(change)
+    if around is not None and around.test.expr is not None:
+        assert change.after is not None
+        message = f"`{around.act.word}` is only called where `{cut(around.test.expr.key)}` says so now"
+        yield change.after.hit(around.act.expr, message, anchor=f"around {around.act.word}")
     first = None if found else of_first_only(change)
     if first is not None:
         assert change.after is not None

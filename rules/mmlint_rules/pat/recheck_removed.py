@@ -4,14 +4,14 @@
 Compares each function before and after the patch. A recheck (`pte_same` and its kin, the pmd and pte values in
 GUP-fast, the swap cache or the mapping of a folio, a seqcount, an interval notifier, the vma) stood between taking the
 lock, or the lockless step, and the change; after the patch the change is still there without it. A jump back that was
-made where something had changed meanwhile (`if (pfn != args.pfn) goto retry;`) is a recheck, too, and so is the test
-for NULL of what was read again from a member behind the lock, or one for which the caller had to try again (`-EAGAIN`),
-or that kept a loop going; or a look, right behind the lock, at a member of what the lock lies in, which led to the
-unlock; or a look at a member that goes on to be asked in front of the lock alone; or a call made once more under a lock
-that is gone with it, where it had said no without. So is a comparison of a sequence number with the one read before,
-where the patch asks for some state of now in its place, and a value that was read once (`READ_ONCE`) and asked about,
-where a call reads the place anew with no lock held; and the last value of a member, where a call gets the one which the
-member is about to have.
+made where something had changed meanwhile (`if (pfn != args.pfn) goto retry;`), or where a callee said so (`-EAGAIN`
+below zero), is a recheck, too, and so is the test for NULL of what was read again from a member behind the lock, or one
+for which the caller had to try again (`-EAGAIN`), or that kept a loop going; or a look, right behind the lock, at a
+member of what the lock lies in, which led to the unlock; or a look at a member that goes on to be asked in front of the
+lock alone; or a call made once more under a lock that is gone with it, where it had said no without. So is a comparison
+of a sequence number with the one read before, where the patch asks for some state of now in its place, and a value that
+was read once (`READ_ONCE`) and asked about, where a call reads the place anew with no lock held; and the last value of
+a member, where a call gets the one which the member is about to have.
 
 ## Why it matters
 What was read before the lock was taken may be about another page by now. The recheck is the only thing that ties the

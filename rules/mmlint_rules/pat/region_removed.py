@@ -10,11 +10,12 @@ it, or of what a call finds now that takes none; and so is what stands between a
 and the RCU section or the time with interrupts or preemption off around a call that needs it, by what its callees read
 or by its name. So is the section of any lock around what is done to a member, or to a list, that the file touches under
 this lock alone, around one operation on a list that the folder fills under it, or around a call that all others make in
-it; so is another lock in the place of the one under which the file touches a member. A member that was copied before
-the unlock and is read behind it now has left its section as well, and so has a statement about the locked object that
-changes places with the lock or the unlock, and a look into a vma behind a drop of the mmap lock, or behind a visit or
-fault handler that may drop it. So has what a callee did under a lock that it was always told to take, and that a
-variable decides about now.
+it; so is another lock in the place of the one under which the file touches a member. The sequence of an interval
+notifier that is set under no lock any more has left the section that its readers compare it in. A member that was
+copied before the unlock and is read behind it now has left its section as well, and so has a statement about the locked
+object that changes places with the lock or the unlock, and a look into a vma behind a drop of the mmap lock, or behind
+a visit or fault handler that may drop it. So has what a callee did under a lock that it was always told to take, and
+that a variable decides about now.
 
 ## Why it matters
 Balanced calls look right after such a patch, and no tool that counts them complains. But the readers of
@@ -58,6 +59,7 @@ from mmlint.changes.locks.otherlock import under_another
 from mmlint.changes.locks.outlived import outlived
 from mmlint.changes.locks.outsidenow import uncovered
 from mmlint.changes.locks.regions import Unprotected, unprotected
+from mmlint.changes.locks.setseq import set_bare
 from mmlint.changes.locks.uncopied import uncopied
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
@@ -105,6 +107,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         assert after is not None
         message = f"the section of {shown(called.begin)} is gone, in which all others call {shown(called.call)}"
         yield after.hit(called.call.expr, message, anchor=f"called bare {called.call.word}")
+    sequence = set_bare(change)
+    if sequence is not None:
+        assert after is not None
+        message = f"`{sequence.act.word}` is called outside of `{cut(sequence.lock)}`, which its readers hold"
+        yield after.hit(sequence.act.expr, message, anchor=f"set bare {sequence.lock}")
     for bare in uncovered(change):
         assert after is not None
         what = {"rcu": "RCU", "irq": "interrupts off", "preempt": "preemption off"}[bare.kind]

@@ -14,9 +14,10 @@ front of which a callback of the object was set. Where two statements change pla
 memory counts as a release, too, and no reference may come to be taken behind a call that lets go of something, or
 behind the release of `mmap_lock` or another lock that kept the thing. A get that has left the section of the lock under
 which its thing is still found is reported wherever it went, and so is a call of GUP that pins, where plain references
-were taken, in a folder in which nothing unpins. So is a free behind what lets others find the object (a list, an
-xarray), where it was only let in once nothing could fail any more, and a release in a loop that counts its index on no
-more.
+were taken, in a folder in which nothing unpins, or one that unpins for one that put, in a folder in which nothing pins.
+So is a free behind what lets others find the object (a list, an xarray), where it was only let in once nothing could
+fail any more, a release in a loop that counts its index on no more, and one of a number of references that is reckoned
+without a constant or a variable that it had, where nothing else changes.
 
 ## Why it matters
 Behind the last put a page belongs to somebody else: what is read there is theirs, and a second put takes their
@@ -52,6 +53,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.edits.outrun import outrun
 from mmlint.changes.edits.sameindex import stands_still
 from mmlint.changes.locks.gotlate import got_late
+from mmlint.changes.releases.counted import other_count
 from mmlint.changes.releases.forgotten import forgotten
 from mmlint.changes.releases.lifediff import Turn, turns
 from mmlint.changes.releases.mapped import put_mapped
@@ -95,8 +97,16 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     yield from _other_elements(change, after)
     pinned = unmatched(change)
     if pinned is not None:
-        message = f"`{pinned.call.value}` pins what `{pinned.was}` only took, and nothing in this folder unpins"
+        message = f"`{pinned.call.value}` unpins what `{pinned.was}` put, and nothing in this folder pins"
+        if pinned.pins:
+            message = f"`{pinned.call.value}` pins what `{pinned.was}` only took, and nothing in this folder unpins"
         yield after.hit(pinned.call, message, anchor=f"unmatched {pinned.call.value}")
+    count = other_count(change)
+    if count is not None and not told:
+        message = (
+            f"`{count.act.word}` gives up another number of references: `{cut(count.lost)}` is not counted any more"
+        )
+        yield after.hit(count.act.expr, message, anchor=f"count {count.act.word} {count.lost}")
     for left in forgotten(change):
         message = (
             f"`{left.member}` is not cleared any more behind `{left.release.word}`: `{left.other.name}` goes by it"

@@ -40,6 +40,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.facts.function import Function
 from mmlint.facts.owners.doors import GET, PIN, Door, came_by, helped_releases, mixed, releases
 from mmlint.facts.owners.gup import gup_calls
+from mmlint.facts.pins.beside import only_gets_beside
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import MIX1
@@ -53,6 +54,8 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     old, new = ((*releases(side), *helped_releases(side)) for side in (before, after))
     lost = Counter(d.call.key for d in old if d.kind == PIN) - Counter(d.call.key for d in new if d.kind == PIN)
     if not lost or _takes_differ(change) or (change.patch.partial and not _taking_shown(change)):
+        return
+    if not change.patch.partial and only_gets_beside(after):
         return
     for door in new:
         if door.kind == PIN or came_by(after, door) == {GET}:

@@ -31,6 +31,8 @@ _LASTING = re.compile(
     r"|^(cancel|flush)_(delayed_)?work(_sync)?$|^(flush|drain)_workqueue$|timer_(delete_|shutdown_)?sync$|^hrtimer_cancel$"
 )
 """Calls of the kernel's own library whose effect somebody else waits for, or walks over, or that wait themselves."""
+_PROTECTS = re.compile(r"(^|_)(wr|write_?)protect(_|$)")
+"""Calls after which a write faults, whatever the tables that they are about."""
 HOME = "mm/"
 """Where every function is about what this project is about."""
 
@@ -98,12 +100,18 @@ def _place(compared: Comparison, act: Act) -> Node | None:
 
 
 def _only_one(compared: Comparison) -> Act | None:
-    """The one call for its effect, or that may fail, which is gone with no more than what was read or tested for it."""
+    """The one call for its effect, or that may fail, which is gone with no more than what was read or tested for it.
+
+    Of several that all protect it is the first.
+    """
     gone = [act for act in compared.removed if act.expr.kind == "call"]
     found = [act for act in gone if acts_alone(act) or _may_fail(compared.before, act)]
     found = [act for act in found if not any(_on_failure(compared, act, other) for other in found)]
     gone = [act for act in gone if not any(_on_failure(compared, act, other) for other in found)]
-    if len(found) != 1 or any(act.node is not found[0].node and not serves(compared, act) for act in gone):
+    nodes = [act.node for act in found]
+    if not found or (len(found) > 1 and not all(_PROTECTS.search(act.word) for act in found)):
+        return None
+    if any(act.node not in nodes and not serves(compared, act) for act in gone):
         return None
     return found[0]
 
@@ -170,7 +178,7 @@ def _spoken(compared: Comparison) -> frozenset[str]:
 
 def _ours(compared: Comparison, act: Act) -> bool:
     """Whether the call stands in mm, is one of the tables' or of those that last, or gets what mm is about."""
-    if compared.before.path.startswith(HOME) or _LASTING.search(act.word):
+    if compared.before.path.startswith(HOME) or _LASTING.search(act.word) or _PROTECTS.search(act.word):
         return True
     types = declared_types(compared.before)
     handed = {types.get(arg.root, "") for arg in act.expr.args if arg.kind in ("name", "unary")}
@@ -238,7 +246,7 @@ def _behind_last(compared: Comparison, test: Node, alike: list[Node]) -> list[No
 
 def _made_as_well(compared: Comparison, act: Act, other: Act, now: Act) -> bool:
     """Whether the same call has moved, is made behind the place, or is made before it with nothing between."""
-    if id(other) not in compared.still:
+    if id(other) not in compared.still or (other.key == act.key and _ways_to(now.node) > _ways_to(other.node)):
         return True
     order, new, place = reach(compared.before), reach(compared.after), _place(compared, act)
     if place is not None and (now.node is place or new.before(place, now.node)):
@@ -253,6 +261,11 @@ def _made_as_well(compared: Comparison, act: Act, other: Act, now: Act) -> bool:
         for between in compared.old
         if between is not other
     )
+
+
+def _ways_to(node: Node) -> int:
+    """How many tests lead straight to a node."""
+    return sum(each.kind == "branch" for each in node.pred)
 
 
 def _pointer(compared: Comparison, operand: str) -> bool:

@@ -13,6 +13,7 @@ from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.holders import canon
+from mmlint.facts.ir import Expr
 from mmlint.facts.locks.held import Held
 from mmlint.facts.locks.locks import locks
 from mmlint.facts.reach import reach
@@ -76,7 +77,7 @@ def _found_under(function: Function, get: Node, what: str) -> frozenset[Held]:
     caller's own, and those held all along, do not tell.
     """
     order = reach(function)
-    values = [value for value in assigned_values(function).get(what, ()) if value.key not in _NOTHING]
+    values = [value for value in _given(function, what) if value.key not in _NOTHING]
     if not values or any(_OWNED.search(call.value) for value in values for call in value.calls()):
         return frozenset()
     sets = [n for n in order.order if n.sets(what) and order.before(n, get)]
@@ -84,6 +85,13 @@ def _found_under(function: Function, get: Node, what: str) -> frozenset[Held]:
     kept = _held(function, get)
     common = frozenset.intersection(*found) if found else frozenset()
     return frozenset() if any(lock.kind != "ptl" and lock in kept for lock in common) else common - kept
+
+
+def _given(function: Function, what: str) -> list[Expr]:
+    """What a variable, or a member of something, is set to."""
+    events = (event for node in function.cfg.order for event in node.events)
+    stored = [e.args[1] for op, e in events if op == "assign" and e.args[0].kind == "field" and e.args[0].key == what]
+    return [*assigned_values(function).get(what, ()), *stored]
 
 
 def _clears(node: Node) -> bool:

@@ -55,6 +55,8 @@ def _lost(compared: Comparison) -> Iterator[LostReload]:
         lock = _lock(compared, old, node, variable) or _changer(compared, old, node)
         now = compared.pairs[id(lock)] if lock is not None else None
         reader = _reader(compared, now.node, variable) if now is not None else None
+        if reader is not None and reader in fresh and _looks_up_itself(compared.after, reader, variable):
+            continue
         if lock is not None and reader is not None and now is not None:
             yield LostReload(variable, expr.args[1], now, reader)
 
@@ -67,6 +69,17 @@ def _given_by_helper(compared: Comparison, fresh: list[Node], variable: str) -> 
     names = {call.value for node in fresh if node.expr is not None for call in node.expr.calls()}
     helpers = (after.program.resolve(name, after.path) for name in names - compared.before.calls.keys() if name)
     return any(n.sets(variable) for helper in helpers if helper is not None for n in helper.cfg.order)
+
+
+def _looks_up_itself(function: Function, node: Node, variable: str) -> bool:
+    """Whether a callee that gets the old value gives its parameter another one: it goes on from there."""
+    for call in node.expr.calls() if node.expr is not None else ():
+        callee = function.program.resolve(call.value, function.path) if call.value else None
+        given = [i for i, arg in enumerate(call.args) if arg.key == variable]
+        names = [callee.params[i] for i in given if i < len(callee.params)] if callee is not None else []
+        if callee is not None and names and any(n.sets(*names) for n in callee.cfg.order):
+            return True
+    return False
 
 
 def _walks(node: Node, variable: str) -> bool:

@@ -133,19 +133,30 @@ def _decider(compared: Comparison, order: Reach, tail: Node) -> Node | None:
 
 
 def _asks(compared: Comparison, expr: Expr) -> bool:
-    """A comparison of two values, or a test of the tables, of a call that takes something, or of its result."""
+    """A comparison of two values, or a test of the tables, of a call that takes something, or of its result; or of the
+    result of one that says itself when to try again.
+    """
     expr = bare(expr)
     if expr.kind == "binary" and expr.value in ("==", "!="):
         return not any(_constant(arg) for arg in expr.args)
+    if expr.kind == "binary" and expr.value == "<":
+        return any(_says_again(compared.before, name) for name in _giving(compared.before, expr.args[0]))
     tables = compared.before.tables
-    asked = [call.value for call in expr.calls()]
-    asked += [
-        call.value
-        for calls in compared.before.calls.values()
-        for _, call in calls
-        if (target := call_targets(compared.before).get(id(call))) is not None and target.key == expr.key
-    ]
+    asked = [*(call.value for call in expr.calls()), *_giving(compared.before, expr)]
     return any(name in tables.guards or name in tables.takes or name in tables.takes_resource for name in asked)
+
+
+def _giving(function: Function, result: Expr) -> Iterator[str]:
+    """The calls of which a variable holds the result, by name."""
+    targets = call_targets(function)
+    for name, calls in function.calls.items():
+        if any((target := targets.get(id(call))) is not None and target.key == result.key for _, call in calls):
+            yield name
+
+
+def _says_again(function: Function, name: str) -> bool:
+    callee = function.program.resolve(name, function.path) if name else None
+    return callee is not None and _again(callee) > 0
 
 
 def _constant(expr: Expr) -> bool:

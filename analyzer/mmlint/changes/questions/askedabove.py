@@ -98,7 +98,8 @@ def _enough(callee: Function, act: Act, way: _Way, other: Act, theirs: _Way) -> 
     """Whether what goes on from the caller's test is no more than what went on from the one that is gone."""
     tables = callee.tables
     if act.word in tables.steps.states and other.word in tables.steps.states:
-        return let_through(tables, other, *theirs) <= let_through(tables, act, *way)
+        now, was = ((test.expr, outcome) for test, outcome in (theirs, way))
+        return let_through(tables, other, *now) <= let_through(tables, act, *was)
     said, says = ((outcome is not negated(test.expr)) for test, outcome in (way, theirs))
     return said is says
 

@@ -18,11 +18,13 @@ from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks.held import local_names
 from mmlint.facts.reach import reach
-from mmlint.facts.steps import acts, bare, plain
+from mmlint.facts.steps import acts, bare, negated, plain
 from mmlint.facts.telling import tells
 from mmlint.frozen import dataclass
 
 _MOST = 2
+_ASKING = frozenset({"entry", "decl", "branch", "return", "nop", "exit"})
+_CONSTANTS = re.compile(r"-?[A-Z0-9][A-Z0-9_]*( \| [A-Z0-9_]+)*$")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _NO_QUESTION = re.compile(
     r"(^|_)(empty|EMPTY)(_|$|\()|IS_ENABLED|WARN|BUG|DEBUG|IS_ERR|static_branch|likely|NULL|^[A-Z0-9_]+$"
@@ -202,8 +204,10 @@ def asked_by_callee(compared: Comparison, node: Node) -> bool:
 
 
 def _of_predicates(compared: Comparison) -> Iterator[Fewer]:
-    """The question that a function which answers yes or no asks no more, in a branch or in its result."""
-    if compared.before.source.returns.split()[-1:] != ["bool"]:
+    """The question that a function which answers yes or no, or does nothing but answer with constants, asks no more, in
+    a branch or in its result.
+    """
+    if compared.before.source.returns.split()[-1:] != ["bool"] and not _only_answers(compared.before):
         return
     was, now = (_questions(side.cfg.order) for side in (compared.before, compared.after))
     gone = [term for key, term in was.items() if key not in now]
@@ -215,6 +219,18 @@ def _of_predicates(compared: Comparison) -> Iterator[Fewer]:
         return  # what a variable kept may be answered at once now
     if not any(_asks_for_null(gone[0], term) for term in now.values()):
         yield Fewer(place, gone[0].key)
+
+
+def _only_answers(function: Function) -> bool:
+    """Whether a function has tests and constant results, several of them, and no more than that."""
+    results = {n.expr.key for n in function.cfg.order if n.kind == "return" and n.expr is not None}
+    plain_nodes = all(n.kind in _ASKING or _keeps_to_itself(n) for n in function.cfg.order)
+    asks = all(tells(call.value) for calls in function.calls.values() for _, call in calls)
+    return len(results) > 1 and plain_nodes and asks and all(_CONSTANTS.match(key) for key in results)
+
+
+def _keeps_to_itself(node: Node) -> bool:
+    return node.kind == "expr" and all(op == "call" or e.args[0].kind == "name" for op, e in node.events)
 
 
 def _questions(nodes: list[Node]) -> dict[str, Expr]:
@@ -273,8 +289,21 @@ def _shortened(was: Node, now: Node) -> Iterator[Expr]:
         for kept, gone in ((left, right), (right, left)):
             text = was.expr.key if was.expr is not None else ""
             texts = {text.replace(f"({condition.key})", kept.key), text.replace(condition.key, kept.key)}
+            texts |= {text.replace(choice.key, _turned(choice, kept)) for choice in _choices(was, condition)}
             if now.expr is not None and now.expr.key in texts and not _asks_for_null(gone, kept):
                 yield gone
+
+
+def _choices(node: Node, condition: Expr) -> Iterator[Expr]:
+    walked = node.expr.walk() if node.expr is not None else ()
+    return (e for e in walked if e.kind == "cond" and e.args[0] is condition)
+
+
+def _turned(choice: Expr, test: Expr) -> str:
+    """A choice by another test, with that test's `!` gone and the arms exchanged for it."""
+    arms = [arm.key for arm in choice.args[1:]]
+    first, second = arms[::-1] if negated(test) else arms
+    return f"{bare(test).key} ? {first} : {second}"
 
 
 def _conditions(node: Node) -> list[Expr]:

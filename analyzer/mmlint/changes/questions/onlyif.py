@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
@@ -12,7 +13,10 @@ from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, negated, performed, plain, plain_null
 from mmlint.frozen import dataclass
+from mmlint.kernel.steps import Steps
 
+_FAILED = re.compile(r"IS_ERR|\bNULL\b|[<>]=? 0$|\b(nr|num|count|len)\w*$")
+_UNMAPS = re.compile(r"try_to_(migrate|unmap)(_one)?$")
 _PENDING = "tlb_pending"
 """Tests for flushes that other CPUs owe: they say nothing of what this function has changed."""
 OF_OTHERS = frozenset({_PENDING, "seq", "interval_retry"})
@@ -38,11 +42,14 @@ def flushes_only_if(change: FunctionChange) -> OnlyIf | None:
     guards = compared.before.tables.guards
     for act, now in _pairs(compared):
         if act.word in _flushes(compared.before) and _changes_before(compared.before, act):
-            tests = [t for t in _fresh_around(compared, now) if _asks_pending(compared.after, t)]
+            tests = [t for t in fresh_around(compared, now) if _asks_pending(compared.after, t)]
             if tests and not _gathers(compared.after) and not _done_twice(compared, now):
                 return OnlyIf(now, tests[0])
+            arm = _one_arm(compared, act, now) if _depth(compared.before, act) < _depth(compared.after, now) else None
+            if arm is not None and not _done_twice(compared, now):
+                return OnlyIf(now, arm)
         if act.word in guards and guards[act.word].class_ == _PENDING and act.tests and now.tests:
-            tests = [t for t in _fresh_around(compared, now) if _of_its_own(compared, now, t)]
+            tests = [t for t in fresh_around(compared, now) if _of_its_own(compared, now, t)]
             if tests:
                 return OnlyIf(now, tests[0])
     return None
@@ -58,7 +65,7 @@ def set_only_if(change: FunctionChange) -> OnlyIf | None:
         row = carries.get(act.word)
         if row is None or row.op != "set" or not row.also:
             continue
-        for test in _fresh_around(compared, now):
+        for test in fresh_around(compared, now):
             asked = carries.get(_call(test))
             alike = asked is not None and (asked.op, asked.bit, asked.form) == ("test", row.bit, row.form)
             unset = order.chosen(test, now.node) is negated(test.expr)
@@ -67,6 +74,36 @@ def set_only_if(change: FunctionChange) -> OnlyIf | None:
             if alike and unset and not made_up:
                 return OnlyIf(now, test, row.also)
     return None
+
+
+def gone_around(change: FunctionChange) -> OnlyIf | None:
+    """A call of those that no condition makes needless, with a new test that decides whether it is made: none that an
+    error or nothing at all was come by.
+    """
+    compared = comparison(change)
+    if compared is None or change.patch.partial:
+        return None
+    steps = compared.before.tables.steps
+    for act, now in _pairs(compared):
+        if _always(steps, act):
+            tests = [test for test in fresh_around(compared, now) if not _FAILED.search(plain(test))]
+            if tests:
+                return OnlyIf(now, tests[0])
+    return None
+
+
+def put_off_what_is_needed(compared: Comparison, test: Node) -> bool:
+    """Whether a test decided about such a call, which is still made: it is right that the test is gone."""
+    order, steps = reach(compared.before), compared.before.tables.steps
+    return any(
+        id(act) in compared.pairs and order.chosen(test, act.node) is not None
+        for act in compared.old
+        if _always(steps, act)
+    )
+
+
+def _always(steps: Steps, act: Act) -> bool:
+    return any(row.only == "always" for row in steps.done_by(act.word))
 
 
 def sets_what_is_asked(function: Function, test: Act, sink: Act) -> bool:
@@ -90,12 +127,32 @@ def _pairs(compared: Comparison) -> Iterator[tuple[Act, Act]]:
             yield act, now
 
 
-def _fresh_around(compared: Comparison, now: Act) -> list[Node]:
+def fresh_around(compared: Comparison, now: Act) -> list[Node]:
     """The tests that decide about a step after the patch, and that the function did not make before."""
     old, new = reach(compared.before), reach(compared.after)
     known = {plain(n) for n in old.order if n.kind == "branch"}
     asked = [n for n in new.order if n.kind == "branch" and n.line not in compared.standing and n not in now.tests]
     return [n for n in asked if plain(n) not in known and new.chosen(n, now.node) is not None]
+
+
+def _depth(function: Function, act: Act) -> int:
+    """How far the line of an act is indented."""
+    line = function.text.split(b"\n")[act.node.line - function.source.start_line]
+    return len(line) - len(line.lstrip())
+
+
+def _one_arm(compared: Comparison, act: Act, now: Act) -> Node | None:
+    """A test of before and after that the flush did not hang on and does now, with a change of entries on its other
+    side.
+    """
+    old, new = reach(compared.before), reach(compared.after)
+    free = {plain(n) for n in old.order if n.kind == "branch" and old.chosen(n, act.node) is None}
+    for test in new.order:
+        side = new.chosen(test, now.node) if test.kind == "branch" and plain(test) in free else None
+        others = (a for a in compared.new if side is not None and new.chosen(test, a.node) is (not side))
+        if any(a.expr.kind == "call" and _changes(compared.after, a.word) for a in others):
+            return test
+    return None
 
 
 def _call(test: Node) -> str:
@@ -123,15 +180,24 @@ def _asks_pending(function: Function, test: Node) -> bool:
 
 def _changes_before(function: Function, flush: Act) -> bool:
     """Whether entries may be changed, here or in what is called, on a way to the flush."""
-    order, tables = reach(function), function.tables
+    order = reach(function)
+    return any(
+        _changes(function, word)
+        for word, calls in function.calls.items()
+        if any(order.before(node, flush.node) for node, _ in calls)
+    )
+
+
+def _changes(function: Function, word: str) -> bool:
+    """Whether a call may change entries itself, or by the walk that it starts."""
+    tables = function.tables
     changing = tables.set_entries.keys() | tables.wrprotects.keys()
-    for word, calls in function.calls.items():
-        if not any(order.before(node, flush.node) for node, _ in calls):
-            continue
-        callee = function.program.resolve(word, function.path)
-        if word in changing or (callee is not None and not performed(callee).isdisjoint(changing)):
-            return True
-    return False
+    callee = function.program.resolve(word, function.path) if word else None
+    return (
+        word in changing
+        or _UNMAPS.match(word) is not None
+        or (callee is not None and not performed(callee).isdisjoint(changing))
+    )
 
 
 def _gathers(function: Function) -> bool:

@@ -10,6 +10,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
 from mmlint.changes.releases.excused import by_new_member, comes_otherwise, done_by_callee, given_up, instead, released
 from mmlint.changes.releases.mapped import spared
+from mmlint.changes.releases.tailcall import released_on_failure
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
@@ -85,7 +86,6 @@ def _handed_anew(change: FunctionChange, thing: Thing) -> bool:
 
 def _turns(change: FunctionChange, before: Function, after: Function) -> Iterator[Turn]:
     compared = comparison(change)
-    lines = compared.lines if compared is not None else {}
     yield from _doors(change, before, after)
     yield from _fewer(before, after)
     yield from _one_taken(change, before, after)
@@ -100,10 +100,10 @@ def _turns(change: FunctionChange, before: Function, after: Function) -> Iterato
         if old is not None and not by_new_member(change, after, new) and not done_by_callee(change, thing):
             held = {fresh.key for fresh in _more(after).keys() - _more(before).keys()}
             elsewhere = instead(before, after, thing) or comes_otherwise(before, after, thing)
-            excused = {"kept"} if elsewhere else set()
+            excused = {"kept"} if elsewhere or released_on_failure(change, thing) else set()
             if thing in _more(before).keys() - _more(after).keys():
                 excused.add("lost")  # the reference of before was one more, which nobody followed
-            for turn in _worse(old, new, _told(before), held, lines):
+            for turn in _worse(old, new, _told(before), held, compared.lines if compared is not None else {}):
                 if turn.how in excused or (turn.how == "again" and _taken_back(after, turn.node)):
                     continue
                 if turn.how != "late" or not _behind_another(after, old, new, turn.node):

@@ -12,6 +12,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.edits.undone import has_effect
 from mmlint.changes.questions.askedabove import told_above
 from mmlint.changes.questions.needless import told_beside
+from mmlint.changes.questions.onlyif import put_off_what_is_needed
 from mmlint.changes.releases.otherways import OtherWays, asked_inside
 from mmlint.facts.cfg import Node
 from mmlint.facts.reach import reach
@@ -63,6 +64,7 @@ def _released(change: FunctionChange, compared: Comparison) -> OtherWays | None:
         or change.lost_elsewhere(asked.word)
         or test.expr is None
         or bare(test.expr) is not asked.expr
+        or put_off_what_is_needed(compared, test)
     ):
         return None
     about = {arg.key for arg in asked.expr.args}

@@ -1,46 +1,58 @@
-"""Pages that a patch has pinned where a plain reference was taken, in a folder in which nothing unpins (PAT116)."""
+"""Pages that a patch has pinned where a plain reference was taken, in a folder in which nothing unpins; or unpinned
+where a plain reference was given up, in a folder in which nothing pins (PAT116).
+"""
 
 from __future__ import annotations
 
 import re
 
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.compare import comparison
 from mmlint.facts.ir import Expr
+from mmlint.facts.owners.giveback import RESOURCES
+from mmlint.facts.pins.beside import PINS, UNPINS, only_gets_beside, unpins_beside
+from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass
-
-_UNPINS = re.compile(rb"\bunpin_(user|folio)|\b\w+_unpin\w*\s*\(|FOLL_PIN\b")
-"""What gives pins back, and wrappers that by their name do."""
+from mmlint.kernel.tables import Tables
 
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """`call` (after the patch) pins what `was` took plain references of."""
+    """`call` (after the patch) pins what `was` took plain references of, or (not `pins`) unpins what `was` put."""
 
     call: Expr
     was: str
+    pins: bool
 
 
 def unmatched(change: FunctionChange) -> Unmatched | None:
-    """The first such call, if the patch does not bring what gives its pins back either."""
+    """The first such call, if the patch does not bring its counterpart either."""
     compared = comparison(change)
     if compared is None or change.patch.partial:
         return None
+    tables = compared.after.tables
     for old in compared.removed:
-        row = compared.before.tables.gup.get(old.word)
-        if row is None or row.kind != "get":
-            continue
-        for new in compared.added:
-            now = compared.after.tables.gup.get(new.word)
-            if now is None or now.kind != "pin" or compared.hunks[id(new)] != compared.hunks[id(old)]:
+        was = _kind(tables, old)
+        for new in compared.added if was is not None and was[0] == "get" else ():
+            now = _kind(tables, new)
+            if was is None or now != ("pin", was[1]) or compared.hunks[id(new)] != compared.hunks[id(old)]:
                 continue
-            if not _unpinned(change, compared):
-                return Unmatched(new.expr, old.word)
+            after = compared.after
+            bare = not unpins_beside(after) if now[1] else only_gets_beside(after)
+            if bare and not _said(change, UNPINS if now[1] else PINS):
+                return Unmatched(new.expr, old.word, now[1])
     return None
 
 
-def _unpinned(change: FunctionChange, compared: Comparison) -> bool:
-    """Whether something in the folder, or in another file of the patch, unpins."""
-    folder = change.file.path.rpartition("/")[0]
-    beside = (text for _, text in compared.after.program.texts(folder))
-    return any(_UNPINS.search(text) for text in (*beside, *(file.after for file in change.patch.files)))
+def _kind(tables: Tables, act: Act) -> tuple[str, bool] | None:
+    """Whether a call is about plain references or pins ("get", "pin"), and whether it takes them or gives them up."""
+    row = tables.gup.get(act.word)
+    if row is not None:
+        return row.kind, True
+    given = {each.resource for each in tables.gives_resource.get(act.word, ())}
+    return next(((kind, False) for kind in ("pin", "get") if RESOURCES[kind] in given), None)
+
+
+def _said(change: FunctionChange, words: re.Pattern[bytes]) -> bool:
+    """Whether a file of the patch has one of these words."""
+    return any(words.search(file.after) for file in change.patch.files)

@@ -11,13 +11,13 @@ from mmlint.changes.questions.askedby import (
     asked_where_it_was,
     left_to_beside,
 )
-from mmlint.changes.questions.onlyif import sets_what_is_asked
+from mmlint.changes.questions.onlyif import put_off_what_is_needed, sets_what_is_asked
 from mmlint.changes.questions.spared import beside, forgets_the_compared, spares_work
 from mmlint.changes.releases.everyway import released_on_every_way
 from mmlint.changes.sides import Sides
 from mmlint.facts.assignments import assigned_values
-from mmlint.facts.states import let_through, one_subject
-from mmlint.facts.steps import NO_CALL, Act, callee_here, performed
+from mmlint.facts.states import asked_in_front, let_through, one_subject
+from mmlint.facts.steps import NO_CALL, Act, bare, callee_here, performed
 from mmlint.kernel.entries import Step
 
 _KINDS = frozenset({"swap_kind", "present", "zone_device", "vma_kind", "mapping_kind", "page_kind", "revalidate"})
@@ -54,6 +54,7 @@ class Covers:
             or self._is_the_answer(act, there)
             or self._frozen_later(act, there)
             or self._nothing_mapped(act)
+            or any(put_off_what_is_needed(self.sides.compared, test) for test in act.tests)
             or any(forgets_the_compared(self.sides.compared, test) for test in act.tests)
             or self._protects_anyway(act, sink)
             or self._read_again(act, sink)
@@ -84,21 +85,28 @@ class Covers:
     def _no_more_states(self, act: Act, sink: Act, there: Act) -> bool:
         """Whether another predicate asks now, or asked behind this one, and lets no more states through to the sink."""
         tables = self.sides.tables
-        for other in (each for each in self.sides.compared.new if one_subject(tables, act, each)):
+        for other in (each for each in self.sides.compared.new if each.tests and one_subject(tables, act, each)):
             source = self.sides.compared.sources.get(id(other))
             standing = other.line in self.sides.compared.standing
             if standing and not (source is not None and self.sides.old.before(act.node, source.node)):
                 continue
             asked = other.tests[0]
             after = self.sides.new.chosen(asked, there.node)
-            ways = [
-                (test, before) for test in act.tests if (before := self.sides.old.chosen(test, sink.node)) is not None
-            ]
-            if after is None or not ways or not self.sides.new.dominates(asked, there.node):
+            if after is None or not self.sides.new.dominates(asked, there.node):
                 continue
-            if all(let_through(tables, other, asked, after) <= let_through(tables, act, *way) for way in ways):
+            if self._no_more_than(act, sink, let_through(tables, other, asked.expr, after)):
                 return True
-        return False
+        return any(
+            self._no_more_than(act, sink, let_through(tables, other, operand, outcome))
+            for operand, outcome in asked_in_front(there.node.expr, there.expr)
+            for other in self.sides.compared.new
+            if bare(operand) is other.expr and one_subject(tables, act, other)
+        )
+
+    def _no_more_than(self, act: Act, sink: Act, states: frozenset[str]) -> bool:
+        """Whether a predicate let all these states through to the sink."""
+        ways = [(test, way) for test in act.tests if (way := self.sides.old.chosen(test, sink.node)) is not None]
+        return bool(ways) and all(states <= let_through(self.sides.tables, act, test.expr, way) for test, way in ways)
 
     def _looked_with_the_lock(self, act: Act, there: Act) -> bool:
         """Whether the patch takes a lock by a call that asks the same of the entry (`pmd_trans_huge_lock`) instead."""

@@ -169,7 +169,7 @@ class Narrowed:
             if self.stays(test):
                 continue
             for other in self.sides.compared.new:
-                alike = one_subject(self.sides.tables, act, other)
+                alike = bool(other.tests) and one_subject(self.sides.tables, act, other)
                 if alike and other.word != act.word and self._instead(other, act):
                     return self._reached(act, test, other, row)
         return None
@@ -191,7 +191,8 @@ class Narrowed:
                 if there is None or before is None or after is None or sink is act:
                     continue
                 tables = self.sides.tables
-                was, is_ = let_through(tables, act, test, before), let_through(tables, other, other.tests[0], after)
+                was = let_through(tables, act, test.expr, before)
+                is_ = let_through(tables, other, other.tests[0].expr, after)
                 if protects and self._protects(sink):
                     protected.add(before)
                     if was - is_:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 from mmlint.changes.change import FunctionChange
@@ -16,6 +17,8 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks.held import declared_types, local_names
+from mmlint.facts.reach import reach
+from mmlint.facts.steps import bare
 from mmlint.facts.telling import keeps_count, tells
 from mmlint.frozen import dataclass
 
@@ -31,13 +34,14 @@ _OBJECT = re.compile(r"^(const )?struct \w+$|\[")
 @dataclass(frozen=True, slots=True)
 class LeftUnset:
     """`what` was set by `setter` (of before), and is still read at `place` (of after); or (`shared`) it is for others
-    to read, and `place` stands where it was set.
+    to read, and `place` stands where it was set. `hanging`: the call that is only made if it is set.
     """
 
     what: str
     setter: Node
     place: Node
     shared: bool = False
+    hanging: str = ""
 
 
 def left_unset(change: FunctionChange) -> LeftUnset | None:
@@ -47,8 +51,12 @@ def left_unset(change: FunctionChange) -> LeftUnset | None:
     compared = comparison(change)
     if compared is None or change.patch.partial or compared.scoped or change.named_elsewhere or change.patch.large:
         return None
-    setters = _deleted(compared) if not _case_gone(compared) else []
-    if not setters or any(change.lost_elsewhere(e.value) for n in setters for op, e in n.events if op == "call"):
+    if _case_gone(compared):
+        return None
+    setters = _deleted(compared)
+    if not setters:
+        return _deciding(compared)
+    if any(change.lost_elsewhere(e.value) for n in setters for op, e in n.events if op == "call"):
         return None
     setter = setters[0]
     if len(setters) > 1:
@@ -79,6 +87,26 @@ def _deleted(compared: Comparison) -> list[Node]:
         return found if len(gone) == len(found) <= _MOST and _of_one_object(found) else []
     inside = {n.id for n in gone} | {target.id for target, _ in found[0].succ}
     return found if all(target.id in inside for n in gone for target, _ in n.succ) else []
+
+
+def _deciding(compared: Comparison) -> LeftUnset | None:
+    """Of assignments to variables, if no more is gone, the one to a variable that a flush or a release hangs on."""
+    gone = [n for n in compared.gone if n.kind in _STATEMENTS]
+    plain = all(n.expr is not None and n.expr.kind == "assign" and n.expr.args[0].kind == "name" for n in gone)
+    if compared.fresh or not gone or not plain or len(gone) > _MOST:
+        return None
+    after, tables = compared.after, compared.after.tables
+    told = {n.expr.args[0].value: n for n in gone if n.expr is not None}
+    order, hanging = reach(after), tables.flushes.keys() | tables.gives_resource.keys() | tables.drops.keys()
+    for word in sorted(after.calls.keys() & hanging):
+        for node, call in after.calls[word]:
+            test = order.innermost(node)[0]
+            name = bare(test.expr).value if test is not None and test.expr is not None else ""
+            known = name in told and name in local_names(after) and name not in {arg.root for arg in call.args}
+            found = _read(compared, told[name], name) if known else None
+            if found is not None:
+                return replace(found, hanging=word)
+    return None
 
 
 def _of_one_object(nodes: list[Node]) -> bool:
@@ -154,9 +182,18 @@ def _shared(change: FunctionChange, compared: Comparison, setter: Node) -> LeftU
         ours = (about or home) and not keeps_count(name)
         if not (handed or ours) or change.lost_elsewhere(name) or name in change.patch.dropped_members:
             continue
-        if place is not None and not any(n.sets(target.key) for n in compared.after.cfg.order):
+        others = [n for n in compared.before.cfg.order if n.sets(target.key) and n is not setter]
+        if place is not None and (not others or (handed and _alone(compared.before, setter, others))):
             return LeftUnset(target.key, setter, place, shared=True)
     return None
+
+
+def _alone(function: Function, setter: Node, others: list[Node]) -> bool:
+    """Whether some way through the function comes by one setter of a constant and by none of the others."""
+    constant = setter.expr is not None and setter.expr.value == "=" and _CONSTANT.match(setter.expr.args[1].key)
+    cfg, stop = function.cfg, others.__contains__
+    ahead, until = graph.after([t for t, _ in setter.succ], stop), graph.after([cfg.entry], stop)
+    return bool(constant) and setter.id in until and cfg.exit.id in ahead
 
 
 def _ahead(function: Function, node: Node) -> Iterator[Node]:

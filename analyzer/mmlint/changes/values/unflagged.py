@@ -115,7 +115,7 @@ def asked_for_others(change: FunctionChange) -> list[tuple[Act, str, str, str]]:
         old, fresh = _chosen_flag(compared.before, was), _chosen_flag(compared.after, new)
         if act.word != act.expr.value or old is None or fresh is None or old[0] != fresh[0]:
             continue
-        if old[1].args[0].key == fresh[1].args[0].key and old[1].key != fresh[1].key:
+        if old[1].args[0].key == fresh[1].args[0].key and not _implied(old[1], fresh[1]):
             found.append((now, old[0], old[1].key, fresh[1].key))
     return found if len(found) == 1 else []
 
@@ -133,6 +133,11 @@ def _chosen_flag(function: Function, value: Expr) -> tuple[str, Expr] | None:
         chosen = bare(branch.expr) if only and branch is not None and branch.expr is not None else None
     known = chosen is not None and chosen.kind == "binary" and chosen.value in ("==", "!=")
     return (flag, chosen) if chosen is not None and known else None
+
+
+def _implied(was: Expr, now: Expr) -> bool:
+    """Whether one comparison of a value with a constant holds wherever another one does."""
+    return was.key == now.key or ((was.value, now.value) == ("==", "!=") and was.args[1].key != now.args[1].key)
 
 
 def _gives(op: str, expr: Expr, variable: Expr) -> bool:

@@ -23,6 +23,7 @@ from mmlint.facts.locks.held import declared_types
 from mmlint.facts.locks.irqsoff import enables_irqs, entered_with_irqs_off
 from mmlint.facts.locks.locks import atomic, locks
 from mmlint.facts.owners.doors import by_wrong_door
+from mmlint.facts.pins.beside import only_gets_beside, unpins_beside
 from mmlint.facts.private import known_to_others
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act, acts, opposite, plain
@@ -38,6 +39,7 @@ _TAKES_DOWN = re.compile(
     r"(^|_)(k?v?free\w*|destroy|exit|fini|release|remove|teardown|shutdown|evict|unregister|cleanup|uninit)(_|$)"
 )
 _ENTRY = re.compile(r"(const )?p(te|md|ud|4d|gd)_t \*")
+_BY_GUP = frozenset({"page pin", "GUP page reference"})
 _PREPARES = re.compile(r"^mem(set|cpy)$|^(IS_ERR|PTR_ERR|ERR_)|free|(^|_)(put|destroy)(_|$)")
 
 
@@ -66,7 +68,8 @@ def matters(function: Function, row: Stronger, now: Act) -> bool:
 def _gives_pins(compared: Comparison, act: Act) -> bool:
     """Whether an act gives up what was pinned: pages that were only got are given up by another call, and rightly."""
     rows = compared.before.tables.gives_resource.get(act.word, ())
-    return any(row.resource == "page pin" for row in rows) and not by_wrong_door(compared.before, act.expr)
+    pins = any(row.resource == "page pin" for row in rows) and not only_gets_beside(compared.after)
+    return pins and not by_wrong_door(compared.before, act.expr)
 
 
 def _of_current(function: Function, act: Act) -> bool:
@@ -212,6 +215,26 @@ def _puts_back(function: Function, act: Act) -> bool:
     return any(entry.root in e.names() and (e.kind == "call" or e.value == "*") for e in reads)
 
 
+def _of_users(function: Function, act: Act) -> bool:
+    """Whether pages that GUP gave are given up behind a call, which is made where it may sleep and holds no folio
+    lock: nothing but the lock keeps truncation away from their mapping.
+    """
+    order, gives = reach(function), function.tables.gives_resource
+    about = {arg.key for arg in act.expr.args}
+    puts = (
+        node
+        for name in function.calls.keys() & gives.keys()
+        if any(row.resource in _BY_GUP for row in gives[name])
+        for node, call in function.calls[name]
+        if not about.isdisjoint(arg.key for arg in call.args)
+    )
+    if not any(order.before(act.node, node) for node in puts):
+        return False
+    held = locks(function).held_at(act.expr)
+    pinning = (f.mentions(f.tables.gup) for f in function.program.functions(function.path))
+    return not any(h.kind == "folio_lock" for h in held) and not _in_atomic(function, act.expr) and any(pinning)
+
+
 def _type_of(function: Function, expr: Expr) -> str:
     """The type of the variable that an expression is a member of; "" if it is not known."""
     return declared_types(function).get(expr.root, "")
@@ -224,6 +247,7 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "irqs-off": lambda compared, _, now: _turns_on(compared, now),
     "nested": lambda compared, _, now: bool(locks(compared.after).held_at(now.expr)),
     "pins": lambda compared, was, _: _gives_pins(compared, was),
+    "unpinned": lambda compared, _, __: unpins_beside(compared.after),
     "batch": _narrowed,
     "enters": lambda compared, was, _: any(stays_out(compared.before, arg) for arg in was.expr.args),
     "range": _of_more_pages,
@@ -239,6 +263,7 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
     "shared": lambda compared, _, now: _with_others(compared.after, now),
     "found": lambda _, __, now: "NULL" not in {arg.key for arg in now.expr.args},
     "by-hand": lambda *_: False,
+    "user-pages": lambda compared, _, now: _of_users(compared.after, now),
     "last": lambda compared, was, _: shared(compared, was),
     "order": lambda _, was, now: was.expr.args[0].key == now.expr.args[0].key and was.expr.args[-1].key != "0",
     UNFILLED: lambda compared, _, now: unfilled(compared.after, now),
@@ -251,7 +276,14 @@ _ONLY: dict[str, Callable[[Comparison, Act, Act], bool]] = {
 
 
 def excused(change: FunctionChange, row: Stronger, step: Act) -> bool:
-    """Whether a patch says why it takes a lock with interrupts on: then a row that claims less may still hold."""
+    """Whether a patch says why it takes a lock with interrupts on: then a row that claims less may still hold. Or
+    whether it pins less often elsewhere, for what it unpins less often.
+    """
+    if row.only == "pins":
+        takes = change.patch.tables.takes_resource
+        pinning = {name for name, rows in takes.items() if any(r.resource == "page pin" for r in rows)}
+        sides = ((o.before, o.after) for o in change.others)
+        return any(old and new and (old.words - new.words) & pinning for old, new in sides)
     return change.patch.mends if row.only == _MIXED else row.only == _NOWHERE and meant_everywhere(change, step)
 
 

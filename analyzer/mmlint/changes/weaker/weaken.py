@@ -29,6 +29,7 @@ _TRIED = Stronger(name="tried", calls=(), what="the refusal where there is nothi
 _LAST = Stronger(name="last", calls=(), what="the count of those who still hold it", scenario="UAF1")
 _KEPT = Stronger(name="only-rcu", calls=(), what="what keeps the objects found there from being freed", scenario="UAF1")
 _UNPINNED = Stronger(name="unpinned", calls=(), what="the rest of the pin count", scenario="MIX1")
+_UNMARKED = Stronger(name="pin-entry", calls=(), what="the pin that its callers give back", scenario="S33")
 _TRY = re.compile(r"(^|_)try_?(?=get|grab|hold|acquire|pin)")
 _REFERENCES = frozenset({"folio reference", RESOURCES["get"]})
 _COUNTS = frozenset({"count", "mapcount"})
@@ -67,6 +68,7 @@ def weakened(change: FunctionChange) -> tuple[Weaker, ...]:
             *_for_sure(compared),
             *_by_helper(compared),
             *_put(compared),
+            *_of_pin_entry(compared),
             *_for_the_last(compared),
             *(Weaker(_KEPT, act, other) for act, other in only_rcu(change, compared)),
         )
@@ -117,6 +119,20 @@ def _only_asked(change: FunctionChange, compared: Comparison) -> Iterator[Weaker
             ):
                 yield Weaker(_TAKEN, act, other)
                 break
+
+
+def _of_pin_entry(compared: Comparison) -> Iterator[Weaker]:
+    """A plain get that an entry point for pins comes to be made of."""
+    rows = compared.before.tables.gup
+    entry = rows.get(compared.before.name)
+    for now in compared.added if entry is not None and entry.kind == "pin" else ():
+        row = rows.get(now.word)
+        if row is None or row.kind != "get" or any("FOLL_PIN" in arg.names() for arg in now.expr.args):
+            continue
+        hunk = compared.hunks[id(now)]
+        made = [a for a in compared.removed if a.expr.kind == "call" and compared.hunks[id(a)] == hunk]
+        if made:
+            yield Weaker(_UNMARKED, made[-1], now)
 
 
 def _for_sure(compared: Comparison) -> Iterator[Weaker]:

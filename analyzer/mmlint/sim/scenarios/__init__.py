@@ -17,7 +17,7 @@ MODULES: dict[str, str] = {
         "forced_cow": "S23 S24 S26",
         "translations": "NOTIF1 BATCH1",
         "swapping": "SWAP1 SWAP2 UFFD1 SOFT1 EXCL1 EXCL2 PIN1 CW5",
-        "gup_callers": "GUPLOCK1 FORCE1 GATE1",
+        "gup_callers": "GUPLOCK1 FORCE1 GATE1 TRUNC2",
         "protection": "CW1 CW2 CW3 CW4 CW6 CW7 CW8",
         "dax": "DX1 DX2 DX3 DX4 DX5 DX6 DX7",
         "hmm": "HM1 HM2 HM3 HM4 HM5 HM6 HM7 HM8 HM9 HM10 HM11 HM12",

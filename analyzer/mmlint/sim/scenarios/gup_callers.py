@@ -1,4 +1,4 @@
-"""Callers of GUP: without mmap_lock, with FOLL_FORCE, and the gate that keeps fork cheap for everybody else."""
+"""Callers of GUP: without mmap_lock, with FOLL_FORCE, dirtying what truncation has taken; and the gate of fork."""
 
 from __future__ import annotations
 
@@ -129,4 +129,60 @@ GATE1 = Scenario(
     (Variant("no-gate", K2.but("no gate", gate=False), "O7"), Variant("gate", K2, HOLDS)),
     bad="no-gate",
     good="gate",
+)
+
+
+def _trunc2(w: World, mark: str) -> None:
+    """A driver marks a page of a file dirty that GUP gave it, and truncation takes the page out of the file.
+
+    The reference keeps the page, not its mapping: folio_mark_dirty() reads folio->mapping and calls into it.
+
+    mm/page-writeback.c, set_page_dirty_lock and the comment above folio_mark_dirty; Documentation/core-api/
+    pin_user_pages.rst; review practice RR-41.
+    """
+    m = Machine(w)
+    watch(m, "O4")
+    page = m.file("F")
+
+    def driver() -> Op[None]:
+        yield "get_user_pages_fast"
+        if page.cached is None or not page.try_get():
+            return
+        yield "the device writes to the page"
+        if mark == "locked":
+            yield from page.lock.lock()
+        yield "mapping = folio->mapping"
+        mapping = page.cached
+        if mapping is None:
+            w.mark("truncated")
+        else:
+            yield "mapping->a_ops->dirty_folio"
+            if page.cached is None:
+                w.fail("O5", "the driver calls into the mapping of a file that may be gone")
+        if mark == "locked":
+            page.lock.unlock()
+        yield "put_page"
+        page.put()
+
+    def truncate() -> Op[None]:
+        yield from page.lock.lock()
+        yield "delete from the page cache"
+        page.cached = None
+        page.lock.unlock()
+        yield "folio_put"
+        page.put()
+
+    w.task("driver", driver())
+    w.task("truncate", truncate())
+
+
+TRUNC2 = Scenario(
+    "TRUNC2",
+    "user-page-dirtied-unlocked",
+    "a page that GUP gave is marked dirty without its lock while the file is truncated",
+    _trunc2,
+    choices(unlocked="O5", locked=HOLDS),
+    bad="unlocked",
+    good="locked",
+    sometimes=("truncated",),
 )
