@@ -70,6 +70,10 @@ class Function:
         """The line of its first word."""
         return self.source.start_line
 
+    def line_of(self, node: Node) -> bytes:
+        """The original line on which a node begins."""
+        return self.text.split(b"\n")[node.line - self.source.start_line]
+
     @property
     def params(self) -> tuple[str, ...]:
         """The parameter names, in order."""

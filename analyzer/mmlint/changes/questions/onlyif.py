@@ -137,7 +137,7 @@ def fresh_around(compared: Comparison, now: Act) -> list[Node]:
 
 def _depth(function: Function, act: Act) -> int:
     """How far the line of an act is indented."""
-    line = function.text.split(b"\n")[act.node.line - function.source.start_line]
+    line = function.line_of(act.node)
     return len(line) - len(line.lstrip())
 
 

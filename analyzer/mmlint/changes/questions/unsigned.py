@@ -46,7 +46,7 @@ def _comparisons(function: Function, standing: frozenset[int]) -> dict[str, Node
 
 
 def _judged(compared: Comparison, was: Node, now: Node) -> Unsigned | None:
-    old, new = _line(compared.before, was), _line(compared.after, now)
+    old, new = compared.before.line_of(was), compared.after.line_of(now)
     if len(_CAST.findall(old)) <= len(_CAST.findall(new)) or now.expr is None:
         return None
     for told, bound in (now.expr.args, now.expr.args[::-1]):
@@ -61,10 +61,6 @@ def _failed_before(function: Function, told: Expr, node: Node) -> bool:
     order, failed = reach(function), {f"{told.key} < 0", f"{told.key} <= 0"}
     asked = (n for n in order.order if n.kind == "branch" and n.expr is not None and n.expr.key in failed)
     return any(order.chosen(n, node) is False for n in asked)
-
-
-def _line(function: Function, node: Node) -> bytes:
-    return function.text.split(b"\n")[node.line - function.source.start_line]
 
 
 def _count_or_error(function: Function, told: Expr) -> Expr | None:

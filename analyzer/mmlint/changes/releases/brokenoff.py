@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.compare import comparison
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
+from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import innermost_loop
 from mmlint.facts.reach import reach
@@ -29,17 +28,22 @@ def broken_off(change: FunctionChange) -> BrokenOff | None:
     compared = comparison(change)
     if compared is None or change.patch.partial:
         return None
-    gives = compared.after.tables.gives_resource
-    for act in compared.old:
+    after, fresh = compared.after, [n for n in compared.fresh if n.kind == "branch" and n.expr is not None]
+    for act in compared.old if fresh else ():
         now = compared.pairs.get(id(act))
-        element = _element(now) if now is not None and now.word == act.word and act.word in gives else None
-        if now is None or element is None or innermost_loop(compared.before, act.node) is None:
+        if now is None or now.word != act.word or act.word not in after.tables.gives_resource:
+            continue
+        element, loop = _element(now), innermost_loop(after, now.node)
+        if element is None or loop is None or innermost_loop(compared.before, act.node) is None:
             continue
         array, index = (arg.key for arg in element.args)
-        tests = (t for t in _ways_out(compared, now) if t.expr is not None and index not in t.expr.names())
-        test = next((t for t in tests if not _goes_on(compared, t, now, {array, index})), None)
-        if test is not None:
-            return BrokenOff(test, now, array)
+        for test in fresh:
+            inside = test is not loop[0] and test.id in loop[1] and reach(after).before(test, now.node)
+            if not inside or test.expr is None or index in test.expr.names():
+                continue
+            ways = [target for target, _ in test.succ if target.id not in loop[1]]
+            if ways and not _spoken_behind(after, ways, {array, index}):
+                return BrokenOff(test, now, array)
     return None
 
 
@@ -50,19 +54,8 @@ def _element(act: Act) -> Expr | None:
     )
 
 
-def _ways_out(compared: Comparison, act: Act) -> Iterator[Node]:
-    """The tests that the patch adds in the loop of an act, of which one outcome leaves it in front of the act."""
-    loop, order = innermost_loop(compared.after, act.node), reach(compared.after)
-    for node in compared.fresh if loop is not None else ():
-        inside = loop is not None and node is not loop[0] and node.id in loop[1]
-        if node.kind == "branch" and loop is not None and inside and order.before(node, act.node):
-            yield from (node for target, _ in node.succ if target.id not in loop[1])
-
-
-def _goes_on(compared: Comparison, test: Node, act: Act, names: set[str]) -> bool:
-    """Whether something behind a way out names the array, or the number of the element."""
-    loop = innermost_loop(compared.after, act.node)
-    ways = [target for target, _ in test.succ if loop is not None and target.id not in loop[1]]
+def _spoken_behind(function: Function, ways: list[Node], names: set[str]) -> bool:
+    """Whether something on one of these ways names the array, or the number of the element."""
     behind = graph.after(ways)
-    nodes = (n for n in compared.after.cfg.order if n.id in behind and n.expr is not None)
-    return any(e.key in names for n in nodes if n.expr is not None for e in n.expr.walk())
+    exprs = (n.expr for n in function.cfg.order if n.id in behind and n.expr is not None)
+    return any(e.key in names for expr in exprs for e in expr.walk())

@@ -28,6 +28,16 @@ def shrink_page(m: Machine, page: Page, skip_pinned: bool = True, keep_dirty: bo
     return freed
 
 
+def truncate(page: Page) -> Op[None]:
+    """A page of a file leaves the page cache, as truncation takes it out: under its lock. mm/truncate.c."""
+    yield from page.lock.lock()
+    yield "delete from the page cache"
+    page.cached = None
+    page.lock.unlock()
+    yield "folio_put"
+    page.put()
+
+
 def _swap_out(m: Machine, page: Page) -> Op[None]:
     """add_to_swap and try_to_unmap: every mapping becomes a swap entry, or the page leaves the swap cache again."""
     used = set(m.swap) | {swap_entry_of(m, other) for other in m.w.pages() if other.swapcache}

@@ -8,6 +8,7 @@ from mmlint.sim.model.gup import dma_write, gup_slow, unpin
 from mmlint.sim.model.kernel import K2, UPSTREAM, Kernel
 from mmlint.sim.model.machine import Machine
 from mmlint.sim.model.mm import Vma
+from mmlint.sim.model.reclaim import truncate
 from mmlint.sim.oracles import watch
 from mmlint.sim.scenario import HOLDS, Scenario, Variant
 from mmlint.sim.world import Op, World
@@ -164,16 +165,8 @@ def _trunc2(w: World, mark: str) -> None:
         yield "put_page"
         page.put()
 
-    def truncate() -> Op[None]:
-        yield from page.lock.lock()
-        yield "delete from the page cache"
-        page.cached = None
-        page.lock.unlock()
-        yield "folio_put"
-        page.put()
-
     w.task("driver", driver())
-    w.task("truncate", truncate())
+    w.task("truncate", truncate(page))
 
 
 TRUNC2 = Scenario(

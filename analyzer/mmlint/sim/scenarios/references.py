@@ -11,7 +11,7 @@ from mmlint.sim.model.lru import isolate, putback
 from mmlint.sim.model.machine import Machine
 from mmlint.sim.model.mm import Pte
 from mmlint.sim.model.page import Page
-from mmlint.sim.model.reclaim import shrink_page
+from mmlint.sim.model.reclaim import shrink_page, truncate
 from mmlint.sim.oracles import watch
 from mmlint.sim.scenario import HOLDS, Scenario, Variant
 from mmlint.sim.world import Op, World
@@ -708,16 +708,8 @@ def _trunc1(w: World, recheck: str) -> None:
         yield "folio_put"
         page.put()
 
-    def truncate() -> Op[None]:
-        yield from page.lock.lock()
-        yield "delete from the page cache"
-        page.cached = None
-        page.lock.unlock()
-        yield "folio_put"
-        page.put()
-
     w.task("writer", writer())
-    w.task("truncate", truncate())
+    w.task("truncate", truncate(page))
 
 
 TRUNC1 = Scenario(
