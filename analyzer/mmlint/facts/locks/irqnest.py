@@ -12,7 +12,8 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.locks.held import Held, Prop, match
 from mmlint.facts.locks.irqsoff import ENABLES
-from mmlint.facts.locks.locks import locks, may_hold
+from mmlint.facts.locks.locks import locks, may_turn_off
+from mmlint.facts.locks.lockwords import kinds_named
 from mmlint.frozen import dataclass
 from mmlint.kernel.rows import Drop, Take
 
@@ -39,7 +40,7 @@ class Overwritten:
 @fact
 def overwritten(function: Function) -> tuple[Overwritten, ...]:
     """The calls that save where an outer section of the function has saved, on every way to them."""
-    if not may_hold(function):
+    if _OFF not in kinds_named(function):
         return ()
     facts = locks(function)
     saves = {(call.line, name): kept for name, _, call in _taking(function) if (kept := _saves_in(function, call))}
@@ -96,7 +97,7 @@ def turned_on(function: Function) -> tuple[TurnedOn, ...]:
     """The first such call of each name. What it releases was taken inside the outer lock, and turned them off, too: who
     hands one lock over to the next leaves the last of them.
     """
-    if not may_hold(function):
+    if not may_turn_off(function):
         return ()
     facts = locks(function)
     found: dict[str, TurnedOn] = {}
@@ -153,6 +154,8 @@ def turns_on(function: Function) -> bool:
     """Whether it turns interrupts on where it turned them off itself, whatever they were before; who gives up a lock of
     its callers anywhere is believed to know.
     """
+    if not may_turn_off(function):
+        return False
     facts = locks(function)
     if facts.flow.overflow or any(h.gone for states in facts.flow.before.values() for prop in states for h in prop):
         return False

@@ -314,7 +314,7 @@ def may_hold(function: Function) -> bool:
     """Whether it may come to hold a lock of its own, or enter a context: a call that its text names does so, or is of a
     function that comes back with one. Many only call what gives locks up, or takes and drops them again.
     """
-    return may_change_locks(function) and (bool(kinds_named(function)) or _comes_to_hold(function, lambda _: True))
+    return _may_come_to(function, lambda _: True)
 
 
 @fact
@@ -331,14 +331,23 @@ def may_block_reclaim(function: Function) -> bool:
     return _may_come_to(function, lambda kind: kind in kinds and kinds[kind].reclaim)
 
 
+@fact
+def may_turn_off(function: Function) -> bool:
+    """Whether it may come to turn interrupts off."""
+    return _may_come_to(function, lambda kind: kind == "irq")
+
+
 def _may_come_to(function: Function, meant: Callable[[str], bool]) -> bool:
-    return may_change_locks(function) and (any(map(meant, kinds_named(function))) or _comes_to_hold(function, meant))
+    if not may_change_locks(function):
+        return False
+    return any(map(meant, kinds_named(function))) or any(map(meant, _kinds_handed(function)))
 
 
-def _comes_to_hold(function: Function, meant: Callable[[str], bool]) -> bool:
-    """Whether a function that its text names may come back with a lock of such a kind."""
+@fact
+def _kinds_handed(function: Function) -> frozenset[str]:
+    """The kinds of locks that functions which its text names may come back with."""
     client = _Locks(function)
-    return any(meant(kind) for name in names_called(function) for kind in client.leaves_held(name))
+    return frozenset(kind for name in names_called(function) for kind in client.leaves_held(name))
 
 
 @fact

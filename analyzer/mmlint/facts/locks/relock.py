@@ -122,6 +122,8 @@ def _releases(function: Function, name: str, call: Expr, kind: str, key: str) ->
 @fact
 def dropped_in_a_row(function: Function) -> tuple[Twice, ...]:
     """Releases that follow one of the same lock in a straight line: wrong whatever stands above, so hunks will do."""
+    if not _drops_twice(function):
+        return ()
     found: dict[tuple[str, str], Twice] = {}
     for kind, key, node, call in firm_drops(function):
         again = _next_drop(function, node, call) if not _takes(function, node) else None
@@ -129,6 +131,12 @@ def dropped_in_a_row(function: Function) -> tuple[Twice, ...]:
             own = _own(function, kind, key)
             found.setdefault((kind, key), Twice(kind, key, again, node.line, again=False, ours=own))
     return tuple(found.values())
+
+
+def _drops_twice(function: Function) -> bool:
+    """Whether its text names what gives a lock up more than once."""
+    drops = function.words.intersection(function.tables.drops)
+    return sum(function.text.count(name.encode()) for name in drops) > 1
 
 
 def _takes(function: Function, node: Node) -> bool:

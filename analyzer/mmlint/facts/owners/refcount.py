@@ -13,6 +13,7 @@ from functools import lru_cache
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, cut_short, fact
 from mmlint.facts.ir import Expr
+from mmlint.facts.locks.lockwords import names_called
 from mmlint.finding import Step
 from mmlint.frozen import dataclass
 from mmlint.source.file import SourceFile
@@ -49,9 +50,21 @@ class RawAccess:
 @fact
 def raw_accesses(function: Function) -> tuple[RawAccess, ...]:
     """Every access of `function` to the counters, none where it is itself a helper of the counter's own header."""
-    if not _mentioned(function.source.file) or is_home(function):
+    if not _mentioned(function.source.file) or is_home(function) or not _comes_by(function):
         return ()
     return tuple(_accesses(function, _aliases(function), 0))
+
+
+def _comes_by(function: Function) -> bool:
+    """Whether its text names a counter, a macro of its file that does, or a helper that returns the address of one."""
+    if function.has(*FIELDS):
+        return True
+    macros = function.source.file.macros
+    if any(_MENTIONED.search(macros[name].body_text) for name in macros.keys() & function.words):
+        return True
+    resolve, path = function.program.resolve, function.path
+    called = (resolve(name, path) for name in names_called(function) if name not in function.tables.takes)
+    return any(returned_counter(callee) for callee in called if callee is not None)
 
 
 @lru_cache(maxsize=8)
