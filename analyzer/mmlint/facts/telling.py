@@ -1,4 +1,4 @@
-"""Calls that change nothing of what rules are about: they print, trace, assert or count. Told by their names."""
+"""What the name of a call tells: that it prints, traces, asserts or counts and changes nothing else; that it undoes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ _PRINTS = re.compile(
     r"|(^|_)(printk?|printf|dbg|debug|logger)(_|$)|(^|_)warn"
 )
 _ASSERTS = re.compile(r"(^|_)(WARN|BUG|ASSERT|assert|lockdep)|(^|_)might_(sleep|fault|alloc)")
+_UNDOES = re.compile(r"(^|_)(put|putback|free|release|unlock|undo|rollback|cancel|abort|restore|unpin|drop)(_|$)")
 _COUNTS = re.compile(r"(^|_)(count|stats?|events?)(_|$)")
 
 
@@ -20,3 +21,8 @@ def tells(name: str) -> bool:
 def keeps_count(name: str) -> bool:
     """Whether a function of this name keeps statistics."""
     return _COUNTS.search(name) is not None
+
+
+def undoes(name: str) -> bool:
+    """Whether a function of this name gives something back or takes a step back."""
+    return _UNDOES.search(name) is not None

@@ -5,7 +5,8 @@ Compares the calls that give pages back, directly or through a helper, before an
 which a number of pages is kept. Where what the taking call told stood (its result, or a variable that it fills), what
 that call was asked for stands now; or the count of a release has lost a term, is 1 now, is no longer the sum of what
 was taken, or is not the one any more that the call beside it counts by. So is a release that begins with the element of
-an array that could not be had.
+an array that could not be had, and one behind a loop that was told how far the loop had come and is told now how far it
+was to go.
 
 ## Why it matters
 A taker may come back with fewer pages than it was asked for, or none. The rest of the array holds what was there

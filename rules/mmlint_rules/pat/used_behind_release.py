@@ -55,10 +55,11 @@ from mmlint.changes.edits.sameindex import stands_still
 from mmlint.changes.locks.gotlate import got_late
 from mmlint.changes.releases.counted import other_count
 from mmlint.changes.releases.forgotten import forgotten
-from mmlint.changes.releases.lifediff import Turn, turns
+from mmlint.changes.releases.lifediff import turns
 from mmlint.changes.releases.mapped import put_mapped
 from mmlint.changes.releases.ownloop import restarted
 from mmlint.changes.releases.shifted import shifted
+from mmlint.changes.releases.turn import Turn
 from mmlint.changes.releases.unmatched import unmatched
 from mmlint.changes.releases.whose import told_by_flag
 from mmlint.changes.values.published import published

@@ -11,7 +11,8 @@ A call whose gfp mask lets it sleep since the patch is reported where a caller r
 that a parameter (`atomic`) kept from such callers where `in_task()` or its kin lets them through.
 
 A call that now stands under a global lock which it takes itself, up to three calls deep, is reported too, and one that
-takes locks which the tables put before the mmap lock, where that is held now.
+takes locks which the tables put before the mmap lock, where that is held now. So is a work function that was queued for
+a worker and is called under the lock now.
 
 ## Why it matters
 The old code dropped the lock for this very call. On a preemptible kernel the task is scheduled away with a spinlock;
@@ -97,6 +98,8 @@ def _hit(after: Function, found: Brought) -> Hit:
 
 
 def _says(after: Function, found: Brought, name: str, whose: str) -> str:
+    if found.sleeper is None and found.left:
+        return f"`{name}` was left to a worker, which may sleep, and is called under {whose} now"
     if found.sleeper is None and name in after.tables.outside:
         kind = found.held.kind.replace("_", " ")
         return f"`{name}` takes locks that come before the {kind} of {whose}, under which it is called now"

@@ -12,6 +12,7 @@ from itertools import islice
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
+from mmlint.changes.edits.goals import differing, to_the_goal
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
@@ -46,6 +47,7 @@ def exchanged(change: FunctionChange) -> list[Exchanged]:
         return []
     pairs = list(told_and_asked(compared.after))
     found = [*_asked_for(compared, pairs), *_other_count(compared, pairs), *_not_set(compared), *_fixed(compared)]
+    found += [Exchanged(call, was.key, now.key, None) for call, was, now in to_the_goal(compared)]
     return found[:_MOST]
 
 
@@ -182,7 +184,7 @@ def _other_count(compared: Comparison, pairs: list[tuple[str, str, Expr]]) -> It
         now = compared.pairs.get(id(act))
         if now is None or act.key == now.key or act.expr.kind != "call" or now.expr.kind != "call":
             continue
-        was, new = _differ(act, now)
+        was, new = differing(act.expr, now.expr)
         if was is None or new is None or not _gives_pages(compared.before, act.expr):
             continue
         if any(told == new.key and asked == was.key for told, asked, _ in pairs):
@@ -199,14 +201,6 @@ def _sums(function: Function, told: set[str]) -> set[str]:
     """The variables to which the results of taking calls are added."""
     events = (event for node in function.cfg.order for event in node.events)
     return {e.args[0].key for op, e in events if op == "assign" and e.value == "+=" and e.args[1].key in told}
-
-
-def _differ(act: Act, now: Act) -> tuple[Expr | None, Expr | None]:
-    """The one argument that differs."""
-    if len(act.expr.args) != len(now.expr.args):
-        return None, None
-    pairs = [(a, b) for a, b in zip(act.expr.args, now.expr.args, strict=True) if a.key != b.key]
-    return pairs[0] if len(pairs) == 1 and pairs[0][0] is not act.expr.args[0] else (None, None)
 
 
 def _counted_beside(compared: Comparison, act: Act, count: str) -> bool:

@@ -6,6 +6,7 @@ may be said here: the code before the patch took care to make this very call wit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mmlint.changes.change import FunctionChange
@@ -30,6 +31,7 @@ from mmlint.frozen import dataclass
 Owed = dict[tuple[str, str], tuple[Held, Settings]]
 """The callers' locks by kind family and text, with the settings under which alone the callers hold them."""
 _DEPTH = 3
+_QUEUES = re.compile(r"(mod|schedule|queue)_(delayed_)?work(_on)?$")
 _OWN_RANK = {"ptl": 0, "spin": 1, "raw_spin": 1, "rwlock": 1}
 
 
@@ -37,7 +39,8 @@ _OWN_RANK = {"ptl": 0, "spin": 1, "raw_spin": 1, "rwlock": 1}
 class Brought:
     """A call that may sleep, under `held` after the patch and not before. `callers`: it is the callers' lock, which the
     function gave up before the call. `moved`: the call was there before, without the lock. No `sleeper`: what is called
-    is not known, but before the patch the lock was given up for this call and retaken behind it.
+    is not known, but before the patch the lock was given up for this call and retaken behind it, or (`left`) the call
+    was left to a worker.
     """
 
     call: Expr
@@ -45,6 +48,7 @@ class Brought:
     sleeper: Sleeper | None
     callers: bool
     moved: bool
+    left: bool = False
 
 
 def brought_under(change: FunctionChange) -> tuple[Brought, ...]:
@@ -98,10 +102,17 @@ def _brought(compared: Comparison, owed: Owed) -> Iterator[Brought]:
             counts[act.word] -= 1
             continue
         moved = old is not None or _made_outside(compared, act, owed) or _now_in_helper(compared, act, owed)
-        sleeper = _sleeper(after, act.node, act.expr, inside, moved=moved)
-        if sleeper is not None or (old is not None and _unlocked_for(compared, old, inside)):
+        sleeper, left = _sleeper(after, act.node, act.expr, inside, moved=moved), _left_to_worker(compared, act)
+        if sleeper is not None or left or (old is not None and _unlocked_for(compared, old, inside)):
             callers = any(inside is held for held, _ in owed.values())
-            yield Brought(act.expr, inside, sleeper, callers, moved)
+            yield Brought(act.expr, inside, sleeper, callers, moved, left)
+
+
+def _left_to_worker(compared: Comparison, act: Act) -> bool:
+    """Whether the patch makes a call of what it no longer queues: a work function, which may sleep."""
+    work = act.expr.args[0].key if len(act.expr.args) == 1 else ""
+    queued = (a.expr for a in compared.removed if a.expr.kind == "call" and _QUEUES.match(a.word))
+    return bool(work) and any(work in {arg.key for arg in call.args} for call in queued)
 
 
 def _moved_from(compared: Comparison, act: Act) -> Act | None:

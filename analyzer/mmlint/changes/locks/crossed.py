@@ -27,6 +27,9 @@ _NO_NEED = re.compile(r"(^|_)(wake|complete|queue|schedule|resched|init|INIT|k?v
 _ASSERTS = re.compile(r"(^|_)assert_(\w+_)?(held|locked)")
 _LOCKS = re.compile(r"(^|_)and_lock(_|$)")
 _UNDER_RCU = re.compile(r"^(READ_ONCE|rcu_dereference|xas?_load|radix_tree_lookup|find_\w+_rcu)")
+_COPIES = re.compile(r"^(folio_(mc_|migrate_)?copy|copy_(mc_)?(user_)?highpage|(filemap_)?migrate_folio)$")
+"""What copies a page that is about to be replaced: whoever writes to it does so under the spinlock, if there is one."""
+_SPINS = frozenset({"spin", "raw_spin"})
 _RCU = "rcu"
 _FOLIO = "folio_lock"
 """Who locks a folio owns none of its members: the list that it is on, say."""
@@ -134,6 +137,8 @@ def _about(function: Function, node: Node, kind: str, lock: Expr | None) -> bool
         return node.expr is not None and node.expr.kind == "assign" and _read_under_rcu(node.expr.args[1])
     if lock is None:
         return False
+    if kind in _SPINS and any(op == "call" and _COPIES.match(expr.value) for op, expr in node.events):
+        return True
     target = lock.args[0] if lock.kind == "unary" and lock.value == "&" else lock
     if target.kind == "name" and lock is not target and target.value not in local_names(function):
         return _of_global(function, node, target.value)

@@ -11,9 +11,9 @@ from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
 from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
+from mmlint.facts.telling import undoes
 from mmlint.frozen import dataclass
 
-_UNDOES = re.compile(r"(^|_)(put|putback|free|release|unlock|undo|rollback|cancel|abort|restore|unpin|drop)(_|$)")
 _ERROR = re.compile(rb"-E[A-Z]{2,}\b")
 
 
@@ -32,7 +32,7 @@ def negative(change: FunctionChange) -> Negative | None:
         return None
     for act in compared.old:
         now = compared.pairs.get(id(act))
-        if now is None or now.word != act.word or act.expr.kind != "call" or not _UNDOES.search(act.word):
+        if now is None or now.word != act.word or act.expr.kind != "call" or not undoes(act.word):
             continue
         answer = _asked(compared.before, act)
         elsewhere = any(other.word == act.word for other in compared.added)

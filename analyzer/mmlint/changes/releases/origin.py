@@ -15,6 +15,7 @@ from mmlint.facts.outcome import failing
 from mmlint.facts.owners.aliases import results
 from mmlint.facts.steps import Act, opposite, plain
 from mmlint.facts.things import kind_of
+from mmlint.kernel.tables import PINNED
 
 _FAILURE = re.compile(r"-E[A-Z0-9]+$|NULL$|ERR_PTR\(")
 
@@ -92,6 +93,21 @@ def looked_up(sides: Sides, act: Act) -> bool:
         and before.program.resolve(v.value, before.path) is None
         for v in values
     )
+
+
+def kept_by_others(sides: Sides, act: Act) -> bool:
+    """Whether pins are given up by a variable that is read from members, where another function of the file leaves
+    what it pins: that they are pinned does not hang on the variable.
+    """
+    before, tables = sides.compared.before, sides.tables
+    pinned = any(row.resource in PINNED for row in tables.gives_resource.get(act.word, ()))
+    values = [v for arg in act.expr.args[:1] for v in assigned_values(before).get(arg.root, ()) if v.value != "NULL"]
+    if not pinned or not values or not all(any(e.kind == "field" for e in v.walk()) for v in values):
+        return False
+    if any(call.value in tables.takes_resource for v in values for call in v.calls()):
+        return False
+    others = sides.compared.after.program.functions(before.path)
+    return any(f.name != before.name and f.mentions(tables.page_takers) for f in others)
 
 
 def never_here(sides: Sides, act: Act) -> bool:

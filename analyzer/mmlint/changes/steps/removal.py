@@ -6,33 +6,27 @@ hold for equal, a callee or caller that does it now. What is not known to be wor
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import cache, cached_property
+from functools import cache
 
-from mmlint.changes.about import mentions, operands, settled_by, target
+from mmlint.changes.about import mentions, operands, settled_by
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
-from mmlint.changes.edits.barriers import other_arm_always
 from mmlint.changes.gains import ACCESSORS
 from mmlint.changes.loss import Loss
 from mmlint.changes.releases.origin import (
-    failure_gone,
     looked_up,
-    never_here,
     nothing_lost,
     of_failed_call,
-    turned_away,
     under_other_name,
 )
 from mmlint.changes.sides import Sides
+from mmlint.changes.steps.alone import GIVEN_BACK, Alone, region_gone
 from mmlint.changes.steps.covers import Covers
 from mmlint.changes.steps.gates import Gates
 from mmlint.changes.steps.kept import Kept
 from mmlint.changes.weaker.weaken import weakened
-from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
-from mmlint.facts.locks.held import local_names
 from mmlint.facts.locks.locks import locks
 from mmlint.facts.owners.giveback import given_by
 from mmlint.facts.steps import Act, callee_here, performed, spelled
@@ -42,12 +36,9 @@ from mmlint.kernel.tables import Tables
 
 STATE_TEST = Step(name="state-test", role="check", calls=(), sinks=(), rule="PAT106")
 """Stands in for a test of a page, folio or entry that no row of the step tables says more about."""
-GIVEN_BACK = Step(name="given-back", role="release", calls=(), sinks=("",), rule="PAT110", scenario="LEAK1")
-"""Stands in for a release that only the name of the call tells of, or the body of a helper."""
 _STRONG = frozenset(
     {"pinned", "pte_same", "expected_count", "freeze", "seq", "interval_retry", "revalidate", "ksm", "exclusive"}
 )
-_WORD = re.compile(r"\w+")
 _SHORT = 80
 """Nodes of a helper that is called for the sake of a step."""
 _UNDECIDED = frozenset({"err", "none", "count"})
@@ -71,6 +62,7 @@ class _Judge:
         self.sides = sides
         self.covers = Covers(sides)
         self.kept = Kept(sides, self.covers)
+        self.alone = Alone(sides, self.covers)
         self.vocabulary = _vocabulary(sides.tables)
         self.gates = Gates(sides, self.covers, self.vocabulary, _changing(sides.tables))
 
@@ -128,11 +120,11 @@ class _Judge:
                         yield Loss(row, act, there, "removed")
                     break
         if not judged and not gone and not self.sides.change.patch.partial:
-            yield from self._alone(act, rows)
+            yield from self.alone.losses(act, rows)
 
     def _set_otherwise(self, act: Act) -> bool:
         """Whether a member is still spoken of, or a flag that was set or cleared is handed to a call of the patch."""
-        if act.word.startswith("set:") and spelled(act.word) in self._names_left:
+        if act.word.startswith("set:") and spelled(act.word) in self.alone.names_left:
             return True
         calls = (other for other in self.sides.compared.added if other.expr.kind == "call")
         return any(spelled(act.word) in arg.names() for call in calls for arg in call.expr.args)
@@ -173,105 +165,6 @@ class _Judge:
         now, new = self.sides.counterparts(test), self.sides.new
         return bool(now) and all(new.chosen(n, there.node) is (not outcome) for n in now)
 
-    def _alone(self, act: Act, rows: list[Step]) -> Iterator[Loss]:
-        """A mark or release of something that the function neither took nor maps: gone for whoever comes after."""
-        for row in rows:
-            if row.role not in ("mark", "release") and not self._flushes(act) and not self._waits(act, row):
-                continue
-            if row.role == "release" and any(
-                s.word in row.sinks and self.sides.old.before(s.node, act.node) and self.sides.same_thing(act, s, row)
-                for s in self.sides.compared.old
-            ):
-                continue
-            beside = self._beside(act)
-            if beside is None or self._region_gone(act) or self._was_taken(row):
-                continue
-            if row is GIVEN_BACK and (self._about_gone(act) or self.sides.change.converts(act.word)):
-                continue
-            if row.role == "release" and (not self._still_there(act) or never_here(self.sides, act)):
-                continue
-            if row.role == "mark" and (self._marked_anew(act) or other_arm_always(self.sides.compared, act)):
-                continue
-            there = self.sides.compared.pairs[id(beside)]
-            if not self.covers.covered(act, row, beside, there) and not turned_away(self.sides, act, there):
-                yield Loss(row, act, there, "gone")
-            return
-
-    def _marked_anew(self, act: Act) -> bool:
-        """Whether the patch adds a mark of the same kind: it has moved, and stands by none of its old neighbours."""
-        marks = self.sides.tables.marks
-        kind = marks[act.word].what if act.word in marks else ""
-        return any(
-            kind and other.word in marks and marks[other.word].what == kind for other in self.sides.compared.added
-        )
-
-    def _flushes(self, act: Act) -> bool:
-        callee = callee_here(self.sides.compared.before, act)
-        known = (self.sides.tables.flushes.get(word) for word in (act.word, *(callee.calls if callee else ())))
-        return any(flush is not None and flush.sync and not flush.clears for flush in known)
-
-    def _waits(self, act: Act, row: Step) -> bool:
-        """Whether a step is for those who come after the function, and the patch calls nothing in its place."""
-        if row.only != "alone" or self.sides.change.converts(act.word):
-            return False
-        return not any(a.expr.kind == "call" for a in self.sides.compared.added)
-
-    def _beside(self, act: Act) -> Act | None:
-        """The nearest act on the same path that is still there."""
-        place = self.sides.compared.old.index(act)
-        near = (*self.sides.compared.old[place + 1 :], *reversed(self.sides.compared.old[:place]))
-        there = [a for a in near if id(a) in self.sides.compared.pairs]
-        kept = [a for a in there if self.sides.old.together(a.node, act.node)]
-        if not kept and self._flushes(act):
-            kept = there  # what flushes and does nothing else that has a name
-        return min(kept, key=lambda a: a.word == "return", default=None)
-
-    def _still_there(self, act: Act) -> bool:
-        """Whether the function goes on speaking of what the act is about, or of the call that it came from."""
-        before = self.sides.compared.before
-        for root in {arg.root for arg in act.expr.args if arg.root} - self._names_left:
-            if root not in local_names(before) and root not in before.params:
-                continue  # the function for the last one to call, or what is there anyway
-            values = {value.key for value in assigned_values(before).get(root, ())}
-            returned = {a.expr.key for a in self.sides.compared.new if a.word == "return"}
-            if not values & returned:
-                return False
-        return True
-
-    @cached_property
-    def _names_left(self) -> frozenset[str]:
-        """The variables that the function still speaks of; what was held in another is no longer its business."""
-        spoken = (n.expr.names() for n in self.sides.new.order if n.expr is not None)
-        return frozenset(self.sides.compared.after.params).union(*spoken)
-
-    def _was_taken(self, row: Step) -> bool:
-        """Whether some function of the patch no longer takes what the release gives back."""
-        return any(
-            gone.word in row.sinks
-            for other in self.sides.change.patch.changes
-            if (compared := comparison(other)) is not None
-            for gone in compared.removed
-        )
-
-    def _about_gone(self, act: Act) -> bool:
-        """Whether the patch takes other calls about the same thing away, or adds one that gives it up."""
-        compared, keys = self.sides.compared, operands(act)
-        if compared.scoped:
-            return True
-        others = (a for a in compared.removed if a is not act and a.expr.kind == "call" and a.word != act.word)
-        gone = (a for a in others if not given(compared.before, a.word, a.expr))
-        added = [a for a in compared.added if a.expr.kind == "call"]
-        return any(keys & (operands(a) | target(a)) for a in gone) or any(self._gives_up(a, keys) for a in added)
-
-    def _gives_up(self, act: Act, keys: frozenset[str]) -> bool:
-        """Whether an added call gives up one of the things or what only the patch speaks of, or is new and gets one."""
-        known = self.sides.compared.before.words
-        gives = given(self.sides.compared.after, act.word, act.expr)
-        if any(_WORD.findall(thing.key)[-1] not in self.sides.spoken_before for thing in gives):
-            return True
-        inside = given_by(self.sides.compared.after, act.expr).always
-        return bool(keys & operands(act)) and (bool(gives) or bool(inside) or act.word not in known)
-
     def _rows(self, act: Act) -> list[Step]:
         rows = [row for row in _done_by(self.sides.tables, act.word) if row.sinks]
         if not rows and act.expr.kind == "call" and self._gives(act):
@@ -302,16 +195,7 @@ class _Judge:
         """Whether the act does the step: a test only where it decides something, a release only of what was taken."""
         if row.role == "check":
             return bool(act.tests) or act.use == "return"
-        return row.role != "release" or not self._region_gone(act)
-
-    def _region_gone(self, act: Act) -> bool:
-        """Whether the early exit that the act stands on is gone too: then so is the path that needed it."""
-        gone = (n for n in self.sides.old.order if n.kind == "branch" and n.expr is not None)
-        return any(
-            not self.sides.counterparts(node)
-            and (self.sides.old.leaves(node, act.node) or failure_gone(self.sides, node, act))
-            for node in gone
-        )
+        return row.role != "release" or not region_gone(self.sides, act)
 
     def _named_sinks(self, act: Act, row: Step) -> Iterator[Act]:
         """The sinks of before that the row names and the act guards, the nearest first."""

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
 from mmlint.facts import graph
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function
 from mmlint.facts.ir import Expr
+from mmlint.facts.reach import reach
 from mmlint.facts.steps import Act
 from mmlint.frozen import dataclass
 
+_STEM = 3
+"""Letters that a call and a member have in common: `map`, `mapped`."""
 _CLEARED = frozenset({"NULL", "0", "false"})
 
 
@@ -45,8 +49,19 @@ def _late(compared: Comparison) -> Iterator[ToldLate]:
             there = compared.pairs.get(id(act))
             if there is None or act.node.id not in behind or there.node.id in told or there.key != act.key:
                 continue
-            if _asks(compared.after, there.expr, target):
+            if _asks(compared.after, there.expr, target) and not _says_so(compared.after, there, target):
                 yield ToldLate(there, target.key, now[0])
+
+
+def _says_so(function: Function, call: Act, member: Expr) -> bool:
+    """Whether the call is made because that failed which the member, by its name, is about: it has not been done."""
+    test, _ = reach(function).innermost(call.node)
+    if test is None or test.expr is None:
+        return False
+    asked = {name for name in test.expr.names() if name in assigned_values(function)}
+    values = [test.expr, *(value for name in asked for value in assigned_values(function)[name])]
+    done = {word for value in values for each in value.calls() for word in each.value.split("_") if len(word) >= _STEM}
+    return any(word.startswith(stem) for word in member.value.split("_") for stem in done)
 
 
 def _until_set(setter: Node, key: str) -> set[int]:

@@ -136,6 +136,12 @@ def _read(function: Function, flow: Flow[State], client: _Tracker, found: Life) 
         known = [f.get(found.thing.key) for f in held]
         if client.renews(node) and not looks_up(node) and any(not is_zero(k) and not is_error(k) for k in known):
             found.lost.append(node)
+        if levels <= {HELD, TWICE} and _sets_null(node, found.thing.key):
+            found.cleared.append(node)
+
+
+def _sets_null(node: Node, key: str) -> bool:
+    return any(op == "assign" and e.args[0].key == key and e.args[1].value in _NO_THING for op, e in node.events)
 
 
 def _never_a_count(arg: Expr, states: Iterable[Facts]) -> bool:
@@ -319,7 +325,7 @@ class _Tracker(Client[State]):
         if value.value in _NO_THING or value.kind == "num":
             return NOTHING
         known = facts.get(f"#{id(value)}")
-        lent = value.kind == "name" or (value.kind == "call" and canon(value) != value.key)
+        lent = value.kind in ("name", "init") or (value.kind == "call" and canon(value) != value.key)
         return NOTHING if known in ("0", "err") or (self.taken and lent) else HELD
 
     def branched(self, node: Node, outcome: bool, prop: State, facts: Facts) -> State | None:

@@ -36,7 +36,8 @@ class Life:
     """One thing in one function. `exits` holds the levels on each way out, with a node to show; `kept_at` the lines and
     results of the ways out that keep it; `lost` the assignments that overwrite it while it is held; `late` its uses
     behind the release, by text; `idle` the releases that are handed a count or pointer known to be nothing, by text;
-    `again` the releases of what was given up or handed on already, `unheld` those that it is held at on no way.
+    `again` the releases of what was given up or handed on already, `unheld` those that it is held at on no way;
+    `cleared` the assignments of NULL where it is held on all ways.
     `taken`: the function itself takes it.
     """
 
@@ -50,6 +51,7 @@ class Life:
     taken: bool = False
     again: list[Node] = field(default_factory=list)
     unheld: list[Node] = field(default_factory=list)
+    cleared: list[Node] = field(default_factory=list)
 
     @property
     def in_parts(self) -> bool:
