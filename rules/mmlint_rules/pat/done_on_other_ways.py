@@ -12,7 +12,8 @@ through a pointer is put wherever the pointer is set, and was put where the call
 leads to another label and comes by what undoes a step that is only made further down. Or the exit that led past a
 release is a condition around a part of the function now, and who left there comes to the release. Or a loop asks behind
 its body now (`do while`), and on some way to it there is nothing to do. Or what was done once an atomic exchange had
-succeeded is done in front of it.
+succeeded is done in front of it. Or two things were done on a test of their own each, both of them if both held, and
+one of them is left for where the other is not done.
 
 ## Why it matters
 Two steps that stand one after the other look as if they belonged together. `put_page()` under the test that asks
@@ -58,6 +59,7 @@ from mmlint.changes.edits.jumps import jumps
 from mmlint.changes.releases.byanswer import not_by_answer
 from mmlint.changes.releases.letby import let_by
 from mmlint.changes.releases.onceanyway import once_anyway
+from mmlint.changes.releases.oneofboth import one_of_both
 from mmlint.changes.releases.otherways import other_ways
 from mmlint.changes.releases.regardless import regardless
 from mmlint.changes.releases.unwon import unwon
@@ -71,7 +73,7 @@ from mmlint_rules.pat.lost import cut
 def compare(change: FunctionChange) -> Iterator[Hit]:
     """Report the act that some ways leave out now, or have now."""
     after = change.after
-    only = regardless(change) or let_by(change) or not_by_answer(change) or unwon(change)
+    only = regardless(change) or let_by(change) or not_by_answer(change) or unwon(change) or one_of_both(change)
     for found in other_ways(change) or ([] if only is None else [only]):
         assert after is not None
         assert found.test.expr is not None

@@ -16,6 +16,7 @@ from mmlint.changes.weaker.lastput import last_put
 from mmlint.changes.weaker.onlyrcu import only_rcu
 from mmlint.changes.weaker.strength import excused, holds, matters, read_otherwise
 from mmlint.changes.weaker.unfilled import UNFILLED, meant, untouched
+from mmlint.facts.assignments import assigned_values
 from mmlint.facts.flags import FlagSet, flags_at
 from mmlint.facts.function import Function
 from mmlint.facts.locks.held import translate
@@ -224,9 +225,17 @@ def _near(compared: Comparison, act: Act) -> list[Act]:
     alike = [
         a
         for a in compared.added
-        if a.names & act.names or not act.names or (a.names & result and compared.hunks[id(a)] == hunk)
+        if a.names & act.names
+        or not act.names
+        or (compared.hunks[id(a)] == hunk and (a.names & result or act.names & _read_from(compared.after, a)))
     ]
     return sorted(alike, key=lambda a: compared.hunks[id(a)] != hunk)
+
+
+def _read_from(function: Function, act: Act) -> frozenset[str]:
+    """The names in what the variables that a call is handed were set to."""
+    values = assigned_values(function)
+    return frozenset().union(*(value.names() for name in act.names for value in values.get(name, ())))
 
 
 def _elsewhere(compared: Comparison, act: Act, row: Stronger) -> bool:

@@ -10,7 +10,7 @@ UNPINS = re.compile(rb"\bunpin_(user|folio)|\b\w+_unpin\w*\s*\(|FOLL_PIN\b")
 """What gives pins back, and wrappers that by their name do."""
 PINS = re.compile(rb"\bpin_(user|folio)|\bmemfd_pin_|\biov_iter_extract|\bfolio_add_pin|FOLL_PIN\b|BIO_PAGE_PINNED")
 """What takes pins, or says that they are taken."""
-_GETS = re.compile(rb"\bget_user_pages")
+_GETS = re.compile(rb"\bget_user_pages|\biov_iter_get_pages")
 
 
 @fact
