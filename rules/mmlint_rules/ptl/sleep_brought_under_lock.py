@@ -8,7 +8,8 @@ tables say of it or of the callback that it is, or that comes behind a callback 
 seq_file behind its `start`). Calls are followed into callees, release callbacks and operation tables.
 
 A call whose gfp mask lets it sleep since the patch is reported where a caller reaches it under an atomic lock, and one
-that a parameter (`atomic`) kept from such callers where `in_task()` or its kin lets them through.
+that a parameter (`atomic`) kept from such callers where `in_task()` or its kin lets them through. So is one that
+reclaims since the patch under a mutex which the folder's MMU notifier takes.
 
 A call that now stands under a global lock which it takes itself, up to three calls deep, is reported too, and one that
 takes locks which the tables put before the mmap lock, where that is held now. So is a work function that was queued for
@@ -46,16 +47,18 @@ August 2020, L5990 and L6247-6281.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.locks.brought import Brought, brought_under
 from mmlint.changes.locks.bytask import by_task
 from mmlint.changes.locks.forbidden import Forbidden, forbidden_sleeps
+from mmlint.changes.locks.notifierlock import WaitsForItself, waits_for_itself
 from mmlint.changes.locks.sleepsnow import SleepsNow, sleeps_now
 from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
-from mmlint.sim.scenarios import S12
+from mmlint.sim.scenarios import LK6, S12
 
 from mmlint_rules.ptl.imbalance import describe
 
@@ -73,6 +76,9 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         yield _banned(after, banned)
     for now in sleeps_now(change)[:_MAX_HITS]:
         yield _sleeps_now(after, now)
+    itself = waits_for_itself(change)
+    if itself is not None:
+        yield replace(_waits(after, itself), scenario=LK6)
     told = by_task(change)
     if told is not None and told.test.expr is not None:
         message = f"`{told.test.expr.key}` does not tell of locks, as `{told.param}` did: `{told.act.word}` may sleep"
@@ -134,6 +140,16 @@ def _sleeps_now(after: Function, found: SleepsNow) -> Hit:
         steps=(found.caller.step(below.lock_line, f"`{below.lock_name}` takes {lock}"), *below.sleeper.steps),
         anchor=f"sleeps now {found.call.value}",
     )
+
+
+def _waits(after: Function, found: WaitsForItself) -> Hit:
+    lock, holder, notifier = found.lock, found.holder, found.notifier
+    steps = (
+        holder.step(lock.line, f"`{holder.name}` takes `{lock.key}`"),
+        notifier.step(notifier.line, f"`{notifier.name}` takes it when pages are unmapped"),
+    )
+    message = f"`{found.call.value}` may reclaim since the patch, under `{lock.key}`, which `{notifier.name}` waits for"
+    return after.hit(found.call, message, steps=steps, anchor=f"waits for itself {found.call.value}")
 
 
 RULE = Rule(

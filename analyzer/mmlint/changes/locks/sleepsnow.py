@@ -44,14 +44,14 @@ def sleeps_now(change: FunctionChange) -> tuple[SleepsNow, ...]:
     if compared is None or change.patch.partial:
         return ()
     found = []
-    for call in _exchanged(compared):
+    for call in sleep_since(compared):
         above = next(_under_locks(compared.after, call), None)
         if above is not None:
             found.append(SleepsNow(call, *above))
     return tuple(found)
 
 
-def _exchanged(compared: Comparison) -> Iterator[Expr]:
+def sleep_since(compared: Comparison) -> Iterator[Expr]:
     """The calls that slept in no way before the patch, and do now whatever the caller passes in."""
     before, after = compared.before, compared.after
     for act in compared.new:

@@ -89,8 +89,16 @@ def _says_nothing(test: Node) -> bool:
 
 
 def _of_state(node: Node) -> bool:
-    """Whether a test is about more than what a variable holds: that is an answer, and others speak of it."""
-    return node.expr is not None and any(part.kind in ("field", "call") for part in bare(node.expr).walk())
+    """Whether a test is about more than what a variable holds: that is an answer, and others speak of it. A variable
+    that has just been read from a member stands for it.
+    """
+    if node.expr is None:
+        return False
+    asked = bare(node.expr)
+    just_read = [e for before in node.pred for op, e in before.events if op == "assign" and e.args[0].key == asked.key]
+    return any(
+        part.kind in ("field", "call") for expr in (asked, *(e.args[1] for e in just_read)) for part in expr.walk()
+    )
 
 
 def _of_bits(compared: Comparison, node: Node) -> bool:

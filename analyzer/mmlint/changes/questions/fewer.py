@@ -159,7 +159,10 @@ def _fills_it(compared: Comparison, term: str) -> bool:
     order = reach(compared.before)
     tests = [n for n in order.order if n.kind == "branch" and plain(n) == term]
     return any(
-        op == "assign" and e.args[0].key == term.lstrip("!") and order.chosen(test, n) is not None
+        op == "assign"
+        and e.args[0].key == term.lstrip("!")
+        and e.args[1].value != "NULL"
+        and order.chosen(test, n) is not None
         for test in tests
         for n in order.order
         for op, e in n.events

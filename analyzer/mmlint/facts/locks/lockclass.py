@@ -32,7 +32,7 @@ def takes_class(function: Function, name: str, wanted: tuple[str, str]) -> bool:
     for _ in range(_DEPTH):
         callees = {f for caller, called in work if (f := caller.program.resolve(called, caller.path)) is not None}
         near = [f for f in callees - seen if _folder(f) == folder]
-        if any(_takes(f, wanted) for f in near):
+        if any(takes_itself(f, wanted) for f in near):
             return True
         seen |= callees
         work = [(f, called) for f in near for called in f.calls if called]
@@ -43,7 +43,8 @@ def _folder(function: Function) -> str:
     return function.path.rpartition("/")[0]
 
 
-def _takes(function: Function, wanted: tuple[str, str]) -> bool:
+def takes_itself(function: Function, wanted: tuple[str, str]) -> bool:
+    """Whether a call in the function itself takes a lock of the class, and waits for it."""
     rows = function.tables.takes
     for name in rows.keys() & function.calls.keys():
         places = [row.arg for row in rows[name] if row.arg is not None and row.mode not in ("try", "read")]
