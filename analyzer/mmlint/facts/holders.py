@@ -8,7 +8,12 @@ from mmlint.facts.function import Function, fact
 from mmlint.facts.ir import Expr
 
 HELD, GIVEN, MOVED = "held", "given", "moved"
-_SAME = {"page_folio": 0, "compound_head": 0, "folio_page": 0, "virt_to_head_page": 0, "folio_file_page": 0}
+HEADS = frozenset({"page_folio", "compound_head", "virt_to_head_page"})
+"""Calls that give the head page, or the folio, of a page."""
+SAME_PAGE = HEADS | {"folio_page", "folio_file_page"}
+"""Calls that give what is held by one reference or pin together with what they are handed first."""
+POINTER_ONLY = frozenset({"page_to_pfn", "folio_pfn", "page_to_phys", "IS_ERR", "PTR_ERR", "ERR_PTR", "IS_ERR_OR_NULL"})
+"""Calls that look at a pointer, and not into what it points to."""
 
 _PART = frozenset({"page", "css"})
 """Members that hold the count of the object they lie in."""
@@ -29,7 +34,7 @@ Prop = frozenset[Own]
 def canon(expr: Expr) -> str:
     """The variable or lvalue behind a page or folio expression: conversions between the two mean the same thing."""
     while True:
-        if expr.kind == "call" and expr.value in _SAME and expr.args:
+        if expr.kind == "call" and expr.value in SAME_PAGE and expr.args:
             expr = expr.args[0]
         elif (
             expr.kind == "unary" and expr.value == "&" and expr.args[0].kind == "field" and expr.args[0].value in _PART

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mmlint.source.file import FunctionSource
 
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+_ERROR_TESTS = frozenset({"IS_ERR", "IS_ERR_OR_NULL", "IS_ERR_VALUE"})
 _HINT_CALLS = frozenset({"likely", "unlikely", "data_race"})
 
 
@@ -118,13 +119,23 @@ def _operand(expr: Expr) -> str:
     return f"({expr.key})" if expr.kind in ("binary", "assign", "cond", "comma") else expr.key
 
 
-def conjuncts(expr: Expr) -> Iterator[Expr]:
-    """The terms of `a && b && c`; a condition of another sort is its own only term."""
-    if expr.kind == "binary" and expr.value == "&&":
+def operands(expr: Expr, operator: str) -> Iterator[Expr]:
+    """The terms of `a && b && c`, by the operator; an expression of another sort is its own only term."""
+    if expr.kind == "binary" and expr.value == operator:
         for arg in expr.args:
-            yield from conjuncts(arg)
+            yield from operands(arg, operator)
     else:
         yield expr
+
+
+def stores_to(expr: Expr, key: str) -> bool:
+    """Whether an expression assigns to an lvalue, told by its text."""
+    return any(e.kind == "assign" and e.args[0].key == key for e in expr.walk())
+
+
+def asks_for_error(expr: Expr) -> bool:
+    """Whether an expression is a call that tells an error pointer, or an error in a number, from a good value."""
+    return expr.kind == "call" and expr.value in _ERROR_TESTS and bool(expr.args)
 
 
 class Lowering:

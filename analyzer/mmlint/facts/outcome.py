@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.function import Function, call_targets
-from mmlint.facts.ir import Expr
+from mmlint.facts.ir import Expr, asks_for_error
 from mmlint.facts.steps import bare
 
 _FAILS = {"true": False, "null-fails": False, "zero": True, "nonzero": False}
@@ -24,7 +24,7 @@ def failing(function: Function, test: Expr) -> bool | None:
     if test.kind == "assign" and test.value == "=":
         return failing(function, test.args[1])
     if test.kind == "call":
-        return True if test.value in ("IS_ERR", "IS_ERR_OR_NULL") else _by_tables(function, test.value)
+        return True if asks_for_error(test) else _by_tables(function, test.value)
     if test.kind == "name":
         values = assigned_values(function).get(test.value, [])
         errors = [v for v in values if v.kind == "unary" and v.value == "-" and v.args[0].key.startswith("E")]

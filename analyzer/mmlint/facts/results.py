@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.cfg import Node
-from mmlint.facts.ir import Expr
+from mmlint.facts.ir import Expr, stores_to
 
 _ERR_TESTS = {"IS_ERR": "IS_ERR", "IS_ERR_OR_NULL": "", "PTR_ERR_OR_ZERO": "IS_ERR", "IS_ERR_VALUE": "IS_ERR"}
 _MAX_NODES = 60
@@ -21,7 +21,7 @@ def first_tests(node: Node, target: Expr) -> Iterator[tuple[Expr, str]]:
         if here.id in seen:
             continue
         seen.add(here.id)
-        if here.expr is not None and _stores(here.expr, key):
+        if here.expr is not None and stores_to(here.expr, key):
             continue
         kind = _test(here, key)
         if kind is None:
@@ -33,10 +33,6 @@ def first_tests(node: Node, target: Expr) -> Iterator[tuple[Expr, str]]:
 def _asks_for_the_other(node: Node, key: str, kind: str) -> bool:
     """Whether the next question is for the other kind of failure."""
     return any(t.kind == "branch" and _test(t, key) not in (None, "", kind) for t, _ in node.succ)
-
-
-def _stores(expr: Expr, key: str) -> bool:
-    return any(e.kind == "assign" and e.args[0].key == key for e in expr.walk())
 
 
 def _test(node: Node, key: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmlint.facts.ir import Expr
+from mmlint.facts.ir import Expr, operands
 from mmlint.facts.steps import Act, negated
 from mmlint.kernel.tables import Tables
 
@@ -35,13 +35,5 @@ def asked_in_front(whole: Expr | None, part: Expr) -> Iterator[tuple[Expr, bool]
     """
     for each in whole.walk() if whole is not None else ():
         if each.kind == "binary" and each.value in ("&&", "||") and any(e is part for e in each.args[1].walk()):
-            for operand in _operands(each.args[0], each.value):
+            for operand in operands(each.args[0], each.value):
                 yield operand, each.value == "&&"
-
-
-def _operands(expr: Expr, operator: str) -> Iterator[Expr]:
-    if expr.kind == "binary" and expr.value == operator:
-        for arg in expr.args:
-            yield from _operands(arg, operator)
-    else:
-        yield expr

@@ -7,7 +7,7 @@ is the business of `steps.toml`; here is only what is done, about what, and whic
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from functools import cached_property
 
 from mmlint.facts.assignments import assigned_values
@@ -329,26 +329,20 @@ def performed(function: Function) -> frozenset[str]:
     """Every word of the function and of what it calls in its file, at any depth: what it may do, at the most. What
     comments say is not done.
     """
-    found: set[str] = set()
-    seen, work = {function}, [function]
-    while work:
-        fresh = spoken(work.pop()) - found
-        found |= fresh
-        for name in fresh:
-            for callee in function.program.named(function.path, name):
-                if callee not in seen:
-                    seen.add(callee)
-                    work.append(callee)
-    return frozenset(found)
+    return _with_callees(function, spoken)
 
 
 @fact
 def called(function: Function) -> frozenset[str]:
     """Every name that the function and what it calls in its file call, at any depth."""
+    return _with_callees(function, lambda each: each.calls.keys())
+
+
+def _with_callees(function: Function, names: Callable[[Function], Set[str]]) -> frozenset[str]:
     found: set[str] = set()
     seen, work = {function}, [function]
     while work:
-        fresh = work.pop().calls.keys() - found
+        fresh = names(work.pop()) - found
         found |= fresh
         for name in fresh:
             for callee in function.program.named(function.path, name):

@@ -185,7 +185,7 @@ class Teardown(Row):
     """A step of taking device memory away.
 
     `what` is `kill` (no new users), `wait` (the last user is gone when it returns), `alive` (asks whether there are
-    users, without waiting) or `remove` (the struct pages are freed).
+    users, without waiting), `revive` (new users after a kill) or `remove` (the struct pages are freed).
     """
 
     what: str

@@ -15,6 +15,7 @@ from mmlint.changes.compare import Comparison, comparison
 from mmlint.changes.edits.undone import acts_alone, frees
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, keep
+from mmlint.facts.ir import asks_for_error
 from mmlint.facts.locks.held import local_names
 from mmlint.facts.owners.halves import asks_for, first_halves
 from mmlint.facts.reach import Reach, reach
@@ -266,7 +267,7 @@ def _failed(way: Way, act: Act) -> bool:
     """Whether the jump is for an error pointer, which the call would get."""
     test = way.branch.expr if way.branch is not None else None
     asked = bare(test) if test is not None else None
-    if asked is None or asked.kind != "call" or asked.value not in ("IS_ERR", "IS_ERR_OR_NULL"):
+    if asked is None or not asks_for_error(asked):
         return False
     same = {arg.key for arg in asked.args} & {arg.key for arg in act.expr.args}
     return bool(same) and way.outcome is not negated(test)

@@ -8,7 +8,7 @@ from itertools import islice
 from mmlint.changes.change import FunctionChange
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
-from mmlint.facts.ir import Expr
+from mmlint.facts.ir import Expr, asks_for_error
 from mmlint.facts.locks.above import callers
 from mmlint.facts.results import first_tests
 from mmlint.frozen import dataclass
@@ -81,7 +81,7 @@ def _asks(function: Function, key: str, kind: str) -> bool:
     for node in function.cfg.order:
         if node.kind != "branch" or node.expr is None:
             continue
-        tested = any(c.value.startswith("IS_ERR") and c.args and c.args[0].key == key for c in node.expr.calls())
+        tested = any(asks_for_error(c) and c.args[0].key == key for c in node.expr.calls())
         if tested and kind == "ERR_PTR":
             return True
         if not tested and kind == "NULL" and key in {each.key for each in node.expr.walk()}:

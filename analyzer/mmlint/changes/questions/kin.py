@@ -6,7 +6,7 @@ from mmlint.changes.change import FunctionChange
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
-from mmlint.facts.ir import Expr
+from mmlint.facts.ir import Expr, operands
 from mmlint.frozen import dataclass
 
 _Values = frozenset[tuple[str, str]]
@@ -64,7 +64,7 @@ def answered_for(function: Function) -> _Values:
     if len(results) != 1 or any(n.kind in ("branch", "switch", "iter") for n in order):
         return frozenset()
     found = set()
-    for term in _alternatives(results[0]):
+    for term in operands(results[0], "||"):
         if term.kind != "binary" or term.value != "==":
             return frozenset()
         constants = [arg.key for arg in term.args if arg.kind == "name" and arg.value.isupper()]
@@ -73,12 +73,6 @@ def answered_for(function: Function) -> _Values:
             return frozenset()
         found.add((_placed(function, asked[0]), constants[0]))
     return frozenset(found)
-
-
-def _alternatives(expr: Expr) -> list[Expr]:
-    if expr.kind == "binary" and expr.value == "||":
-        return [term for arg in expr.args for term in _alternatives(arg)]
-    return [expr]
 
 
 def _placed(function: Function, expr: Expr) -> str:

@@ -16,13 +16,14 @@ from mmlint.changes.questions.spared import beside, forgets_the_compared, spares
 from mmlint.changes.releases.everyway import released_on_every_way
 from mmlint.changes.sides import Sides
 from mmlint.facts.assignments import assigned_values
+from mmlint.facts.holders import HEADS
+from mmlint.facts.ir import asks_for_error
 from mmlint.facts.states import asked_in_front, let_through, one_subject
 from mmlint.facts.steps import NO_CALL, Act, bare, callee_here, performed
 from mmlint.kernel.entries import Step
 
 _KINDS = frozenset({"swap_kind", "present", "zone_device", "vma_kind", "mapping_kind", "page_kind", "revalidate"})
 """Classes of guards whose members ask for different kinds of one thing."""
-_HEADS = frozenset({"compound_head", "page_folio"})
 _LOOSE = frozenset({"count", "mapcount", "contiguous"})
 """Classes that are seldom the right question."""
 
@@ -78,8 +79,7 @@ class Covers:
     def _asked_for_errors(self, act: Act, there: Act) -> bool:
         """Whether a test for an error pointer asks where one for NULL did: the look-up is another one now."""
         return act.word == "field:null" and any(
-            other.word.startswith("IS_ERR") and other.guards(there, self.sides.new)
-            for other in self.sides.compared.added
+            asks_for_error(other.expr) and other.guards(there, self.sides.new) for other in self.sides.compared.added
         )
 
     def _no_more_states(self, act: Act, sink: Act, there: Act) -> bool:
@@ -182,8 +182,8 @@ class Covers:
 
     def _to_head(self, act: Act) -> bool:
         """Whether the test was for going to the head page, and the patch takes that, or the folio, of every page."""
-        heads = [a for a in self.sides.compared.removed if a.word in _HEADS and act.guards(a, self.sides.old)]
-        return bool(heads) and any(a.word in _HEADS for a in self.sides.compared.added)
+        heads = [a for a in self.sides.compared.removed if a.word in HEADS and act.guards(a, self.sides.old)]
+        return bool(heads) and any(a.word in HEADS for a in self.sides.compared.added)
 
     def _on_either_arm(self, act: Act, sink: Act) -> bool:
         """Whether the test only told by which call something of one thing was taken: the other arm took it, too."""

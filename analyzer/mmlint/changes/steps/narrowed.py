@@ -15,7 +15,7 @@ from mmlint.changes.loss import Loss
 from mmlint.changes.questions.needless import LARGE
 from mmlint.changes.sides import Sides
 from mmlint.facts.cfg import Node
-from mmlint.facts.ir import Expr, conjuncts
+from mmlint.facts.ir import Expr, operands
 from mmlint.facts.reach import Reach
 from mmlint.facts.states import let_through, one_subject
 from mmlint.facts.steps import Act, bare, plain
@@ -217,7 +217,7 @@ class Narrowed:
 def _terms(whole: Expr | None, part: Expr) -> list[Expr]:
     """The terms of the conjunction that `part` is a term of; none if it is no conjunction."""
     expr = whole.args[1] if whole is not None and whole.kind == "assign" else whole
-    terms = list(conjuncts(expr)) if expr is not None and expr.kind == "binary" and expr.value == "&&" else []
+    terms = list(operands(expr, "&&")) if expr is not None and expr.kind == "binary" and expr.value == "&&" else []
     return terms if any(e is part for term in terms for e in term.walk()) else []
 
 

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
-from mmlint.facts.holders import canon
+from mmlint.facts.holders import HEADS, canon
 from mmlint.facts.ir import Expr
-
-_HEADS = frozenset({"compound_head", "page_folio", "virt_to_head_page"})
 
 
 @fact
@@ -102,7 +100,7 @@ def _on_this_page(name: str) -> bool:
 
 def _tail(function: Function, arg: Expr) -> str:
     """Why an argument may be a tail page; empty where it is not known to be one."""
-    if any(call.value in _HEADS for call in arg.calls()):
+    if any(call.value in HEADS for call in arg.calls()):
         return ""
     if _moved(arg):
         return f"`{arg.key}`"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets, fact
-from mmlint.facts.ir import Expr, conjuncts
+from mmlint.facts.ir import Expr, operands
 from mmlint.facts.locks.locks import locks
 from mmlint.facts.reach import reach
 from mmlint.frozen import dataclass
@@ -149,7 +149,7 @@ def _decides(function: Function) -> bool:
 
 def _in_result(function: Function, node: Node, expr: Expr) -> Iterator[CountTest]:
     """The count tests that are conditions of a returned conjunction which does not ask for the exclusive mark."""
-    parts = list(conjuncts(expr))
+    parts = list(operands(expr, "&&"))
     if any(part.kind == "call" and _is_exclusive(function, part) for part in parts):
         return
     for part in parts:

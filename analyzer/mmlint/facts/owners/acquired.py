@@ -14,7 +14,7 @@ from functools import cache
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.holders import HELD, MOVED, Own, Prop, canon, mentions_bare
-from mmlint.facts.ir import Expr
+from mmlint.facts.ir import Expr, asks_for_error
 from mmlint.facts.values import Facts, counts_nothing, is_error, is_negative, is_zero
 from mmlint.kernel.rows import Taking
 from mmlint.kernel.tables import PAGES, PINNED, Tables
@@ -87,7 +87,7 @@ def by_release(function: Function) -> dict[str, tuple[Taking, ...]]:
             made.setdefault(expr.args[0].key, []).append(expr.args[1])
         elif expr.kind == "assign" and "[" in expr.args[0].key:
             filled.add(expr.args[0].key.split("[")[0])
-        elif expr.kind == "call" and expr.value.startswith("IS_ERR") and expr.args:
+        elif asks_for_error(expr):
             tests.add(expr.args[0].key)
     found: dict[str, tuple[Taking, ...]] = {}
     for name, sources in made.items():

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mmlint.facts.function import Function, call_targets, fact
+from mmlint.facts.holders import SAME_PAGE
 from mmlint.facts.ir import Expr
 from mmlint.facts.owners.gup import gup_calls
 from mmlint.facts.reach import reach
 from mmlint.frozen import dataclass
 
 PIN, GET, OTHER = "pin", "get", "other"
-_SAME = frozenset({"page_folio", "compound_head", "folio_page", "nth_page", "page_pool_page", "virt_to_head_page"})
+_SAME = SAME_PAGE | {"nth_page", "page_pool_page"}
+"""What is taken, and given back, through the door that its first argument came by."""
 _SG_READ = frozenset({"sg_page", "sg_page_iter_page"})
 SG_STORE = frozenset(
     {"sg_set_page", "sg_set_folio", "sg_alloc_table_from_pages", "sg_alloc_table_from_pages_segment"}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mmlint.facts.cfg import Node
 from mmlint.facts.flow import Client, Outcome, solve
 from mmlint.facts.function import Function, call_targets, fact
-from mmlint.facts.holders import canon, held_at
+from mmlint.facts.holders import POINTER_ONLY, canon, held_at
 from mmlint.facts.ir import Expr
 from mmlint.facts.outcome import failing
 from mmlint.facts.reach import reach
@@ -21,7 +21,6 @@ from mmlint.frozen import dataclass
 _REFERENCE = "folio reference"
 _REFERENCES = frozenset({_REFERENCE, "isolated folio", "page pin"})
 _TAKEN, _REFUSED = {"nonzero": "!0", "zero": "0", "positive": ">0"}, {"nonzero": "0", "zero": "<0"}
-_POINTER_ONLY = frozenset({"page_to_pfn", "folio_pfn", "IS_ERR", "PTR_ERR", "ERR_PTR", "IS_ERR_OR_NULL"})
 _OWN = 0
 
 
@@ -88,7 +87,7 @@ class _Puts(Client[Prop]):
 
     def call(self, call: Expr, prop: Prop, facts: Facts, node: Node) -> Iterable[Outcome[Prop]] | None:
         keys = {canon(arg) for arg in call.args}
-        if call.value not in _POINTER_ONLY:
+        if call.value not in POINTER_ONLY:
             self._used(call, keys, prop, facts, node)
         for row in self.tables.takes_resource.get(call.value, ()):
             if row.resource in _REFERENCES and row.holder.startswith("arg:"):

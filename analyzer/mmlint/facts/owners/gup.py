@@ -117,3 +117,8 @@ def _field_flags(function: Function, field: str) -> FlagSet:
     if joined is None or joined.params:
         return UNKNOWN
     return joined.union(added)
+
+
+def one_page(pages: Expr) -> bool:
+    """Whether the pages go to one page pointer (`&page`), and to no array."""
+    return pages.kind == "unary" and pages.value == "&" and pages.args[0].kind == "name"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
-from mmlint.facts.ir import Expr
+from mmlint.facts.ir import Expr, asks_for_error
 from mmlint.facts.locks.held import family
 from mmlint.facts.steps import bare
 
@@ -87,7 +87,7 @@ def asks_for(node: Node, branch: Node | None) -> bool:
     asked = bare(branch.expr) if branch is not None and branch.expr is not None else None
     if asked is None or not got:
         return False
-    sides = asked.args if asked.kind == "binary" or asked.value.startswith("IS_ERR") else (asked,)
+    sides = asked.args if asked.kind == "binary" or asks_for_error(asked) else (asked,)
     mine = got & {side.key for side in sides}
     anew = graph.before([branch], lambda n: n is not branch and n.sets(*mine)) if branch is not None and mine else set()
     return node.id in anew

@@ -8,8 +8,8 @@ from functools import lru_cache
 from mmlint.facts.assignments import assigned_values
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import NOT_SHOWN, Function, call_targets, fact
-from mmlint.facts.holders import GIVEN, HELD, MOVED, Own, canon, held_at, mentions_bare
-from mmlint.facts.ir import Expr
+from mmlint.facts.holders import GIVEN, HELD, MOVED, POINTER_ONLY, Own, canon, held_at, mentions_bare
+from mmlint.facts.ir import Expr, asks_for_error
 from mmlint.facts.owners.giveback import fails, gives_away
 from mmlint.facts.owners.resources import Ownership, acquirers, ownership
 from mmlint.facts.values import Facts, is_error, is_zero
@@ -20,9 +20,6 @@ from mmlint.kernel.tables import Tables
 _BY_ITSELF = "memcg iterator"
 """What gives itself back at the end of the walk."""
 _SET_AGAIN = 2
-_POINTER_ONLY = frozenset(
-    {"page_to_pfn", "folio_pfn", "page_to_phys", "IS_ERR", "PTR_ERR", "ERR_PTR", "IS_ERR_OR_NULL"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +210,7 @@ def _touches(function: Function, expr: Expr, own: Own, names: frozenset[str]) ->
     for each in expr.walk():
         if each.kind == "field" and each.args[0].key in names:
             yield each, False
-        elif each.kind == "call" and each.value not in _POINTER_ONLY:
+        elif each.kind == "call" and each.value not in POINTER_ONLY:
             rows = function.tables.gives_resource.get(each.value, ())
             if any(r.resource == own.resource for r in function.tables.takes_resource.get(each.value, ())):
                 continue
@@ -232,7 +229,7 @@ def _readers(t: Tables) -> frozenset[str]:
     return (
         frozenset(t.marks)
         | frozenset(t.ref_helpers)
-        | {n for n in t.guards if n not in _POINTER_ONLY}
+        | {n for n in t.guards if n not in POINTER_ONLY}
         | frozenset(t.takes_resource)
     )
 
@@ -247,8 +244,7 @@ def _asked(function: Function) -> frozenset[str]:
     """What the branches ask about."""
     found = set()
     for expr in (node.expr for node in function.cfg.order if node.kind == "branch" and node.expr is not None):
-        asks = expr.kind == "binary" or (expr.kind == "call" and expr.value.startswith("IS_ERR"))
-        found.add(canon(expr.args[0] if asks and expr.args else expr))
+        found.add(canon(expr.args[0] if expr.kind == "binary" or asks_for_error(expr) else expr))
     return frozenset(found)
 
 

@@ -62,8 +62,9 @@ def _same(a: Expr, b: Expr) -> bool:
 def _killed(function: Function, node: Node, call: Expr) -> Iterator[tuple[str, Expr]]:
     """The kill of the same reference that stands before on every way, with no revival in between."""
     order = reach(function)
-    kills = {name for name, row in function.tables.teardowns.items() if row.what == "kill"}
-    revived = [at for name in ("percpu_ref_resurrect", "percpu_ref_reinit") for at, _ in function.calls.get(name, ())]
+    rows = function.tables.teardowns.items()
+    kills, revivals = ({name for name, row in rows if row.what == what} for what in ("kill", "revive"))
+    revived = [at for calls in function.calls_of(revivals).values() for at, _ in calls]
     for calls in function.calls_of(kills).values():
         for at, kill in calls:
             if _same(kill, call) and order.dominates(at, node) and not any(order.before(r, node) for r in revived):

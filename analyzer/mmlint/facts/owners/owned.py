@@ -7,7 +7,7 @@ import re
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, fact
 from mmlint.facts.holders import canon
-from mmlint.facts.ir import Expr
+from mmlint.facts.ir import Expr, stores_to
 from mmlint.facts.owners.refcount import is_home
 
 _FRESH = re.compile(
@@ -99,17 +99,13 @@ def _next_read(function: Function, node: Node, key: str) -> Expr | None:
         if len(here.succ) != 1:
             return None
         here = here.succ[0][0]
-        if here.line <= node.line or (here.expr is not None and _stores(here.expr, key)):
+        if here.line <= node.line or (here.expr is not None and stores_to(here.expr, key)):
             return None
         for call in here.expr.calls() if here.expr is not None else ():
             row = function.tables.ref_helpers.get(call.value)
             if row is not None and row.op == "read" and call.args and canon(call.args[0]) == key:
                 return call if here.kind == "branch" else None
     return None
-
-
-def _stores(expr: Expr, key: str) -> bool:
-    return any(e.kind == "assign" and e.args[0].key == key for e in expr.walk())
 
 
 def references(function: Function, op: str) -> dict[str, list[Expr]]:

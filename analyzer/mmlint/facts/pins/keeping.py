@@ -14,6 +14,7 @@ from mmlint.facts.holders import canon
 from mmlint.facts.ir import Expr
 from mmlint.facts.loops import loops_with
 from mmlint.facts.owners.giveback import all_calls, fails, given_by
+from mmlint.facts.owners.gup import one_page
 from mmlint.facts.steps import bare, negated
 from mmlint.facts.values import Facts, join_value
 from mmlint.frozen import dataclass
@@ -48,11 +49,6 @@ def live_at_success(
     return Kept(frozenset(found), reduce(join_value, values) if values else None)
 
 
-def _is_single(pages: Expr) -> bool:
-    """Whether the pages go to one page pointer: `&page`."""
-    return pages.kind == "unary" and pages.value == "&" and pages.args[0].kind == "name"
-
-
 def _leftover(call: Expr) -> bool:
     """Whether a release goes on with a running index (`put_page(pages[i++])`): what comes before it is in use."""
     indices = (expr.args[1] for arg in call.args for expr in arg.walk() if expr.kind == "index")
@@ -67,7 +63,7 @@ class _Held(Client[Live]):
         self.function = function
         self.taken = taken
         self.kinds = kinds
-        self.singles = {site: pages.args[0] for site, pages in holders.items() if _is_single(pages)}
+        self.singles = {site: pages.args[0] for site, pages in holders.items() if one_page(pages)}
         acquiring = {node.id for node, call in all_calls(function) if id(call) in taken}
         gives = [node for node, call in all_calls(function) if self._gives(call) and not _leftover(call)]
         self.loops = loops_with(function, gives, without=acquiring)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mmlint.facts.function import Function, call_targets, fact
 from mmlint.facts.ir import Expr
 from mmlint.facts.owners.giveback import fails
-from mmlint.facts.owners.gup import GupSite, gup_calls
+from mmlint.facts.owners.gup import GupSite, gup_calls, one_page
 from mmlint.facts.owners.resources import ownership
 from mmlint.facts.values import counts_nothing
 
@@ -24,12 +24,7 @@ def _several(site: GupSite) -> bool:
     entry, args = site.entry, site.call.args
     if site.pages is None or entry.result != "count" or entry.nr is None or entry.nr >= len(args):
         return False
-    return args[entry.nr].kind != "num" and not _single(site.pages)
-
-
-def _single(pages: Expr) -> bool:
-    """Whether the pages go to one page pointer and no array."""
-    return pages.kind == "unary" and pages.value == "&" and pages.args[0].kind == "name"
+    return args[entry.nr].kind != "num" and not one_page(site.pages)
 
 
 def _counted(function: Function, site: GupSite) -> bool:
