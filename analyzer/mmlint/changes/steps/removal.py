@@ -11,7 +11,7 @@ from functools import cache
 
 from mmlint.changes.about import mentions, operands, settled_by
 from mmlint.changes.change import FunctionChange
-from mmlint.changes.compare import comparison
+from mmlint.changes.compare import comparison, named
 from mmlint.changes.gains import ACCESSORS
 from mmlint.changes.loss import Loss
 from mmlint.changes.releases.origin import (
@@ -74,7 +74,7 @@ class _Judge:
             if id(act) in weaker:
                 continue
             now = self.sides.compared.pairs.get(id(act))
-            for loss in self._removed(act) if now is None else self._kept(act, now):
+            for loss in self._gone(act) if now is None else self._kept(act, now):
                 mark = (loss.row.rule, id(loss.sink))
                 if mark not in seen:
                     seen.add(mark)
@@ -87,6 +87,14 @@ class _Judge:
                 seen.add(mark)
                 lines.add(loss.step.line)
                 yield loss
+
+    def _gone(self, act: Act) -> Iterator[Loss]:
+        """What is lost with an act, or by where the only call of the same function stands that the patch makes anew."""
+        yield from self._removed(act)
+        compared = self.sides.compared
+        anew = [a for a in compared.added if a.word == act.word and len(a.expr.args) == len(act.expr.args)]
+        if act.expr.kind == "call" and len(anew) == 1 and len(named(compared.removed, act.word)) == 1:
+            yield from self.kept.losses(act, anew[0], [row for row in self._rows(act) if row.role == "order"])
 
     def _kept(self, act: Act, now: Act) -> Iterator[Loss]:
         return self.kept.losses(act, now, [row for row in self._rows(act) if row is not STATE_TEST])
