@@ -50,7 +50,7 @@ review rules RR-33, RR-39; Documentation/core-api/pin_user_pages.rst; kernel/res
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.edits.jumps import jumps
@@ -61,67 +61,88 @@ from mmlint.changes.releases.mapped import spared
 from mmlint.changes.releases.partings import partings
 from mmlint.changes.releases.shortcut import shortcuts
 from mmlint.changes.releases.tailcall import unreleased
+from mmlint.changes.releases.turn import Turn
 from mmlint.changes.releases.unrolled import unrolled
 from mmlint.changes.releases.whose import others_own
+from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import LEAK1
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
-    """Report each thing once, at the way out or the new assignment."""
+    """Report each thing once: by its life, else by what else tells of it."""
     after = change.after
+    if after is None:
+        return
+    worse = [turn for turn in turns(change) if turn.how in ("kept", "lost")]
+    yield from _by_lives(change, after, worse)
+    kept = partings(change)
+    for arm in kept[:1]:
+        if arm.thing.key not in {turn.thing.key for turn in worse} | spared(change):
+            message = f"the way from here keeps `{arm.thing.key}`: `{arm.release.value}` is not met any more"
+            yield after.hit(arm.start, message, anchor=f"parting {arm.thing.key}")
+    for cut in shortcuts(change) if not worse else ():
+        message = f"`{cut.release.word}` came before this way out, and is not met any more"
+        yield after.hit(cut.exit, message, anchor=f"shortcut {cut.release.word}")
+    for other in _OTHERS if not worse and not kept else ():
+        yield from other(change, after)
+
+
+def _by_lives(change: FunctionChange, after: Function, worse: Sequence[Turn]) -> Iterator[Hit]:
     told: set[str] = set()
-    for turn in turns(change):
-        if after is None or turn.how not in ("kept", "lost") or turn.thing.key in told:
+    for turn in worse:
+        name, release = turn.thing.key, turn.release
+        first = name not in told
+        told.add(name)
+        if not first or name in spared(change) or (turn.how == "kept" and others_own(change, turn.thing)):
             continue
-        told.add(turn.thing.key)
-        if turn.thing.key in spared(change) or (turn.how == "kept" and others_own(change, turn.thing)):
-            continue
-        name = turn.thing.key
-        steps = (
-            (after.step(turn.release.line, f"`{turn.release.value}` gives it up elsewhere"),) if turn.release else ()
-        )
-        missing = f"`{turn.release.value}` is missing" if turn.release else "nothing gives it up"
+        steps = (after.step(release.line, f"`{release.value}` gives it up elsewhere"),) if release else ()
+        missing = f"`{release.value}` is missing" if release else "nothing gives it up"
         if turn.how == "kept":
             message = f"this way out keeps `{name}`, which it did not before: {missing}"
         else:
             message = f"`{name}` is taken anew while the one before is still held: {missing}"
         yield after.hit(turn.node, message, steps=steps, anchor=f"{turn.how} {name}")
-    kept = partings(change)
-    for arm in kept[:1]:
-        if after is not None and arm.thing.key not in told | spared(change):
-            message = f"the way from here keeps `{arm.thing.key}`: `{arm.release.value}` is not met any more"
-            yield after.hit(arm.start, message, anchor=f"parting {arm.thing.key}")
-    for cut in shortcuts(change) if not told else ():
-        assert after is not None
-        message = f"`{cut.release.word}` came before this way out, and is not met any more"
-        yield after.hit(cut.exit, message, anchor=f"shortcut {cut.release.word}")
-    memory = kept_memory(change) if not told and not kept else None
-    if memory is not None and after is not None:
+
+
+def _memory(change: FunctionChange, after: Function) -> Iterator[Hit]:
+    memory = kept_memory(change)
+    if memory is not None:
         name = memory.release.expr.args[-1].key
         message = f"this way out keeps `{name}`, which `{memory.release.word}` freed here before"
         yield after.hit(memory.exit, message, anchor=f"memory {name}")
-    turned = unrolled(change) if not told and not kept else None
-    if turned is not None and after is not None:
+
+
+def _elements(change: FunctionChange, after: Function) -> Iterator[Hit]:
+    turned, off = unrolled(change), broken_off(change)
+    if turned is not None:
         message = f"in a later turn this way out keeps `{turned.array}[]`, which `{turned.release.word}` gave up"
         steps = (after.step(turned.take.line, "taken in each turn"),)
         yield after.hit(turned.exit, message, steps=steps, anchor=f"unrolled {turned.array}")
-    tail = unreleased(change) if not told and not kept else None
-    if tail is not None and after is not None:
+    if off is not None:
+        message = f"this way out of the loop keeps the rest of `{off.array}[]`: `{off.release.word}` is not reached"
+        yield after.hit(off.test, message, anchor=f"broken off {off.array}")
+
+
+def _tail_call(change: FunctionChange, after: Function) -> Iterator[Hit]:
+    tail = unreleased(change)
+    if tail is not None:
         name = tail.thing.key
         message = f"this way out keeps `{name}` where `{tail.call.word}` fails: `{tail.release.word}` is missing"
         yield after.hit(tail.call.expr, message, anchor=f"tail call {name}")
-    off = broken_off(change) if not told and not kept else None
-    if off is not None and after is not None:
-        message = f"this way out of the loop keeps the rest of `{off.array}[]`: `{off.release.word}` is not reached"
-        yield after.hit(off.test, message, anchor=f"broken off {off.array}")
-    for jump in jumps(change) if not told and not kept else ():
-        assert after is not None
-        step = after.step(jump.other.line, "this says that it is due")
+
+
+def _jumps(change: FunctionChange, after: Function) -> Iterator[Hit]:
+    for jump in jumps(change):
         if not jump.more:
+            step = after.step(jump.other.line, "this says that it is due")
             message = f"the way from here does not come by `{jump.act.word}` any more"
             yield after.hit(jump.start, message, steps=(step,), anchor=f"jump {jump.act.key}")
+
+
+_OTHERS = (_memory, _elements, _tail_call, _jumps)
+"""What is asked where no life and no parting of ways has told of anything."""
 
 
 RULE = Rule(

@@ -61,6 +61,7 @@ from mmlint.changes.locks.outsidenow import uncovered
 from mmlint.changes.locks.regions import Unprotected, unprotected
 from mmlint.changes.locks.setseq import set_bare
 from mmlint.changes.locks.uncopied import uncopied
+from mmlint.facts.function import Function
 from mmlint.finding import Confidence, Hit, Severity
 from mmlint.rule import Rule
 from mmlint.sim.scenarios import S36
@@ -69,17 +70,23 @@ from mmlint_rules.pat.lost import cut, shown
 
 
 def compare(change: FunctionChange) -> Iterator[Hit]:
-    """Report the first thing done without the section that it was done in."""
-    after = change.after
+    """Report the first thing done without the section that it was done in, by each way to tell that it was."""
+    if change.after is not None:
+        for section in _SECTIONS:
+            yield from section(change, change.after)
+
+
+def _whole(change: FunctionChange, after: Function) -> Iterator[Hit]:
     for found in unprotected(change):
-        assert after is not None
         yield after.hit(found.inside.expr, _says(found), anchor=f"region {found.begin.word} {found.inside.word}")
+
+
+def _left(change: FunctionChange, after: Function) -> Iterator[Hit]:
+    """What stood in a section that is still there."""
     for late in uncopied(change):
-        assert after is not None
         message = f"`{late.read.key}` is read behind {shown(late.unlock)}, `{late.variable}` kept it from before"
         yield after.hit(late.read, message, anchor=f"uncopied {late.read.key}")
     for used in outlived(change):
-        assert after is not None
         drop = used.drop.value
         message = (
             f"`{cut(used.use.key)}` comes behind `{drop}`, which drops the mmap lock that `{used.vma}` was found under"
@@ -87,44 +94,48 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         steps = (after.step(used.drop.line, "the mmap lock may be dropped here"),)
         yield after.hit(used.use, message, steps=steps, anchor=f"outlived {used.vma}")
     for left in outside(change):
-        assert after is not None
         place = "behind" if left.late else "in front of"
         message = f"this ran in the section of `{cut(left.lock.key)}`, and stands {place} it now"
         yield after.hit(left.node, message, anchor=f"outside {left.lock.key}")
+
+
+def _as_others_do(change: FunctionChange, after: Function) -> Iterator[Hit]:
+    """What all others do in such a section."""
     for open_ in unlocked(change):
-        assert after is not None
         others = "others add by" if open_.alone else "others touch"
         how = "under that lock" if open_.alone else "only under that lock"
         message = f"the section of {shown(open_.begin)} is gone, {others} `{open_.member}` {how}"
         yield after.hit(open_.node, message, anchor=f"unlocked {open_.member}")
     other = under_another(change)
     if other is not None:
-        assert after is not None
         message = f"`{other.member}` is under `{other.now}` here, and others touch it under `{other.was}`, as this did"
         yield after.hit(other.node, message, anchor=f"other lock {other.member}")
     called = called_bare(change)
     if called is not None:
-        assert after is not None
         message = f"the section of {shown(called.begin)} is gone, in which all others call {shown(called.call)}"
         yield after.hit(called.call.expr, message, anchor=f"called bare {called.call.word}")
     sequence = set_bare(change)
     if sequence is not None:
-        assert after is not None
         message = f"`{sequence.act.word}` is called outside of `{cut(sequence.lock)}`, which its readers hold"
         yield after.hit(sequence.act.expr, message, anchor=f"set bare {sequence.lock}")
+
+
+def _context(change: FunctionChange, after: Function) -> Iterator[Hit]:
+    """What a callee needs, or took itself as long as it was told to."""
     for bare in uncovered(change):
-        assert after is not None
         what = {"rcu": "RCU", "irq": "interrupts off", "preempt": "preemption off"}[bare.kind]
         why = f" (for `{bare.why}`)" if bare.why != bare.call.value else ""
         message = f"`{cut(bare.call.value)}` needs {what}{why}, and the section that it ran in is gone"
         severity = Severity.INFO if bare.meant else None
         yield after.hit(bare.call, message, severity=severity, anchor=f"uncovered {bare.kind} {bare.call.value}")
     for skipped in left_to_caller(change):
-        assert after is not None
         message = (
             f"`{skipped.call.word}` called `{skipped.lock}` always, and now only if `{cut(skipped.told.key)}` says so"
         )
         yield after.hit(skipped.call.expr, message, anchor=f"left to {skipped.told.key} {skipped.lock}")
+
+
+_SECTIONS = (_whole, _left, _as_others_do, _context)
 
 
 def _says(found: Unprotected) -> str:

@@ -47,7 +47,7 @@ review rules RR-36, RR-37; Documentation/core-api/pin_user_pages.rst; kernel/res
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.edits.outrun import outrun
@@ -84,35 +84,11 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
     after = change.after
     if after is None:
         return
-    told: set[str] = set()
-    for turn in turns(change):
-        if turn.how not in _HOW or turn.thing.key in told:
-            continue
-        told.add(turn.thing.key)
-        if turn.release is None or (turn.how == "again" and told_by_flag(after, turn.thing, turn.node)):
-            continue
-        step = after.step(turn.release.line, f"`{turn.release.value}` gives it up")
-        yield after.hit(
-            turn.node, _message(turn, turn.release.value), steps=(step,), anchor=f"{turn.how} {turn.thing.key}"
-        )
+    worse = [turn for turn in turns(change) if turn.how in _HOW]
+    told = {turn.thing.key for turn in worse}
+    yield from _by_lives(after, worse)
     yield from _other_elements(change, after)
-    pinned = unmatched(change)
-    if pinned is not None:
-        message = f"`{pinned.call.value}` unpins what `{pinned.was}` put, and nothing in this folder pins"
-        if pinned.pins:
-            message = f"`{pinned.call.value}` pins what `{pinned.was}` only took, and nothing in this folder unpins"
-        yield after.hit(pinned.call, message, anchor=f"unmatched {pinned.call.value}")
-    count = other_count(change)
-    if count is not None and not told:
-        message = (
-            f"`{count.act.word}` gives up another number of references: `{cut(count.lost)}` is not counted any more"
-        )
-        yield after.hit(count.act.expr, message, anchor=f"count {count.act.word} {count.lost}")
-    for left in forgotten(change):
-        message = (
-            f"`{left.member}` is not cleared any more behind `{left.release.word}`: `{left.other.name}` goes by it"
-        )
-        yield after.hit(left.release.expr, message, anchor=f"forgotten {left.member}")
+    yield from _other_kinds(change, after, counted=not told)
     for put in put_mapped(change):
         if put.thing.key in told:
             continue
@@ -124,12 +100,43 @@ def compare(change: FunctionChange) -> Iterator[Hit]:
         step = after.step(got.lock.line, "it is found in the section of the lock that is taken here")
         yield after.hit(got.act.expr, _LATE["unheld"].format(cut(got.what)), steps=(step,), anchor=f"unheld {got.what}")
     for late in outrun(change):
-        if late.how not in _LATE or late.what in told:
+        if late.how in _LATE and late.what not in told:
+            step = after.step(late.by.line, "this has changed places with it")
+            message = _LATE[late.how].format(cut(late.what))
+            severity = Severity.INFO if late.how == "unarmed" and change.patch.mends else None
+            yield after.hit(late.node, message, steps=(step,), severity=severity, anchor=f"{late.how} {late.what}")
+
+
+def _by_lives(after: Function, worse: Sequence[Turn]) -> Iterator[Hit]:
+    firsts = {turn.thing.key: turn for turn in reversed(worse)}
+    for turn in worse:
+        if firsts[turn.thing.key] is not turn or turn.release is None:
             continue
-        step = after.step(late.by.line, "this has changed places with it")
-        message = _LATE[late.how].format(cut(late.what))
-        severity = Severity.INFO if late.how == "unarmed" and change.patch.mends else None
-        yield after.hit(late.node, message, steps=(step,), severity=severity, anchor=f"{late.how} {late.what}")
+        if turn.how != "again" or not told_by_flag(after, turn.thing, turn.node):
+            call = turn.release.value
+            step = after.step(turn.release.line, f"`{call}` gives it up")
+            yield after.hit(turn.node, _message(turn, call), steps=(step,), anchor=f"{turn.how} {turn.thing.key}")
+
+
+def _other_kinds(change: FunctionChange, after: Function, *, counted: bool) -> Iterator[Hit]:
+    """Report references of another kind or number, and members that tell of what has been given up."""
+    pinned = unmatched(change)
+    if pinned is not None:
+        message = f"`{pinned.call.value}` unpins what `{pinned.was}` put, and nothing in this folder pins"
+        if pinned.pins:
+            message = f"`{pinned.call.value}` pins what `{pinned.was}` only took, and nothing in this folder unpins"
+        yield after.hit(pinned.call, message, anchor=f"unmatched {pinned.call.value}")
+    count = other_count(change) if counted else None
+    if count is not None:
+        message = (
+            f"`{count.act.word}` gives up another number of references: `{cut(count.lost)}` is not counted any more"
+        )
+        yield after.hit(count.act.expr, message, anchor=f"count {count.act.word} {count.lost}")
+    for left in forgotten(change):
+        message = (
+            f"`{left.member}` is not cleared any more behind `{left.release.word}`: `{left.other.name}` goes by it"
+        )
+        yield after.hit(left.release.expr, message, anchor=f"forgotten {left.member}")
 
 
 def _other_elements(change: FunctionChange, after: Function) -> Iterator[Hit]:
@@ -149,7 +156,6 @@ def _other_elements(change: FunctionChange, after: Function) -> Iterator[Hit]:
             f"`{again.now.word}` begins with element `{again.begins}` now, where it might begin with `{again.began}`"
         )
         yield after.hit(again.now.expr, message, anchor=f"restarted {again.now.word}")
-
     still = stands_still(change)
     if still is not None:
         message = f"`{cut(still[0].key)}` is reached again in the loop with the same element: nothing counts on"
