@@ -10,7 +10,7 @@ from mmlint.patches import SOURCES
 
 
 def collect(paths: Sequence[str], report: Report) -> Iterator[Path]:
-    """The C files that paths name, each once; what names none becomes an error of the report."""
+    """The C files that paths name, each once; what names none is an error of the report, an empty file a note."""
     seen: set[Path] = set()
     for name in paths:
         path = Path(name)
@@ -21,7 +21,7 @@ def collect(paths: Sequence[str], report: Report) -> Iterator[Path]:
                     InputError(name, "no C files in this folder; name a folder that holds .c or .h files")
                 )
         elif path.is_file() and path.stat().st_size == 0:
-            report.errors.append(InputError(name, "is empty; nothing to check"))
+            report.notes.append(f"{name}: is empty; nothing to check")
             continue
         elif path.is_file() and path.suffix not in SOURCES and _is_patch(path):
             remedy = f"check what it brings in with `mmlint patch {name} --tree DIR`"

@@ -128,6 +128,17 @@ def test_require_input(run: Run, tree: Path) -> None:
     assert run("check", "mm/good.c", "--require-input").exit_code == 0
 
 
+@pytest.mark.parametrize("words", [("check", "mm/new.h"), ("patch", "none.patch"), ("patch", "-")])
+def test_what_is_empty_is_nothing_to_check(run: Run, tree: Path, words: tuple[str, str]) -> None:
+    (tree / "mm/new.h").touch()
+    (tree / "none.patch").touch()
+    result = run(*words)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"note: {words[1]}: is empty; nothing to check" in result.stdout
+    assert run(*words, "--require-input").exit_code == 3
+    assert run("check", "mm/new.h", "mm/bad.c").exit_code == 1
+
+
 def test_json_v1_is_json(run: Run) -> None:
     pattern = re.compile(r'"seconds": [\d.]+')
     texts = [pattern.sub("", run("check", "mm", "-o", name).stdout) for name in ("json", "json-v1")]
