@@ -344,7 +344,7 @@ def _check_inputs(
     run: PatchRun, inputs: Sequence[str], tree: str | None, base: str | None, progress: Progress | None
 ) -> None:
     opened = open_tree(tree, base, run.report)
-    if tree is not None and opened is None:
+    if opened is None and (tree, base) != (None, None):
         return
     if opened is not None:
         warn_of_misfit(opened, run.report)

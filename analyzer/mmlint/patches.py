@@ -293,9 +293,14 @@ def check_git(run: PatchRun, repo: str, revisions: str | None, staged: bool) -> 
 
 
 def open_tree(tree: str | None, base: str | None, report: Report) -> Tree | None:
-    """The tree that was named, a folder or a revision of a git store; an error in the report where there is none."""
+    """The tree that was named, a folder or a revision of a git store; an error in the report where there is none.
+
+    A revision alone is one of the store around the working folder.
+    """
     from mmlint.inputs.tree import FolderTree, GitTree, TreeError
 
+    if base is not None:
+        tree = tree or "."
     if tree is None:
         return None
     try:

@@ -113,6 +113,8 @@ def audit(options: Audit) -> None:
 def _executor(options: Audit) -> Where | None:
     """What gives the workers, None for processes of this machine."""
     if options.executor == "processes":
+        if options.scheduler:
+            fail("audit: --scheduler is for a dask cluster; give --executor dask with it, or leave it out")
         return None
     if options.executor != "dask":
         fail(f"--executor {options.executor}: processes or dask")
