@@ -16,7 +16,7 @@ from mmlint.facts.program import MAX_FILE, SHARED_FOLDERS, Program
 from mmlint.finding import Finding, InputError, Origin, Report, Stats
 from mmlint.interrupt import heed
 from mmlint.patches import PatchRun, check_git, check_inputs, open_tree
-from mmlint.places import Shown, base_of, collect, display
+from mmlint.places import Shown, alone, collect, grouped
 from mmlint.policy import inline
 from mmlint.policy.apply import apply_policy
 from mmlint.rule import Rule, known, load
@@ -103,17 +103,16 @@ def check_paths(
     files = list(collect([path for path in paths if path != "-"], report))
     if "-" in paths:
         _check_text(sys.stdin.buffer.read(), stdin_name, settings, root, report)
-    base = base_of(root, files, report)
-    inside = [(file, os.path.relpath(file, base).replace(os.sep, "/")) for file in files]
-    shown = Shown(base, {name: display(file) for file, name in inside})
-    names = [name for _, name in inside]
-    if base.is_dir():
-        warn_of_misfit(str(base), report)
+    groups = grouped(root, files, report)
+    for group in groups:
+        warn_of_misfit(str(group.base), report)
     if progress is not None:
-        progress.start(len(names), "files", report)
+        progress.start(sum(len(group.names) for group in groups), "files", report)
     try:
-        for part in _run_files(str(base), names, settings, progress):
-            _merge(report, part, shown)
+        for group in groups:
+            shown = Shown(group.base, group.names)
+            for part in _run_files(str(group.base), list(group.names), settings, progress):
+                _merge(report, part, shown)
     except KeyboardInterrupt:
         report.interrupted = True
     if progress is not None:
@@ -135,11 +134,10 @@ def check_text(text: bytes, name: str, settings: Settings, *, root: str | None =
 def _check_text(text: bytes, name: str, settings: Settings, root: str | None, report: Report) -> None:
     from mmlint.inputs.tree import FolderTree, OverlayTree
 
-    base = base_of(root, [Path(name)], report)
-    inside = os.path.relpath(name, base).replace(os.sep, "/")
-    tree = OverlayTree(FolderTree(base), {inside: text})
-    for part in _check_names(Program(tree, table=own_tables(settings.tables)), [inside], settings, None):
-        _merge(report, part, Shown(base, {inside: display(Path(name))}))
+    group = alone(root, name, report)
+    tree = OverlayTree(FolderTree(group.base), dict.fromkeys(group.names, text))
+    for part in _check_names(Program(tree, table=own_tables(settings.tables)), list(group.names), settings, None):
+        _merge(report, part, Shown(group.base, group.names))
 
 
 def _run_files(root: str, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
