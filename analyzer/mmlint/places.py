@@ -138,6 +138,13 @@ def tree_around(folder: Path) -> Path | None:
     return None
 
 
+def located(folder: str) -> tuple[Path, str]:
+    """The kernel tree that a folder stands in and its path there, "" where it is the tree itself or is in none."""
+    here = Path(folder).resolve()
+    root = tree_around(here) or here
+    return root, "" if root == here else here.relative_to(root).as_posix()
+
+
 def display(file: Path) -> str:
     """The path of a file as a user in the working folder writes it."""
     resolved = file.resolve() if not file.is_absolute() else file
