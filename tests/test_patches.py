@@ -250,7 +250,7 @@ REPLY = b"From: A <a@mini.example>\nSubject: Re: [PATCH] log\nMessage-ID: <r@min
 BAD_PATCHES = {
     "binary": (b"\x7fELF\x02\x01\x01" + bytes(range(256)) * 8, "no patch in it"),
     "truncated": (b"\n".join(MAIL.split(b"\n")[:38]) + b"\n", "patch is cut off"),
-    "elsewhere": (MAIL.replace(b"\n \tunsigned long addr", b"\n \tunsigned int addr"), "patch does not apply"),
+    "elsewhere": (MAIL.replace(b"\n \tunsigned long addr", b"\n \tunsigned int addr"), "1 hunk does not fit in"),
 }
 
 

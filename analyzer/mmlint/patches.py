@@ -63,7 +63,10 @@ class PatchRun:
 
     def placed(self, patch: Patch, placed: Placed) -> None:
         """Check a patch where it lies on a tree; files it does not fit are read by their hunks alone."""
-        self.report.errors += placed.errors
+        from mmlint.inputs.misfits import named, told
+
+        if placed.errors:
+            self.report.errors.append(told(patch, placed.errors))
         self.report.notes += [_note(patch, note) for note in placed.notes]
         misfits = {error.path for error in placed.errors}
         left = tuple(change for change in patch.changes if change.path in misfits)
@@ -73,8 +76,7 @@ class PatchRun:
         if not misfits:
             self.report.placed.append(patch.ref)
         else:
-            names = ", ".join(dict.fromkeys(change.path for change in left))
-            why = f"it does not apply to the tree in {names}"
+            why = f"it does not apply to the tree in {named(change.path for change in left)}"
             self.fragments(replace(patch, changes=left), why, placed.before, elsewhere=_changed_lines(fits))
 
     def states(self, patch: Patch, before: Tree, after: Tree, *, elsewhere: int = 0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -55,3 +56,50 @@ def test_no_option_is_dropped(run: Run, tree: Path, words: tuple[str, ...], mess
     result = run(*words)
     assert (result.exit_code, result.stdout.count("PTL"), result.stderr.count("\n")) == (2, 0, 1)
     assert result.stderr.startswith(f"mmlint: {message}")
+
+
+LONG = "x" * 200
+
+
+def test_what_does_not_fit_is_one_line_a_patch(run: Run, tree: Path) -> None:
+    both = GOOD + 9 * "\n" + GOOD.replace("grab", "take")
+    changed = both.replace("GFP_ATOMIC", "GFP_NOWAIT")
+    paths = ("mm/one.c", "mm/two.c", f"mm/{LONG}.c", "mm/four.c", "mm/five.c")
+    for path in paths:
+        (tree / path).write_text("int other;\n", encoding="utf-8")
+    diff = "".join(make_diff(both, changed, path) for path in paths) + make_diff(GOOD, BAD, "mm/gone.c")
+    mail = make_mail(f"[PATCH] mm: \x1b[31m{LONG}", diff)
+    (tree / "list.mbox").write_bytes(b"From a@example.org Mon Jan  1 10:00:00 2024\n" + mail)
+    first = (tree / "list.mbox").read_text(encoding="utf-8").splitlines()
+    header = 1 + next(at for at, row in enumerate(first) if row.startswith("@@"))
+    result = run("patch", "list.mbox", "--tree", ".")
+    [line] = result.stderr.splitlines()
+    assert line.startswith(f"mmlint: list.mbox:{header}: mm: \\x1b[31mxxx")
+    assert "x...: 10 hunks do not fit in mm/one.c, mm/two.c, ...xxx" in line
+    assert line.endswith("x.c and 2 more; mm/gone.c: the file is not in the tree; name the base with --tree/--base")
+    assert len(line) < 400
+    assert result.exit_code == 2
+
+
+def test_machine_formats_have_the_same_error(run: Run, tree: Path) -> None:
+    (tree / "mm/bad.c").write_text("int other;\n", encoding="utf-8")
+    (tree / "p1").write_bytes(make_mail("[PATCH] mm: change", make_diff(GOOD, BAD, "mm/bad.c")))
+    words = ("patch", "p1", "--tree", ".")
+    path, line, message = run(*words).stderr.removeprefix("mmlint: ").rstrip("\n").split(":", 2)
+    error = {"path": path, "line": int(line), "message": message.strip()}
+    assert error["message"] == "mm: change: 1 hunk does not fit in mm/bad.c; name the base with --tree/--base"
+    assert json.loads(run(*words, "-o", "json").stdout)["errors"] == [error]
+    assert {"error": error} in map(json.loads, run(*words, "-o", "jsonl").stdout.splitlines())
+    [told, *_] = json.loads(run(*words, "-o", "sarif").stdout)["runs"][0]["invocations"][0][
+        "toolExecutionNotifications"
+    ]
+    [place] = told["locations"]
+    assert told["message"]["text"] == error["message"]
+    assert place["physicalLocation"]["artifactLocation"]["uri"] == "p1"
+    assert place["physicalLocation"]["region"]["startLine"] == error["line"]
+
+
+def test_a_diff_without_a_subject_has_none_in_its_error(run: Run, tree: Path) -> None:
+    (tree / "mm/bad.c").write_text("int other;\n", encoding="utf-8")
+    result = run("patch", "-", "--tree", ".", stdin=make_diff(GOOD, BAD, "mm/bad.c"))
+    assert result.stderr == "mmlint: -:5: 1 hunk does not fit in mm/bad.c; name the base with --tree/--base\n"

@@ -188,15 +188,6 @@ def test_a_patch_that_does_not_apply_is_not_said_to_have_no_tree(run: Run, tree:
     assert "no tree (--tree names one), so only" in run("patch", "-", stdin=patch_mail("")).stdout
 
 
-def test_a_misfit_is_said_at_its_place_in_the_tree_with_its_line_in_the_input(run: Run, tree: Path) -> None:
-    (tree / "mm/bad.c").write_text("int other;\n", encoding="utf-8")
-    mail = patch_mail("")
-    header = mail.splitlines().index(next(row for row in mail.splitlines() if row.startswith("@@"))) + 1
-    [line] = run("patch", "-", "--tree", ".", stdin=mail).stderr.splitlines()
-    assert line.startswith("mmlint: mm/bad.c:1: patch does not apply: hunk -1,")
-    assert line.endswith(f"does not fit anywhere (line {header} of the input)")
-
-
 def test_a_note_on_a_diff_without_a_subject_does_not_name_one(run: Run) -> None:
     bare = patch_mail("").partition("diff --git")
     assert "\nnote: no tree" in "\n" + run("patch", "-", stdin="".join(bare[1:])).stdout

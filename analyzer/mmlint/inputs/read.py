@@ -6,6 +6,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO, cast
 
 from mmlint.finding import InputError
@@ -37,7 +38,7 @@ def read_patches(data: bytes, name: str) -> PatchSet:
     if not data.strip():
         return PatchSet(notes=[f"{name}: is empty; nothing to check"])
     result = PatchSet()
-    found = list(_patches(data, name, result))
+    found = [replace(patch, source=name) for patch in _patches(data, name, result)]
     result.series = series.assemble(found, result.covers)
     result.patches = [patch for one in result.series for patch in one.sent]
     result.missing = [text for one in result.series for text in one.missing]
