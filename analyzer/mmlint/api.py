@@ -321,21 +321,23 @@ def compared(old: list[Finding], new: list[Finding]) -> tuple[list[Finding], lis
     return compare(old, new)
 
 
-def patch_steps(patch: str, root: str) -> str:
-    """Both sides of each function that a patch changes, step by step: what is matched, what is left over, what is lost.
+def patch_facts(patch: str, root: str, *, steps: bool = False) -> tuple[str, list[InputError]]:
+    """What is known of each function that a patch changes as the patch leaves it, and what could not be read or placed.
 
-    Raises LookupError, in one line, where nothing could be compared.
+    With `steps`: both sides of each, step by step: what is matched, what is left over, what is lost. Raises
+    LookupError, in one line, where there is nothing to tell of.
     """
-    from mmlint.changes.steps.explain import lost_steps
+    from mmlint.changes.steps.explain import left, lost_steps
     from mmlint.inputs.tree import FolderTree
 
     views: list[PatchView] = []
     report = Report()
-    tuple(check_inputs(PatchRun((), report, look=views.append), [patch], FolderTree(root)))
-    told = [lost_steps(change) for view in views for change in view.changes]
+    run = PatchRun((), report, look=views.append, remedy="name the tree that it is for with --root")
+    tuple(check_inputs(run, [patch], FolderTree(root)))
+    told = [(lost_steps if steps else left)(change) for view in views for change in view.changes]
     if not told:
         raise LookupError(next((f"{e.path}: {e.message}" for e in report.errors), f"{patch}: changes no function"))
-    return "\n".join(told)
+    return "\n".join(told), report.errors
 
 
 def _check_inputs(

@@ -36,13 +36,14 @@ _UNIT_TEST = re.compile(r"_kunit\.c$|(^|/)tests/")
 class PatchRun:
     """One run over patches: the rules, the kernel tables to use instead of the tree's own, and the report to fill.
 
-    `look` gets both states of each patch before the rules do.
+    `look` gets both states of each patch before the rules do; `remedy` is for patches that the tree does not fit.
     """
 
     rules: Sequence[Rule]
     report: Report
     table: Tables | None = None
     look: Callable[[PatchView], None] | None = None
+    remedy: str = "name the base with --tree/--base"
 
     def series(self, series: Series, tree: Tree | None) -> None:
         """Check the patches of a series, each on what the ones before it made of the tree (or on its hunks alone)."""
@@ -66,7 +67,7 @@ class PatchRun:
         from mmlint.inputs.misfits import named, told
 
         if placed.errors:
-            self.report.errors.append(told(patch, placed.errors))
+            self.report.errors.append(told(patch, placed.errors, self.remedy))
         self.report.notes += [_note(patch, note) for note in placed.notes]
         misfits = {error.path for error in placed.errors}
         left = tuple(change for change in patch.changes if change.path in misfits)

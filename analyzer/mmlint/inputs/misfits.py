@@ -25,7 +25,7 @@ class Misfit:
     line: int = 0
 
 
-def told(patch: Patch, misfits: Sequence[Misfit]) -> InputError:
+def told(patch: Patch, misfits: Sequence[Misfit], remedy: str) -> InputError:
     """One line for all that does not fit of a patch, with what to do; long names are cut."""
     subject = patch.subject if len(patch.subject) <= _LONGEST else f"{patch.subject[:_LONGEST]}..."
     parts = [f"{subject}: "] if subject else []
@@ -36,7 +36,7 @@ def told(patch: Patch, misfits: Sequence[Misfit]) -> InputError:
     for why in dict.fromkeys(each.why for each in misfits if not each.hunks):
         parts.append(f"{named(each.path for each in misfits if each.why == why)}: {why}; ")
     line = next((each.line for each in misfits if each.line), patch.line)
-    return InputError(patch.source, "".join(parts) + "name the base with --tree/--base", line)
+    return InputError(patch.source, "".join(parts) + remedy, line)
 
 
 def named(paths: Iterable[str]) -> str:
