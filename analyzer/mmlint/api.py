@@ -102,7 +102,11 @@ def check_paths(
     report = Report()
     files = list(collect([path for path in paths if path != "-"], report))
     if "-" in paths:
-        _check_text(sys.stdin.buffer.read(), stdin_name, settings, root, report)
+        text = sys.stdin.buffer.read()
+        if text:
+            _check_text(text, stdin_name, settings, root, report)
+        else:
+            report.notes.append(f"{stdin_name}: is empty; nothing to check")
     groups = grouped(root, files, report)
     for group in groups:
         warn_of_misfit(str(group.base), report)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mmlint.finding import InputError, Report
 from mmlint.frozen import dataclass
 from mmlint.patches import SOURCES
+
+_MAKEFILE_HEAD = 2000
+_RELEASE = re.compile(rb"^PATCHLEVEL[ \t]*=", re.MULTILINE)
 
 
 def collect(paths: Sequence[str], report: Report) -> Iterator[tuple[Path, Path]]:
@@ -130,12 +134,23 @@ class _Homes:
 def tree_around(folder: Path) -> Path | None:
     """The kernel tree that a folder (an absolute path) is or stands in: a Makefile beside `mm` and `include`.
 
-    It is the outermost such folder: `arch/arm` has all three as well.
+    It is the innermost such folder whose Makefile names a release, as a tree may stand in another one; else it is the
+    outermost: `arch/arm` has all three as well.
     """
-    for each in (*reversed(folder.parents), folder):
-        if (each / "Makefile").is_file() and (each / "mm").is_dir() and (each / "include").is_dir():
-            return each
-    return None
+    around = [
+        each
+        for each in (folder, *folder.parents)
+        if (each / "Makefile").is_file() and (each / "mm").is_dir() and (each / "include").is_dir()
+    ]
+    return next(filter(_names_release, around), around[-1] if around else None)
+
+
+def _names_release(folder: Path) -> bool:
+    try:
+        with (folder / "Makefile").open("rb") as stream:
+            return bool(_RELEASE.search(stream.read(_MAKEFILE_HEAD)))
+    except OSError:
+        return False
 
 
 def located(folder: str) -> tuple[Path, str]:

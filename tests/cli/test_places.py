@@ -16,7 +16,9 @@ def kernel(root: Path) -> Path:
     """A tree in which only mm, as the tree knows it, tells that the helper sleeps."""
     for folder in ("mm", "include/linux", "drivers/demo"):
         (root / folder).mkdir(parents=True)
-    (root / "Makefile").write_text("VERSION = 6\nPATCHLEVEL = 12\n", encoding="utf-8")
+    (root / "Makefile").write_text(
+        "# SPDX-License-Identifier: GPL-2.0\nVERSION = 6\nPATCHLEVEL = 12\n", encoding="utf-8"
+    )
     (root / "mm/helper.c").write_text(HELPER, encoding="utf-8")
     (root / "drivers/demo/calls.c").write_text(CALLS, encoding="utf-8")
     return root
@@ -64,6 +66,19 @@ def test_links_lead_to_their_tree(run: Run, files: list[str], tmp_path: Path) ->
     for name in (tmp_path / "there/drivers/demo/calls.c", tmp_path / "two/mm/link.c"):
         result = run("check", "-o", "concise", str(name))
         assert (result.exit_code, result.stderr, result.stdout.split(":")[0]) == (1, "", str(name))
+
+
+def test_a_tree_in_a_tree_is_the_inner_one(run: Run, tmp_path: Path, tree: Path) -> None:
+    outer = kernel(tmp_path / "outer")
+    inner = kernel(outer / "next")
+    for name in ("mm", "include"):
+        (inner / "arch/demo" / name).mkdir(parents=True)
+    (inner / "arch/demo/Makefile").write_text("obj-y := kernel/\n", encoding="utf-8")
+    (inner / "arch/demo/calls.c").write_text(CALLS, encoding="utf-8")
+    (outer / "mm/helper.c").unlink()
+    files = [inner / "drivers/demo/calls.c", inner / "arch/demo/calls.c", outer / "drivers/demo/calls.c"]
+    found = [run("check", str(file)).stdout.count("error[PTL101]") for file in files]
+    assert found == [1, 1, 0]
 
 
 def test_a_text_for_a_file_is_looked_at_in_the_tree_of_the_file(run: Run, files: list[str], tmp_path: Path) -> None:

@@ -137,6 +137,7 @@ def test_what_is_empty_is_nothing_to_check(run: Run, tree: Path, words: tuple[st
     assert f"note: {words[1]}: is empty; nothing to check" in result.stdout
     assert run(*words, "--require-input").exit_code == 3
     assert run("check", "mm/new.h", "mm/bad.c").exit_code == 1
+    assert run("check", "-", "--require-input").exit_code == 3
 
 
 def test_json_v1_is_json(run: Run) -> None:
