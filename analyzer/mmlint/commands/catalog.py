@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mmlint.commands import complete
-from mmlint.commands.run import CLEAN, FOUND, UNUSABLE, complain, emit, fail
+from mmlint.commands.run import CLEAN, FOUND, UNUSABLE, complain_of, emit, fail
 from mmlint.settings import nearest
 
 
@@ -157,8 +157,7 @@ def _facts_of_patch(patch: str, root: str, steps: bool) -> None:
 
     text, errors = patch_facts(patch, root, steps=steps)
     emit(text)
-    for error in errors:
-        complain(f"{error.path}:{error.line}: {error.message}")
+    complain_of(errors)
     if errors:
         sys.exit(UNUSABLE)
 
