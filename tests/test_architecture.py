@@ -60,9 +60,9 @@ ALLOWED: dict[str, set[str]] = {
     }
     | _VALUES,
     "bot": _USERS,
-    "audit": _USERS | {"processes", "source", "tally"},
+    "audit": _USERS | {"places", "processes", "source", "tally"},
     "server": _USERS,
-    "commands": _USERS | {"facts", "fit", "kernel", "kept", "sim", "bot", "audit", "server"},
+    "commands": _USERS | {"facts", "fit", "kernel", "kept", "places", "sim", "bot", "audit", "server"},
     "cli": {"commands", "__version__"},
     "__main__": {"cli", "commands", "interrupt", "rule", "__version__"},
     "testing": {"engine", "patches", "changes", "facts", "finding", "inputs", "rule"},

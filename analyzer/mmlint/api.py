@@ -16,7 +16,7 @@ from mmlint.facts.program import MAX_FILE, SHARED_FOLDERS, Program
 from mmlint.finding import Finding, InputError, Origin, Report, Stats
 from mmlint.interrupt import heed
 from mmlint.patches import PatchRun, check_git, check_inputs, open_tree
-from mmlint.places import Shown, base_of, collect, display
+from mmlint.places import Shown, alone, collect, grouped
 from mmlint.policy import inline
 from mmlint.policy.apply import apply_policy
 from mmlint.rule import Rule, known, load
@@ -102,18 +102,21 @@ def check_paths(
     report = Report()
     files = list(collect([path for path in paths if path != "-"], report))
     if "-" in paths:
-        _check_text(sys.stdin.buffer.read(), stdin_name, settings, root, report)
-    base = base_of(root, files, report)
-    inside = [(file, os.path.relpath(file, base).replace(os.sep, "/")) for file in files]
-    shown = Shown(base, {name: display(file) for file, name in inside})
-    names = [name for _, name in inside]
-    if base.is_dir():
-        warn_of_misfit(str(base), report)
+        text = sys.stdin.buffer.read()
+        if text:
+            _check_text(text, stdin_name, settings, root, report)
+        else:
+            report.notes.append(f"{stdin_name}: is empty; nothing to check")
+    groups = grouped(root, files, report)
+    for group in groups:
+        warn_of_misfit(str(group.base), report)
     if progress is not None:
-        progress.start(len(names), "files", report)
+        progress.start(sum(len(group.names) for group in groups), "files", report)
     try:
-        for part in _run_files(str(base), names, settings, progress):
-            _merge(report, part, shown)
+        for group in groups:
+            shown = Shown(group.base, group.names)
+            for part in _run_files(str(group.base), list(group.names), settings, progress):
+                _merge(report, part, shown)
     except KeyboardInterrupt:
         report.interrupted = True
     if progress is not None:
@@ -135,11 +138,10 @@ def check_text(text: bytes, name: str, settings: Settings, *, root: str | None =
 def _check_text(text: bytes, name: str, settings: Settings, root: str | None, report: Report) -> None:
     from mmlint.inputs.tree import FolderTree, OverlayTree
 
-    base = base_of(root, [Path(name)], report)
-    inside = os.path.relpath(name, base).replace(os.sep, "/")
-    tree = OverlayTree(FolderTree(base), {inside: text})
-    for part in _check_names(Program(tree, table=own_tables(settings.tables)), [inside], settings, None):
-        _merge(report, part, Shown(base, {inside: display(Path(name))}))
+    group = alone(root, name, report)
+    tree = OverlayTree(FolderTree(group.base), dict.fromkeys(group.names, text))
+    for part in _check_names(Program(tree, table=own_tables(settings.tables)), list(group.names), settings, None):
+        _merge(report, part, Shown(group.base, group.names))
 
 
 def _run_files(root: str, names: list[str], settings: Settings, progress: Progress | None) -> Iterator[Report]:
@@ -323,28 +325,30 @@ def compared(old: list[Finding], new: list[Finding]) -> tuple[list[Finding], lis
     return compare(old, new)
 
 
-def patch_steps(patch: str, root: str) -> str:
-    """Both sides of each function that a patch changes, step by step: what is matched, what is left over, what is lost.
+def patch_facts(patch: str, root: str, *, steps: bool = False) -> tuple[str, list[InputError]]:
+    """What is known of each function that a patch changes as the patch leaves it, and what could not be read or placed.
 
-    Raises LookupError, in one line, where nothing could be compared.
+    With `steps`: both sides of each, step by step: what is matched, what is left over, what is lost. Raises
+    LookupError, in one line, where there is nothing to tell of.
     """
-    from mmlint.changes.steps.explain import lost_steps
+    from mmlint.changes.steps.explain import left, lost_steps
     from mmlint.inputs.tree import FolderTree
 
     views: list[PatchView] = []
     report = Report()
-    tuple(check_inputs(PatchRun((), report, look=views.append), [patch], FolderTree(root)))
-    told = [lost_steps(change) for view in views for change in view.changes]
+    run = PatchRun((), report, look=views.append, remedy="name the tree that it is for with --root")
+    tuple(check_inputs(run, [patch], FolderTree(root)))
+    told = [(lost_steps if steps else left)(change) for view in views for change in view.changes]
     if not told:
         raise LookupError(next((f"{e.path}: {e.message}" for e in report.errors), f"{patch}: changes no function"))
-    return "\n".join(told)
+    return "\n".join(told), report.errors
 
 
 def _check_inputs(
     run: PatchRun, inputs: Sequence[str], tree: str | None, base: str | None, progress: Progress | None
 ) -> None:
     opened = open_tree(tree, base, run.report)
-    if tree is not None and opened is None:
+    if opened is None and (tree, base) != (None, None):
         return
     if opened is not None:
         warn_of_misfit(opened, run.report)

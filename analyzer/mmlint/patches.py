@@ -36,13 +36,14 @@ _UNIT_TEST = re.compile(r"_kunit\.c$|(^|/)tests/")
 class PatchRun:
     """One run over patches: the rules, the kernel tables to use instead of the tree's own, and the report to fill.
 
-    `look` gets both states of each patch before the rules do.
+    `look` gets both states of each patch before the rules do; `remedy` is for patches that the tree does not fit.
     """
 
     rules: Sequence[Rule]
     report: Report
     table: Tables | None = None
     look: Callable[[PatchView], None] | None = None
+    remedy: str = "name the base with --tree/--base"
 
     def series(self, series: Series, tree: Tree | None) -> None:
         """Check the patches of a series, each on what the ones before it made of the tree (or on its hunks alone)."""
@@ -63,7 +64,10 @@ class PatchRun:
 
     def placed(self, patch: Patch, placed: Placed) -> None:
         """Check a patch where it lies on a tree; files it does not fit are read by their hunks alone."""
-        self.report.errors += placed.errors
+        from mmlint.inputs.misfits import named, told
+
+        if placed.errors:
+            self.report.errors.append(told(patch, placed.errors, self.remedy))
         self.report.notes += [_note(patch, note) for note in placed.notes]
         misfits = {error.path for error in placed.errors}
         left = tuple(change for change in patch.changes if change.path in misfits)
@@ -73,8 +77,7 @@ class PatchRun:
         if not misfits:
             self.report.placed.append(patch.ref)
         else:
-            names = ", ".join(dict.fromkeys(change.path for change in left))
-            why = f"it does not apply to the tree in {names}"
+            why = f"it does not apply to the tree in {named(change.path for change in left)}"
             self.fragments(replace(patch, changes=left), why, placed.before, elsewhere=_changed_lines(fits))
 
     def states(self, patch: Patch, before: Tree, after: Tree, *, elsewhere: int = 0) -> None:
@@ -293,9 +296,14 @@ def check_git(run: PatchRun, repo: str, revisions: str | None, staged: bool) -> 
 
 
 def open_tree(tree: str | None, base: str | None, report: Report) -> Tree | None:
-    """The tree that was named, a folder or a revision of a git store; an error in the report where there is none."""
+    """The tree that was named, a folder or a revision of a git store; an error in the report where there is none.
+
+    A revision alone is one of the store around the working folder.
+    """
     from mmlint.inputs.tree import FolderTree, GitTree, TreeError
 
+    if base is not None:
+        tree = tree or "."
     if tree is None:
         return None
     try:

@@ -14,7 +14,7 @@ from mmlint.facts.program import Program
 from mmlint.inputs.tree import FolderTree
 from mmlint.rule import Rule, load
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import GOOD, Run
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 MINI = FIXTURES / "trees" / "mini"
@@ -159,12 +159,60 @@ def test_steps_of_a_function_and_of_a_patch(run: Run) -> None:
     assert shown.exit_code == 0
     assert "a sink" in shown.stdout
     assert "decides line" in shown.stdout
-    patch = run("facts", "--steps", str(FIXTURES / "patches" / "bug-ptl101.mbox"), "--root", str(MINI))
+    patch = run("facts", "--steps", str(FIXTURES / "patches" / "bug-cow101.mbox"), "--root", str(MINI))
     assert patch.exit_code == 0
-    assert "do_anonymous_page: line before, line after, step" in patch.stdout
+    assert "copy_pte_range: line before, line after, step\n" in patch.stdout
+    assert "-    156  pte_dirty(pte)\n" in patch.stdout
     empty = run("facts", "--steps", str(MINI / "Makefile"), "--root", str(MINI))
     assert empty.exit_code == 2
     assert empty.stderr.count("\n") == 1
+
+
+SLEEPS = """\
+--- a/mm/good.c
++++ b/mm/good.c
+@@ -8,3 +8,3 @@ static int grab(struct mm_struct *mm, pmd_t *pmd, unsigned long addr)
+ \t\treturn 0;
+-\tp = kmalloc(12, GFP_ATOMIC);
++\tp = kmalloc(12, GFP_KERNEL);
+ \tpte_unmap_unlock(pte, ptl);
+"""
+
+
+def test_facts_of_a_patch(run: Run, tree: Path) -> None:
+    (tree / "p1").write_text(SLEEPS, encoding="utf-8")
+    result = run("facts", "p1")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("grab  mm/good.c:1-")
+    assert "may sleep in `kmalloc`" in result.stdout
+    assert run("facts", "p1", "--steps").stdout == (
+        "mm/good.c grab: no protocol step changes; without --steps its locks and sleeping calls are shown\n"
+    )
+    elsewhere = run("facts", "p1", "--root", "mm")
+    assert (elsewhere.exit_code, elsewhere.stdout.startswith("grab  mm/good.c:")) == (2, True)
+    assert elsewhere.stderr == (
+        "mmlint: p1:1: mm/good.c: the file is not in the tree; name the tree that it is for with --root\n"
+    )
+    (tree / "gone").write_text("--- a/mm/good.c\n+++ /dev/null\n@@ -1,12 +0,0 @@\n-" + "\n-".join(GOOD.splitlines()))
+    assert run("facts", "gone").stdout == "grab  mm/good.c: the patch takes it away\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("facts", "mm"), "facts mm: is a folder; name one C file of it"),
+        (("facts", "p9"), "p9: cannot be read: No such file or directory; check the path"),
+        (("facts", "notes"), "notes: neither mail nor diff: no patch in it"),
+        (("doctor", "nope"), "doctor nope: no such folder; name a kernel tree"),
+        (("doctor", "mm/good.c"), "doctor mm/good.c: no such folder; name a kernel tree"),
+        (("doctor", "."), "doctor .: not a kernel tree: no Makefile with VERSION"),
+    ],
+)
+def test_what_nothing_is_known_of_is_one_line(run: Run, tree: Path, words: tuple[str, str], message: str) -> None:
+    (tree / "notes").write_text("words\n", encoding="utf-8")
+    result = run(*words)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith(f"mmlint: {message}")
 
 
 def test_scenarios_of_a_rule_and_no_scenario_at_all(run: Run) -> None:
@@ -182,9 +230,3 @@ def test_facts_of_a_function(run: Run) -> None:
     for place in ("mm/bad.c:snatch", "mm/none.c"):
         wrong = run("facts", place)
         assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
-
-
-def test_doctor_says_what_is_no_kernel_tree(run: Run) -> None:
-    result = run("doctor", ".")
-    assert result.exit_code == 2
-    assert "not a kernel tree" in result.stdout

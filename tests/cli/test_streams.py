@@ -128,6 +128,18 @@ def test_require_input(run: Run, tree: Path) -> None:
     assert run("check", "mm/good.c", "--require-input").exit_code == 0
 
 
+@pytest.mark.parametrize("words", [("check", "mm/new.h"), ("patch", "none.patch"), ("patch", "-")])
+def test_what_is_empty_is_nothing_to_check(run: Run, tree: Path, words: tuple[str, str]) -> None:
+    (tree / "mm/new.h").touch()
+    (tree / "none.patch").touch()
+    result = run(*words)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"note: {words[1]}: is empty; nothing to check" in result.stdout
+    assert run(*words, "--require-input").exit_code == 3
+    assert run("check", "mm/new.h", "mm/bad.c").exit_code == 1
+    assert run("check", "-", "--require-input").exit_code == 3
+
+
 def test_json_v1_is_json(run: Run) -> None:
     pattern = re.compile(r'"seconds": [\d.]+')
     texts = [pattern.sub("", run("check", "mm", "-o", name).stdout) for name in ("json", "json-v1")]
@@ -175,15 +187,6 @@ def test_a_patch_that_does_not_apply_is_not_said_to_have_no_tree(run: Run, tree:
         "does not apply to the tree in mm/bad.c, so only the lines that its hunks show were analysed" in result.stdout
     )
     assert "no tree (--tree names one), so only" in run("patch", "-", stdin=patch_mail("")).stdout
-
-
-def test_a_misfit_is_said_at_its_place_in_the_tree_with_its_line_in_the_input(run: Run, tree: Path) -> None:
-    (tree / "mm/bad.c").write_text("int other;\n", encoding="utf-8")
-    mail = patch_mail("")
-    header = mail.splitlines().index(next(row for row in mail.splitlines() if row.startswith("@@"))) + 1
-    [line] = run("patch", "-", "--tree", ".", stdin=mail).stderr.splitlines()
-    assert line.startswith("mmlint: mm/bad.c:1: patch does not apply: hunk -1,")
-    assert line.endswith(f"does not fit anywhere (line {header} of the input)")
 
 
 def test_a_note_on_a_diff_without_a_subject_does_not_name_one(run: Run) -> None:

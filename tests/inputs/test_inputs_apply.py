@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_added_deleted_and_renamed_files() -> None:
     added = patch_of(make_diff("", "int x;\n", "mm/new.c").replace("--- a/mm/new.c", "--- /dev/null"))
     after, errors = apply_patch(added, EmptyTree())
     assert (errors, after.read("mm/new.c"), after.names("mm")) == ([], b"int x;\n", ("new.c",))
-    assert "in the tree already" in apply_patch(added, after)[1][0].message
+    assert "in the tree already" in apply_patch(added, after)[1][0].why
     gone = patch_of(make_diff("int x;\n", "", "mm/new.c").replace("+++ b/mm/new.c", "+++ /dev/null"))
     assert apply_patch(gone, after)[0].names("mm") == ()
     renamed = "diff --git a/mm/demo.c b/mm/moved.c\nsimilarity index 90%\nrename from mm/demo.c\nrename to mm/moved.c\n"
@@ -105,9 +106,21 @@ def test_added_deleted_and_renamed_files() -> None:
 def test_a_file_that_does_not_fit_is_named_and_the_others_are_done() -> None:
     patch = patch_of(make_diff(OLD, NEW, "mm/gone.c") + make_diff(OLD, NEW))
     after, errors = apply_patch(patch, tree_of(demo_c=OLD))
-    assert [(e.path, e.line) for e in errors] == [("mm/gone.c", 0)]
+    assert [(e.path, e.why, e.hunks) for e in errors] == [("mm/gone.c", "the file is not in the tree", 0)]
     assert after.read("mm/demo.c") == NEW.encode()
     assert place(patch, tree_of(demo_c=OLD)).how == "partly"
+
+
+def test_every_hunk_that_does_not_fit_is_counted_while_that_is_cheap() -> None:
+    lines = [f"int x{n};\n" for n in range(3000)]
+    wanted = [f"int y{n};\n" if n % 10 == 5 else line for n, line in enumerate(lines)]
+    patch = patch_of(make_diff("".join(lines), "".join(wanted), context=1))
+    [one] = apply_patch(patch, tree_of(demo_c="".join(lines).replace("x15;", "z;").replace("x95;", "z;")))[1]
+    assert (one.hunks, one.line) == (2, patch.changes[0].hunks[1].line)
+    started = time.monotonic()
+    [many] = apply_patch(patch, tree_of(demo_c="int other;\n" * 300_000))[1]
+    assert 1 <= many.hunks < 300
+    assert time.monotonic() - started < 5
 
 
 def test_a_patch_that_the_tree_has_is_taken_back() -> None:

@@ -169,7 +169,13 @@ def test_git_show_output_is_one_patch_a_commit() -> None:
     assert [(p.subject, p.body, p.commit) for p in patches] == [(f"title {n}", "Body.", n * 40) for n in "ab"]
 
 
-@pytest.mark.parametrize("data", [b"", b"\n \n", b"int main(void)\n{\n}\n"])
+@pytest.mark.parametrize("data", [b"", b"\n \n", gzip.compress(b"")])
+def test_what_is_empty_is_a_note(data: bytes) -> None:
+    found = read_patches(data, "in")
+    assert (found.errors, found.notes) == ([], ["in: is empty; nothing to check"])
+
+
+@pytest.mark.parametrize("data", [gzip.compress(b"From: a\n")[:10], b"int main(void)\n{\n}\n"])
 def test_what_is_no_patch_is_refused_in_one_line(data: bytes) -> None:
     (error,) = read_patches(data, "in").errors
     assert "\n" not in error.message

@@ -10,9 +10,12 @@ _OUTSIDE = frozenset({"Documentation", "samples", "scripts", "tools"})
 _NOWHERE = frozenset({".git", "selftests"})
 
 
-def sources(root: str) -> list[str]:
-    """The C files and headers below `root`, relative and sorted; links are left out, as what they name is there."""
-    return sorted(_walk(root, ""))
+def sources(root: str, part: str = "") -> list[str]:
+    """The C files and headers below the folder `part` of `root` (all of it without one), relative to `root` and sorted.
+
+    Links are left out, as what they name is there.
+    """
+    return sorted(_walk(root, part))
 
 
 def _walk(root: str, folder: str) -> Iterator[str]:

@@ -29,15 +29,19 @@ def against(report: Report, old: Report, name: str) -> None:
     report.notes.append(f"against {name}: {len(gone)} gone, {len(brought)} new, {len(kept)} the same")
 
 
-def tell_commits(report: Report, root: str, revisions: str, settings: Settings) -> None:
-    """Say of each finding which commit of `A..B` brought it, and list what commits removed. The tree stands at B."""
+def tell_commits(report: Report, root: str, revisions: str, settings: Settings, part: str = "") -> None:
+    """Say of each finding which commit of `A..B` brought it, and list what commits removed. The tree stands at B.
+
+    `part` is the folder of the tree that was audited.
+    """
     walked = check_patches([], replace(settings, show_preexisting=False), tree=root, git=revisions)
     report.errors += walked.errors
     report.interrupted |= walked.interrupted
     brought = {_key(finding): finding.patch for finding in walked.findings if finding.patch is not None}
     report.findings = [_told(finding, brought.get(_key(finding))) for finding in report.findings]
     here = Counter(map(_key, report.findings))
-    removed = {_key(finding): finding for finding in walked.fixed}
+    inside = f"{part}/" if part else ""
+    removed = {_key(finding): finding for finding in walked.fixed if finding.path.startswith(inside)}
     gone = [finding for key, finding in removed.items() if not here[key]]
     report.fixed = sorted((_noted(f, f.patch, "removed") for f in gone), key=lambda f: f.sort_key)
     count = sum(finding.origin is Origin.NEW for finding in report.findings)

@@ -25,6 +25,7 @@ from mmlint.audit.workers import Where, analyse
 from mmlint.finding import InputError, Report
 from mmlint.frozen import dataclass
 from mmlint.inputs.tree import FolderTree, TreeError
+from mmlint.places import located
 from mmlint.policy.apply import apply_policy
 from mmlint.rule import Rule
 from mmlint.settings import Settings
@@ -52,7 +53,9 @@ def audit(
     executor: Where | None = None,
     every: bool = False,
 ) -> Audit:
-    """Audit the tree at `root`. `names` are the kernel tables; `folder` keeps results between runs, None keeps none.
+    """Audit the tree at `root`, or a folder of it as what it is there; paths are those of the tree.
+
+    `names` are the kernel tables; `folder` keeps results between runs, None keeps none.
 
     Files are analysed by processes of this machine, or by what `executor` gives; with `every`, also those that name
     nothing of mm.
@@ -60,10 +63,13 @@ def audit(
     started = time.monotonic()
     try:
         tree = FolderTree(root)
+        top, part = located(root)
+        tree = FolderTree(top) if part else tree
     except TreeError as error:
         return Audit(Report(errors=[InputError("", f"{error}; name a kernel tree")]))
     with closing(Store(str(tree.root), folder)) as store:
-        done = _Run(tree, settings, store, progress, executor).run(interest(selected(settings), names, every=every))
+        wanted = interest(selected(settings), names, every=every)
+        done = _Run(tree, settings, store, progress, executor).run(sources(str(tree.root), part), wanted)
     done.report.stats.seconds = time.monotonic() - started
     apply_policy(done.report, settings)
     done.report.policies = policies(done.report, settings, looks_of(tree, settings))
@@ -82,9 +88,8 @@ class _Run:
         self.errors: list[InputError] = []
         self.interrupted = False
 
-    def run(self, wanted: Interest) -> Audit:
+    def run(self, files: list[str], wanted: Interest) -> Audit:
         rules = selected(self.settings)
-        files = sources(self.root)
         if not files:
             return Audit(Report(errors=[InputError(self.root, "no C files in this tree; name a kernel tree")]))
         try:

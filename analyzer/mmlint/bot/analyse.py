@@ -124,7 +124,9 @@ def _analyse(job: Job) -> Result:
 def _patches(raw: bytes) -> list[Patch]:
     """The patches of a mail; characters that no encoding has (UTF-7 makes such) are replaced in their texts."""
     return [
-        replace(patch, **{name: getattr(patch, name).encode("utf-8", "replace").decode() for name in _TEXTS})
+        replace(
+            patch, source="mail", **{name: getattr(patch, name).encode("utf-8", "replace").decode() for name in _TEXTS}
+        )
         for patch in mail.read(raw, "mail").patches
     ]
 
@@ -152,7 +154,7 @@ def _choose(patches: Sequence[Patch], trees: Sequence[TreeConfig]) -> _Place:
                 return _Place(tree, taken, words + had)
             if taken > best.taken:
                 best = _Place(tree, taken, words + had)
-            where = f"{error.path}: {error.message}" if (error := next(iter(placed[taken].errors), None)) else "not"
+            where = f"{misfit.path}: {misfit.why}" if (misfit := next(iter(placed[taken].errors), None)) else "not"
             missed.append(f"{words}: {where}")
     return best if best.taken else _Place(None, 0, "; ".join(missed)[:1000])
 

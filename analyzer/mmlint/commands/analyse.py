@@ -24,7 +24,7 @@ class Patch(Options):
 
     files: list[str] | None = argument("Mails, mboxes or diffs; - or nothing: stdin.", "FILE")
     tree: str | None = flag("The tree the patches apply to: a work tree or a git repository.", metavar="DIR")
-    base: str | None = flag("The revision of the tree that they apply to.", metavar="REV")
+    base: str | None = flag("The revision they apply to (without --tree: of the repository here).", metavar="REV")
     git: str | None = flag("Check commits of the repository instead of mails.", metavar="REV|A..B")
     staged: bool = flag("Check what is staged in the repository.")
 
@@ -50,6 +50,8 @@ def patch(options: Patch) -> None:
     files = options.files or []
     if sum((bool(files), options.git is not None, options.staged)) > 1:
         fail("patch: give files, --git or --staged, not several of them")
+    if options.base is not None and not files and (options.git is not None or options.staged):
+        fail("patch: --base is for mails and diffs; --git and --staged say themselves what they stand on")
     if not files and options.git is None and not options.staged:
         if sys.stdin.isatty():
             fail("patch: name a mail, mbox or diff, or use --git or --staged")

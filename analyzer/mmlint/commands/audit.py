@@ -27,19 +27,20 @@ class Page(Writer):
     def render(self, report: Report, context: Context) -> str:
         """The page."""
         from mmlint.audit.page import render
+        from mmlint.places import located
 
         try:
-            maintainers = Path(self.trees[0], "MAINTAINERS").read_text(encoding="utf-8", errors="replace")
+            maintainers = Path(located(self.trees[0])[0], "MAINTAINERS").read_text(encoding="utf-8", errors="replace")
         except OSError:
             maintainers = ""
-        return render(report, context, maintainers, [Path(tree).resolve().name for tree in self.trees])
+        return render(report, context, maintainers, [_label(tree) for tree in self.trees])
 
 
 @dataclass(frozen=True, slots=True)
 class Audit(Options):
     """What `mmlint audit` takes."""
 
-    trees: list[str] | None = argument("The kernel tree.", "TREE")
+    trees: list[str] | None = argument("The kernel tree, or a folder of it.", "TREE")
     html: str | None = flag("Write a page to read and filter (a folder gets index.html).", metavar="FILE")
     sarif: str | None = flag("Write SARIF.", metavar="FILE")
     against: str | None = flag("Tell what is new, the same and gone since another tree.", metavar="TREE")
@@ -59,7 +60,8 @@ class Audit(Options):
             chosen = [(WRITERS["concise"], "")]
         if self.html:
             page = Path(self.html)
-            trees = (*(self.trees or ())[:1], *((self.against,) if self.against else ()))
+            now = (self.trees or ["."])[0]
+            trees = (now, *((_same_part(now, self.against),) if self.against else ()))
             chosen.append((Page("", "a page", trees=trees), str(page / "index.html" if page.is_dir() else page)))
         if self.sarif:
             chosen.append((WRITERS["sarif"], self.sarif))
@@ -70,7 +72,7 @@ def audit(options: Audit) -> None:
     """Audit a kernel tree; results are kept, so that an interrupted or repeated run does what is left.
 
     A finding that depends on another file is only worked out again when its own file or a header of its folder
-    changes; --no-cache does everything anew.
+    changes; --no-cache does everything anew. A folder of a tree is audited alone, as the part of the tree that it is.
     """
     trees = options.trees or []
     if len(trees) != 1:
@@ -81,6 +83,7 @@ def audit(options: Audit) -> None:
     if options.profile:
         fail("audit: --profile measures one process, and an audit works in several; try it with `mmlint check DIR`")
     tree = trees[0]
+    past_tree = _same_part(tree, options.against) if options.against else ""
     machine = any(writer.machine and not file for writer, file in _outputs(options))
 
     def analysis(settings: Settings, bar: api.Progress | None) -> Report:
@@ -89,6 +92,7 @@ def audit(options: Audit) -> None:
         from mmlint.audit.history import against, tell_commits
         from mmlint.audit.run import audit as whole
         from mmlint.kernel.tables import tables
+        from mmlint.places import located
 
         names = own_tables(settings.tables) or tables()
         folder = None if options.no_cache else Path(kept.folder())
@@ -98,21 +102,41 @@ def audit(options: Audit) -> None:
         done = audited(tree)
         if not machine and not options.quiet and not done.report.errors:
             complain(f"{done.analysed} files analysed, {done.passed - done.analysed} as known from earlier runs")
-        if options.against:
-            past = audited(options.against)
-            against(done.report, past.report, Path(options.against).name)
+        if past_tree:
+            against(done.report, audited(past_tree).report, _label(past_tree))
         if not (options.policies or options.html):
             done.report.policies.clear()
         if options.git:
-            tell_commits(done.report, tree, options.git, settings)
+            root, part = located(tree)
+            tell_commits(done.report, str(root), options.git, settings, part)
         return done.report
 
     run("audit", options, analysis)
 
 
+def _same_part(tree: str, other: str) -> str:
+    """The folder of another tree that a tree or a folder of it is held against."""
+    from mmlint.places import located
+
+    part, (root, others) = located(tree)[1], located(other)
+    if others not in ("", part):
+        fail(f"audit: {others} of --against is not what is audited; name the other tree, or the same folder of it")
+    return str(root / part)
+
+
+def _label(tree: str) -> str:
+    """How a tree or a folder of it is called in reports."""
+    from mmlint.places import located
+
+    root, part = located(tree)
+    return f"{root.name}/{part}" if part else root.name
+
+
 def _executor(options: Audit) -> Where | None:
     """What gives the workers, None for processes of this machine."""
     if options.executor == "processes":
+        if options.scheduler:
+            fail("audit: --scheduler is for a dask cluster; give --executor dask with it, or leave it out")
         return None
     if options.executor != "dask":
         fail(f"--executor {options.executor}: processes or dask")

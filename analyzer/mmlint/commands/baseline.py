@@ -10,7 +10,7 @@ import typer
 
 from mmlint.commands.binding import bind
 from mmlint.commands.options import Options, argument, flag
-from mmlint.commands.run import FOUND, complain, emit, fail
+from mmlint.commands.run import FOUND, complain_of, emit, fail
 from mmlint.finding import Report
 from mmlint.frozen import dataclass
 from mmlint.output.text import plain, plural
@@ -96,8 +96,7 @@ def _look(options: Record) -> Report:
         report = api.check_paths(options.paths or ["."], settings, root=options.root)
     except SettingsError as error:
         fail(str(error))
-    for problem in report.errors:
-        complain(f"{problem.path}: {problem.message}")
+    complain_of(report.errors)
     if report.errors:
         fail("the baseline was left as it was: part of the input could not be read")
     return report

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mmlint.commands import complete
-from mmlint.commands.run import CLEAN, FOUND, UNUSABLE, emit, fail
+from mmlint.commands.run import CLEAN, FOUND, UNUSABLE, complain_of, emit, fail
 from mmlint.settings import nearest
 
 
@@ -138,11 +138,11 @@ def facts(
 
     path, _, function = place.partition(":")
     name = os.path.relpath(path, root)
+    if Path(path).is_dir():
+        fail(f"facts {path}: is a folder; name one C file of it")
     try:
-        if steps and not path.endswith((".c", ".h")):
-            from mmlint.api import patch_steps
-
-            emit(patch_steps(place, root))
+        if not path.endswith((".c", ".h")):
+            _facts_of_patch(place, root, steps)
             return
         show = steps_of if steps else explain
         emit(show(Program(FolderTree(root)), name, function or None) + "\n")
@@ -152,6 +152,16 @@ def facts(
         fail(f"{error}; --root names the kernel tree")
 
 
+def _facts_of_patch(patch: str, root: str, steps: bool) -> None:
+    from mmlint.api import patch_facts
+
+    text, errors = patch_facts(patch, root, steps=steps)
+    emit(text)
+    complain_of(errors)
+    if errors:
+        sys.exit(UNUSABLE)
+
+
 def doctor(tree: Annotated[str, typer.Argument(metavar="TREE", help="A kernel tree.")]) -> None:
     """Compare the kernel API tables with a tree: what it lacks, what means something else, known bugs not found there.
 
@@ -159,11 +169,16 @@ def doctor(tree: Annotated[str, typer.Argument(metavar="TREE", help="A kernel tr
     """
     from mmlint.fit import diagnose
     from mmlint.inputs.tree import FolderTree
-    from mmlint.kernel.doctor import examine, report
+    from mmlint.kernel.doctor import report
 
-    found = diagnose(FolderTree(tree)) if Path(tree).is_dir() else examine(tree)
+    if not Path(tree).is_dir():
+        fail(f"doctor {tree}: no such folder; name a kernel tree")
+    found = diagnose(FolderTree(tree))
+    for item in found:
+        if item.check == "tree":
+            fail(f"doctor {tree}: {item.message}")
     emit(report(tree, found) + "\n")
-    sys.exit(UNUSABLE if any(item.check == "tree" for item in found) else FOUND if found else CLEAN)
+    sys.exit(FOUND if found else CLEAN)
 
 
 def sims(

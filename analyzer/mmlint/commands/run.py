@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -148,9 +148,7 @@ def _write(report: Report, outputs: list[tuple[Writer, str]], context: Context, 
             failed = UNUSABLE
             complain(f"{file}: cannot write: {error.strerror}")
     if human:
-        for problem in report.errors:
-            where = f"{problem.path}:{problem.line}" if problem.line else problem.path
-            complain(f"{where}: {problem.message}" if where else problem.message)
+        complain_of(report.errors)
         if report.interrupted:
             complain("interrupted; this is what was found until then")
     return failed
@@ -179,6 +177,13 @@ def emit(text: str) -> None:
 def complain(message: str) -> None:
     """One line on stderr."""
     print(f"mmlint: {plain(message)}", file=sys.stderr)
+
+
+def complain_of(problems: Iterable[InputError]) -> None:
+    """One line on stderr for each input that could not be read or used."""
+    for problem in problems:
+        where = f"{problem.path}:{problem.line}" if problem.line else problem.path
+        complain(f"{where}: {problem.message}" if where else problem.message)
 
 
 def fail(message: str) -> NoReturn:

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from mmlint.finding import InputError
 from mmlint.frozen import dataclass
+from mmlint.inputs.misfits import Misfit
 from mmlint.inputs.model import FileChange, Hunk, Kind, Patch, Tag
 from mmlint.inputs.tree import OverlayTree, Tree
 
 _BUDGET = 20_000_000
 """Line comparisons that one hunk may cost (a hostile patch on a hostile file)."""
+_COUNTING = 1_000_000
+"""Lines that may be passed to count the hunks of a file that do not fit."""
 _REVERSED: dict[Kind, Kind] = {"added": "deleted", "deleted": "added"}
 _FLIP: dict[Tag, Tag] = {"+": "-", "-": "+", " ": " "}
 
@@ -20,25 +22,48 @@ _FLIP: dict[Tag, Tag] = {"+": "-", "-": "+", " ": " "}
 class ApplyError(ValueError):
     """A change that does not fit; the message is one line and names the hunk.
 
-    `line` is where in the file of the tree the hunk belongs, 0 when it is no hunk that does not fit.
+    `hunk` is the first that does not fit, None when it is no hunk that does not; `hunks` is how many do not.
     """
 
     def __init__(self, message: str, hunk: Hunk | None = None) -> None:
         at = f" (line {hunk.line} of the input)" if hunk is not None and hunk.line else ""
         super().__init__(message + at)
-        self.line = hunk.source_start if hunk is not None else 0
+        self.hunk = hunk
+        self.hunks = 0 if hunk is None else 1
 
 
 def apply(change: FileChange, base: bytes) -> bytes:
     """The file after the change. Raises `ApplyError` when a hunk fits nowhere."""
     lines = base.splitlines(keepends=True) if b"\r" not in base else _split(base)
     patched = bytearray(len(lines))
-    for hunk in change.hunks:
-        source, target = hunk.source(), hunk.target()
-        at = _find(lines, patched, hunk, source)
-        lines[at : at + len(source)] = target
-        patched[at : at + len(source)] = b"\1" * len(target)
+    for done, hunk in enumerate(change.hunks, 1):
+        try:
+            _put(lines, patched, hunk)
+        except ApplyError as error:
+            error.hunks += _misfits(lines, patched, change.hunks[done:])
+            raise
     return b"".join(lines)
+
+
+def _put(lines: list[bytes], patched: bytearray, hunk: Hunk, budget: int = _BUDGET) -> None:
+    source, target = hunk.source(), hunk.target()
+    at = _find(lines, patched, hunk, source, budget)
+    lines[at : at + len(source)] = target
+    patched[at : at + len(source)] = b"\1" * len(target)
+
+
+def _misfits(lines: list[bytes], patched: bytearray, hunks: Sequence[Hunk]) -> int:
+    """How many of the hunks behind the first misfit do not fit either, as far as that is cheap to tell."""
+    count, left = 0, _COUNTING
+    for hunk in hunks:
+        left -= len(lines) + 1
+        if left < 0:
+            break
+        try:
+            _put(lines, patched, hunk, left)
+        except ApplyError:
+            count += 1
+    return count
 
 
 def _split(base: bytes) -> list[bytes]:
@@ -48,7 +73,7 @@ def _split(base: bytes) -> list[bytes]:
     return lines if lines[-1] else lines[:-1]
 
 
-def _find(lines: Sequence[bytes], patched: bytearray, hunk: Hunk, source: list[bytes]) -> int:
+def _find(lines: Sequence[bytes], patched: bytearray, hunk: Hunk, source: list[bytes], budget: int) -> int:
     """Where the hunk fits: the place it names, else the nearest, later before earlier at the same distance.
 
     As git has it, a hunk at line 0 or 1 fits at the beginning only, one without trailing context at the end only, and
@@ -57,14 +82,16 @@ def _find(lines: Sequence[bytes], patched: bytearray, hunk: Hunk, source: list[b
     last = len(lines) - len(source)
     beginning = hunk.source_start <= 1
     at_end = bool(hunk.lines) and hunk.lines[-1][0] != " "
-    for at in _candidates(lines, hunk, source, 0 if beginning else last if at_end else None):
+    for at in _candidates(lines, hunk, source, 0 if beginning else last if at_end else None, budget):
         placed = at == last if at_end else 0 <= at <= last
         if placed and patched.find(1, at, at + len(source)) < 0 and lines[at : at + len(source)] == source:
             return at
     raise ApplyError(f"hunk -{hunk.source_start},{hunk.source_length} does not fit anywhere", hunk)
 
 
-def _candidates(lines: Sequence[bytes], hunk: Hunk, source: list[bytes], only: int | None) -> Iterator[int]:
+def _candidates(
+    lines: Sequence[bytes], hunk: Hunk, source: list[bytes], only: int | None, budget: int
+) -> Iterator[int]:
     """Places worth comparing, nearest first: those where the hunk's longest line stands (all, for a hunk without)."""
     start = min(max(hunk.target_start - 1, 0), len(lines))
     yield start if only is None else only
@@ -76,7 +103,7 @@ def _candidates(lines: Sequence[bytes], hunk: Hunk, source: list[bytes], only: i
         for index in (here + distance, here - distance):
             if 0 <= index < len(lines) and lines[index] == wanted:
                 tried += len(source)
-                if tried > _BUDGET:
+                if tried > budget:
                     message = f"hunk -{hunk.source_start},{hunk.source_length} fits in too many places: given up"
                     raise ApplyError(message, hunk)
                 yield index - key
@@ -111,22 +138,23 @@ def _reverse(hunk: Hunk) -> Hunk:
     )
 
 
-def apply_patch(patch: Patch, tree: Tree) -> tuple[OverlayTree, list[InputError]]:
-    """The tree after the patch, and one error for each file it does not fit (that file stays as it was)."""
+def apply_patch(patch: Patch, tree: Tree) -> tuple[OverlayTree, list[Misfit]]:
+    """The tree after the patch, and the files that it does not fit (they stay as they were)."""
     after, errors, _ = _applied(patch, tree)
     return after, errors
 
 
-def _applied(patch: Patch, tree: Tree, merging: bool = True) -> tuple[OverlayTree, list[InputError], list[str]]:
+def _applied(patch: Patch, tree: Tree, merging: bool = True) -> tuple[OverlayTree, list[Misfit], list[str]]:
     changes: dict[str, bytes | None] = {}
     now = OverlayTree(tree, changes)
-    errors: list[InputError] = []
+    errors: list[Misfit] = []
     notes: list[str] = []
     for change in patch.changes:
         try:
             changes.update(_changed(change, now, notes, merging))
         except ApplyError as error:
-            errors.append(InputError(change.path, f"patch does not apply: {error}", error.line))
+            line = error.hunk.line if error.hunk is not None else change.line
+            errors.append(Misfit(change.path, str(error), error.hunks, line))
     return OverlayTree(tree, changes), errors, notes
 
 
@@ -177,7 +205,7 @@ class Placed:
     before: Tree
     after: Tree
     how: Literal["applied", "already", "partly", "failed"]
-    errors: tuple[InputError, ...] = ()
+    errors: tuple[Misfit, ...] = ()
     notes: tuple[str, ...] = ()
 
 

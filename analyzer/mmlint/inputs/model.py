@@ -96,7 +96,7 @@ class Patch:
 
     `subject` is without brackets and `Re:`, `mail_subject` as it was; `body` is the changelog above `---`, `comment`
     what stands from `---` to the diff; `author` wrote the patch, `sender` mailed it; `where` says how it was found;
-    `line` is where its mail or diff begins.
+    `source` is the input that it was read from, `line` where its mail or diff begins there.
     """
 
     index: int
@@ -121,6 +121,7 @@ class Patch:
     line: int = 0
     commit: str | None = None
     comment: str = ""
+    source: str = ""
 
     @property
     def ref(self) -> PatchRef:

@@ -6,6 +6,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO, cast
 
 from mmlint.finding import InputError
@@ -25,7 +26,7 @@ def read_patches(data: bytes, name: str) -> PatchSet:
     """Every patch in `data`: a mail, an mbox, a format-patch file, a diff, a saved thread page; gzip too.
 
     `name` stands in the errors. Never raises on bad input: what cannot be read is an error, the rest is returned.
-    Patches are in the order of their series; a mail without a patch is a note.
+    Patches are in the order of their series; a mail without a patch is a note, and so is an input that is empty.
     """
     if data.startswith(_GZIP):
         try:
@@ -35,9 +36,9 @@ def read_patches(data: bytes, name: str) -> PatchSet:
     if len(data) > limits.MAX_INPUT:
         return PatchSet(errors=[InputError(name, f"input is larger than {limits.MAX_INPUT >> 20} MB: refused")])
     if not data.strip():
-        return PatchSet(errors=[InputError(name, "nothing to read: a mail, an mbox or a diff is wanted")])
+        return PatchSet(notes=[f"{name}: is empty; nothing to check"])
     result = PatchSet()
-    found = list(_patches(data, name, result))
+    found = [replace(patch, source=name) for patch in _patches(data, name, result)]
     result.series = series.assemble(found, result.covers)
     result.patches = [patch for one in result.series for patch in one.sent]
     result.missing = [text for one in result.series for text in one.missing]
@@ -63,12 +64,14 @@ def opened(file: BinaryIO) -> BinaryIO:
 
 
 def _gunzip(data: bytes) -> bytes:
-    """All members, bounded; what comes before a truncation is returned."""
+    """All members, bounded; what comes before a truncation is returned. Raises zlib.error where nothing can be."""
     out = bytearray()
     while data.startswith(_GZIP) and len(out) <= limits.MAX_INPUT:
         unpacker = zlib.decompressobj(31)
         out += unpacker.decompress(data, limits.MAX_INPUT + 1 - len(out))
         data = unpacker.unused_data
+        if not out and not unpacker.eof:  # what is empty is no error, so it must be told from this
+            raise zlib.error("it is cut off before any text")
     return bytes(out)
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from mmlint import __version__
-from mmlint.finding import Finding, Policy, Report
+from mmlint.finding import Finding, InputError, Policy, Report
 from mmlint.output import Context
 from mmlint.sim.scenario import kernels_shown
 
@@ -25,7 +25,7 @@ def document(report: Report) -> dict[str, Any]:
         "tool": {"name": "mmlint", "version": __version__},
         "interrupted": report.interrupted,
         "findings": [finding_object(finding) for finding in report.findings],
-        "errors": [{"path": clean(e.path), "message": clean(e.message), "line": e.line} for e in report.errors],
+        "errors": [error_object(error) for error in report.errors],
         "notes": [clean(note) for note in report.notes],
         "fixed": [finding_object(finding) for finding in report.fixed],
         "suppressed": [
@@ -35,6 +35,11 @@ def document(report: Report) -> dict[str, Any]:
         "stats": {**stats_object(report), "seconds": round(report.stats.seconds, 3)},
         **({"policies": [policy_object(policy) for policy in report.policies]} if report.policies else {}),
     }
+
+
+def error_object(error: InputError) -> dict[str, Any]:
+    """Input that could not be read, or used."""
+    return {"path": clean(error.path), "message": clean(error.message), "line": error.line}
 
 
 def stats_object(report: Report) -> dict[str, Any]:

@@ -9,13 +9,13 @@ import json
 
 from mmlint.finding import Report
 from mmlint.output import Context
-from mmlint.output.json_report import clean, finding_object, policy_object, stats_object
+from mmlint.output.json_report import error_object, finding_object, policy_object, stats_object
 
 
 def render(report: Report, _context: Context) -> str:
     """The lines."""
     rows = [json.dumps(finding_object(finding)) for finding in report.findings]
-    rows += [json.dumps({"error": {"path": clean(e.path), "message": clean(e.message)}}) for e in report.errors]
+    rows += [json.dumps({"error": error_object(error)}) for error in report.errors]
     rows += [json.dumps({"policy": policy_object(policy)}) for policy in report.policies]
     rows += [json.dumps({"stats": stats_object(report)})] if report.policies else []
     return "".join(row + "\n" for row in rows)

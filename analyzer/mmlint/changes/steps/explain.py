@@ -1,10 +1,18 @@
-"""Which steps of a function a patch is believed to have lost, for people who doubt a finding."""
+"""What a patch makes of a function, and which steps it is believed to have lost, for people who doubt a finding."""
 
 from __future__ import annotations
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import comparison
 from mmlint.changes.steps.removal import losses
+from mmlint.facts.views.explain import describe
+
+
+def left(change: FunctionChange) -> str:
+    """What the analysis knows of a function as the patch leaves it."""
+    if change.after is None:
+        return f"{change.name}  {change.file.path}: the patch takes it away\n"
+    return "\n".join(describe(change.after)) + "\n"
 
 
 def lost_steps(change: FunctionChange) -> str:
@@ -17,7 +25,8 @@ def lost_steps(change: FunctionChange) -> str:
     steps = compared.before.tables.steps
     words = {act.word for act in (*compared.old, *compared.new)}
     speaks = {word for word in words if steps.done_by(word) or steps.guarding(word)}
-    lines = [f"{change.file.path} {change.name}: line before, line after, step"]
+    head = f"{change.file.path} {change.name}: "
+    lines = [f"{head}line before, line after, step"]
     for act in compared.old:
         now = compared.pairs.get(id(act))
         if act.word in speaks and id(act) not in compared.still:
@@ -26,4 +35,6 @@ def lost_steps(change: FunctionChange) -> str:
     for loss in losses(change):
         sink = f"{loss.sink.word} (line {loss.sink.line})"
         lines.append(f"  lost: {loss.row.name}: {loss.step.word} {loss.how}, {sink} stands without it")
+    if len(lines) == 1:
+        return f"{head}no protocol step changes; without --steps its locks and sleeping calls are shown\n"
     return "\n".join(lines) + "\n"

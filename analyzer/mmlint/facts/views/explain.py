@@ -19,7 +19,7 @@ def explain(program: Program, path: str, name: str | None = None) -> str:
     Raises LookupError, in one line, when the file or the function is not there.
     """
     shown = [f for f in _asked(program, path, name) if name or locks(f).at_call]
-    return "\n\n".join("\n".join(_function(f)) for f in shown)
+    return "\n\n".join("\n".join(describe(f)) for f in shown)
 
 
 def steps_of(program: Program, path: str, name: str | None = None) -> str:
@@ -36,7 +36,8 @@ def _asked(program: Program, path: str, name: str | None) -> Sequence[Function]:
     return functions
 
 
-def _function(function: Function) -> Iterator[str]:
+def describe(function: Function) -> Iterator[str]:
+    """The facts of a function, in lines."""
     source = function.source
     yield f"{function.name}  {function.path}:{source.start_line}-{source.end_line}"
     if source.condition:
