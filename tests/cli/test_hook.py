@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import BAD, GOOD, Run
+from tests.cli.transcript import ROOT
 
 HEADER = (
     "From: A <a@example.org>\nSubject: [PATCH {n}/{m}] mm: change {n}\nMessage-ID: <{n}@example.org>\n\nWhy.\n---\n"
@@ -120,3 +122,18 @@ def test_config_hook(run: Run, tree: Path, name: str, text: str, status: int) ->
     result = run("hook", "config", name)
     assert result.exit_code == status
     assert result.stderr.count("\n") == (status == 2)
+
+
+@pytest.mark.parametrize(("configured", "status"), [("", 0), ('fail-on = "error"', 0), ('fail-on = "warning"', 1)])
+@pytest.mark.parametrize("hook", ["mmlint", "mmlint-files"])
+def test_a_hook_leaves_to_the_configuration_what_fails(
+    run: Run, repository: Path, hook: str, configured: str, status: int
+) -> None:
+    (repository / "mmlint.toml").write_text(f'severity = {{ PTL101 = "warning" }}\n{configured}\n', encoding="utf-8")
+    change(BAD)
+    hooks = (ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+    entry = re.search(rf"- id: {hook}\n.*?entry: mmlint (.*?)\n", hooks, re.DOTALL)
+    assert entry is not None
+    result = run(*entry[1].split(), *(["mm/bad.c"] if hook == "mmlint-files" else []))
+    assert "warning[PTL101]" in result.stdout
+    assert result.exit_code == status
