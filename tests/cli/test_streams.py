@@ -118,7 +118,7 @@ def test_a_wrong_place_is_one_line_with_the_remedy(run: Run, tree: Path, words: 
     result = run(*words)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert result.stderr.startswith(f"mmlint: {message}")
-    assert re.search(r"; (--root|--tree|`mmlint baseline write`) (names|makes) ", result.stderr)
+    assert re.search(r"; (--root|--tree|`mmlint baseline write --file .*`) (names|makes) ", result.stderr)
 
 
 def test_require_input(run: Run, tree: Path) -> None:
