@@ -109,7 +109,7 @@ def test_a_wrong_table_is_one_line(run: Run, tree: Path, text: str | None, messa
         (("facts", "mm/good.c", "--root", "none"), "none: no such folder; --root names the kernel tree"),
         (("patch", "-", "--tree", "none"), "none: no such folder; --tree names a kernel tree or a git repository"),
         (("patch", "-", "--tree", "mm", "--base", "v9"), "mm: "),
-        (("patch", "--git", "v8..v9", "--tree", "mm"), "mm: git log failed: "),
+        (("patch", "--git", "v8..v9", "--tree", "mm"), "mm: git rev-list failed: "),
         (("patch", "--staged", "--tree", "mm"), "mm: git rev-parse failed: "),
         (("baseline", "update", "mm"), "mmlint-baseline.json: cannot read the baseline: "),
     ],

@@ -86,10 +86,14 @@ def audit(options: Audit) -> None:
     def analysis(settings: Settings, bar: api.Progress | None) -> Report:
         from mmlint import kept
         from mmlint.api import own_tables
-        from mmlint.audit.history import against, tell_commits
+        from mmlint.audit.history import against, check_commits, check_past, tell_commits
         from mmlint.audit.run import audit as whole
         from mmlint.kernel.tables import tables
 
+        if options.against:
+            check_past(options.against)
+        if options.git:
+            check_commits(tree, options.git)
         names = own_tables(settings.tables) or tables()
         folder = None if options.no_cache else Path(kept.folder())
         audited = partial(
