@@ -63,8 +63,6 @@ def own_tables(files: tuple[str, ...]) -> Tables | None:
         return extend(*files)
     except TableError as error:
         raise SettingsError(str(error)) from None
-    except OSError as error:
-        raise SettingsError(f"{error.filename}: cannot read the table: {error.strerror}") from None
 
 
 def looks_of(tree: Tree, settings: Settings) -> Looks:

@@ -91,7 +91,7 @@ def test_own_tables_add_up_and_the_later_file_wins(run: Run, tree: Path) -> None
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "own.toml: cannot read the table: No such file"), ("[[slep]]", "own.toml: unknown section 'slep'")],
+    [(None, "own.toml: cannot read the table: No such file"), ("[[slep]]", "own.toml:1: unknown section 'slep'")],
 )
 def test_a_wrong_table_is_one_line(run: Run, tree: Path, text: str | None, message: str) -> None:
     if text is not None:

@@ -12,9 +12,10 @@ from typing import Any
 
 from mmlint.finding import Confidence, Severity
 from mmlint.frozen import dataclass
+from mmlint.nearest import nearest
 from mmlint.output import ALIASES, WRITERS, Writer
 from mmlint.policy.discovery import load
-from mmlint.settings import PRESETS, Settings, SettingsError, nearest, parse
+from mmlint.settings import PRESETS, Settings, SettingsError, parse
 
 
 def flag(text: str, *names: str, metavar: str = "", default: Any = None) -> Any:

@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import date
 
 from mmlint.finding import Confidence, Finding, Ignore, Origin, Report, Severity, Simulation, Suppressed
+from mmlint.nearest import nearest
 from mmlint.policy import baseline, inline, suppressions
 from mmlint.policy.codes import EXPIRED, POLICY_RULES, UNREASONED, USELESS, PolicyRule
-from mmlint.settings import Settings, SettingsError, nearest, path_matches
+from mmlint.policy.discovery import place_of
+from mmlint.settings import Settings, SettingsError, path_matches
 
 __all__ = ["apply_policy", "check_selectors"]
 
@@ -59,7 +61,7 @@ def check_selectors(settings: Settings) -> None:
     for selector in settings.selectors():
         if selector not in words:
             hint = nearest(selector, words) or "; `mmlint rules` lists them"
-            raise SettingsError(f"no rule is called `{selector}`{hint}")
+            raise SettingsError(f"{place_of(selector, settings.sources)}no rule is called `{selector}`{hint}")
 
 
 def _leveled(findings: Iterable[Finding], settings: Settings) -> list[Finding]:
