@@ -118,7 +118,7 @@ def check_paths(
         progress.done()
     report.findings.sort(key=lambda f: f.sort_key)
     report.stats.seconds = time.monotonic() - started
-    return apply_policy(report, settings)
+    return apply_policy(report, settings, root=str(base))
 
 
 def check_text(text: bytes, name: str, settings: Settings, *, root: str | None = None) -> Report:

@@ -65,7 +65,7 @@ def audit(
     with closing(Store(str(tree.root), folder)) as store:
         done = _Run(tree, settings, store, progress, executor).run(interest(selected(settings), names, every=every))
     done.report.stats.seconds = time.monotonic() - started
-    apply_policy(done.report, settings)
+    apply_policy(done.report, settings, root=root)
     done.report.policies = policies(done.report, settings, looks_of(tree, settings))
     return done
 
