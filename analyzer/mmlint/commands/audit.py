@@ -48,7 +48,7 @@ class Audit(Options):
     scheduler: str | None = flag("The scheduler of a dask cluster, such as tcp://10.0.0.1:8786.", metavar="ADDR")
     policies: bool = flag("Say of each rule how many places it looked at, and what came of them.")
     every_file: bool = flag(
-        "Read also the files that use locks and references of other kinds alone (six times the cost)."
+        "Read also the files that name nothing of mm, for their other locks and references; six times the cost."
     )
     no_cache: bool = flag("Use and keep no results of earlier runs.")
 
