@@ -24,6 +24,8 @@ ALLOWED: dict[str, set[str]] = {
     "kept": set(),
     "frozen": set(),
     "linediff": set(),
+    "nearest": set(),
+    "tomlfile": set(),
     "interrupt": set(),
     "processes": set(),
     "source": set(),
@@ -90,7 +92,7 @@ FOLDERS: dict[str, dict[str, set[str]]] = {
 }
 """By package and folder: the folders of it that one may import. The package's own modules import none of them."""
 
-ANYWHERE = {"frozen", "linediff"}
+ANYWHERE = {"frozen", "linediff", "nearest", "tomlfile"}
 """Units that all but the simulator may import, which imports nothing of the analyzer."""
 
 TYPES_ONLY = {

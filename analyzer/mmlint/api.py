@@ -63,8 +63,6 @@ def own_tables(files: tuple[str, ...]) -> Tables | None:
         return extend(*files)
     except TableError as error:
         raise SettingsError(str(error)) from None
-    except OSError as error:
-        raise SettingsError(f"{error.filename}: cannot read the table: {error.strerror}") from None
 
 
 def looks_of(tree: Tree, settings: Settings) -> Looks:
@@ -123,7 +121,8 @@ def check_paths(
         progress.done()
     report.findings.sort(key=lambda f: f.sort_key)
     report.stats.seconds = time.monotonic() - started
-    return apply_policy(report, settings)
+    only = str(groups[0].base) if len(groups) == 1 else ""
+    return apply_policy(report, settings, root=only)
 
 
 def check_text(text: bytes, name: str, settings: Settings, *, root: str | None = None) -> Report:

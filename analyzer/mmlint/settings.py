@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from mmlint.finding import Confidence, Severity
 from mmlint.frozen import dataclass
+from mmlint.nearest import nearest
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -154,16 +155,6 @@ def path_matches(pattern: str, path: str) -> bool:
 def keys() -> dict[str, Field[Any]]:
     """The settings a file or flag may set, by their spelling there."""
     return {item.name.replace("_", "-"): item for item in fields(Settings) if "kind" in item.metadata}
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` for a misspelt word, or nothing."""
-    import difflib
-
-    choices = list(known)
-    lowered = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.5)
-    return f"; did you mean `{lowered[close[0]]}`?" if close else ""
 
 
 def parse(data: Mapping[str, Any], where: str, base: str = "") -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -112,6 +113,38 @@ def test_commits_that_brought_and_removed(run: Run, tree: Path) -> None:
     }
 
 
+def test_commits_that_cannot_be_read_make_no_finding_an_old_one(run: Run, tree: Path) -> None:
+    done = run()
+    tell_commits(done.report, str(tree), "first..HEAD", Settings(jobs=1, isolated=True, select=("PTL101",)))
+    assert done.report.errors
+    assert {f.origin for f in done.report.findings} == {Origin.PRESENT}
+    assert "not told apart by commit" in done.report.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--git", "BAD"), "--git BAD: "),
+        (("--git", "first..first"), "no commits in first..first"),
+        (("--git", "--all"), "is no revision"),
+        (("--against", "BAD"), "--against BAD: no such folder; name a kernel tree"),
+        (("--against", "."), "--against .: no C files in this tree; name a kernel tree"),
+    ],
+)
+def test_what_to_compare_with_is_looked_at_first(
+    words: tuple[str, str], says: str, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tree, "init")
+    git(tree, "commit", "--allow-empty", "-m", "begin")
+    git(tree, "tag", "first")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    monkeypatch.setattr("mmlint.audit.run.audit", lambda *_, **__: pytest.fail("the audit was begun"))
+    result = CliRunner().invoke(app, ["audit", str(tree), "=".join(words), "--isolated"])
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert says in result.stderr
+
+
 def test_a_table_for_spreadsheets(run: Run) -> None:
     report = run().report
     rows = list(csv.DictReader(io.StringIO(WRITERS["csv"].render(report, Context("audit")))))
@@ -132,5 +165,7 @@ def test_the_command_compares(tree: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["audit", str(old), "--against", str(tree), *common])
     assert result.exit_code == 0, "what was there before does not count"
     assert "fixed[PTL101]" in result.stdout
+    assert re.search(r"^\d+ findings there before$", result.stdout, re.MULTILINE)
+    assert "before the patch" not in result.stdout
     result = CliRunner().invoke(app, ["audit", str(old), "--against", str(tree), "--git", "a..b", *common])
     assert (result.exit_code, "give one of them" in result.stderr) == (2, True)

@@ -98,6 +98,29 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str, words: str) -> None:
     assert str(error.value).startswith(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("nonsense", 1),
+        ("jobs = 1\nstat = 'x'", 2),
+        ("jobs = 1\ninterval = 60", 2),
+        ("[[sources]]\ntype = 'mbox'\npath = 'x'\n[[sources]]\ntype = 'nntp'", 5),
+        ("[[sources]]\ntype = 'mbox'\npath = 'x'\n[[sources]]\ntype = 'imap'\nhost = 'x'", 4),
+        ("[[trees]]\n# where\npath = 'nowhere'", 3),
+        ("\n[filter]\npaths = [1]", 3),
+        ("[replies]\nlists = []\nsender = 'nobody'", 3),
+        ("[replies]\nlists = []\ndry-run = false", 1),
+        ("[replies]\n[replies.smtp]\nport = 'x'", 3),
+        ("[replies]\n[replies.smtp]\nport = 25", 2),
+        ("[replies.smtp]\nhost = 'x'\nsecret-env = 3", 3),
+    ],
+)
+def test_what_is_wrong_has_its_line(tmp_path: Path, text: str, line: int) -> None:
+    with pytest.raises(SettingsError) as error:
+        load(written(tmp_path, text))
+    assert str(error.value).startswith(f"{tmp_path}/bot.toml:{line}: ")
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot read the configuration"):
         load(str(tmp_path / "none.toml"))

@@ -19,7 +19,7 @@ from mmlint.bot.sinks.files import Comments, Maildir
 from mmlint.bot.state import State
 from mmlint.bot.summary import text
 from mmlint.cli import app
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tests.bot.letters import LIST, MINI, NOON, RULES, Lab, body_of, letter, parsed, patch, settings
 from tests.bot.servers import deliver
@@ -169,6 +169,69 @@ def test_once_and_status(tmp_path: Path) -> None:
     assert "mm: one" in shown.stdout
     assert "1 mail dry" in shown.stdout
     assert "mmlint_bot_mails_total" in CliRunner().invoke(app, ["bot", "status", "--metrics", config]).stdout
+
+
+def events(done: Result) -> list[dict[str, str]]:
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_the_log_is_json_from_its_first_line(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    deliver(tmp_path / "in", patch("bug-ptl101", "a@x.example", "[PATCH] mm: one"))
+    first, *others = events(CliRunner().invoke(app, ["bot", "once", config]))
+    assert (first["level"], first["event"]) == ("info", "dry_run")
+    assert "verdict" in {event["event"] for event in others}
+    assert CliRunner().invoke(app, ["bot", "once", "--quiet", config]).stderr == ""
+
+
+def test_a_source_that_cannot_be_read_fails_the_run_that_does_the_rest(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    text = Path(config).read_text()
+    Path(config).write_text(text.replace("[[sources]]", '[[sources]]\ntype = "mbox"\npath = "nowhere"\n[[sources]]', 1))
+    deliver(tmp_path / "in", patch("bug-ptl101", "a@x.example", "[PATCH] mm: one"))
+    done = CliRunner().invoke(app, ["bot", "once", config])
+    assert done.exit_code == 2
+    assert [(e["level"], e["error"]) for e in events(done) if e["event"] == "source"] == [
+        ("warning", f"{tmp_path}/nowhere: no such file or folder")
+    ]
+    assert len(list((tmp_path / "drafts/new").iterdir())) == 1
+    (tmp_path / "nowhere").mkdir()
+    assert CliRunner().invoke(app, ["bot", "once", config]).exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["once", "run"])
+def test_without_sources_there_is_nothing_to_do(tmp_path: Path, command: str) -> None:
+    (tmp_path / "bot.toml").write_text("")
+    done = CliRunner().invoke(app, ["bot", command, str(tmp_path / "bot.toml")])
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "bot.toml: no [[sources]]; name at least one" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bot.toml"]
+
+
+@pytest.mark.parametrize("state", ["state.db", "none/state.db", "sqlite:///{folder}/url.db"])
+def test_status_makes_nothing(tmp_path: Path, state: str) -> None:
+    config = Path(configured(tmp_path))
+    config.write_text(config.read_text().replace("state.db", state.format(folder=tmp_path)))
+    for words in ([], ["--metrics"]):
+        done = CliRunner().invoke(app, ["bot", "status", str(config), *words])
+        assert (done.exit_code, done.stderr) == (0, "")
+        assert "queue     empty" in done.stdout or words
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bot.toml"]
+
+
+def test_a_state_that_fails_is_an_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmlint.bot.loop import Bot
+    from sqlalchemy.exc import OperationalError
+
+    def fails(_: Bot) -> None:
+        raise OperationalError("select", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(Bot, "once", fails)
+    done = CliRunner().invoke(app, ["bot", "once", configured(tmp_path)])
+    assert done.exit_code == 2
+    last = events(done)[-1]
+    assert (last["level"], last["event"]) == ("error", "state")
+    assert last["error"].endswith("database is locked")
 
 
 def test_what_is_wrong_is_one_line_and_status_2(tmp_path: Path) -> None:

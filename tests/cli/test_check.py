@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,30 @@ def test_baseline_from_write_to_update(run: Run, tree: Path) -> None:
     (tree / "mm/bad.c").write_text("", encoding="utf-8")
     update = run("baseline", "update", "mm/good.c", "--select", "PTL101")
     assert (update.exit_code, update.stdout) == (0, "0 kept, 1 mended and dropped, 0 not in it\n")
+
+
+def test_the_baseline_that_is_configured_is_the_one_that_is_written(run: Run, tree: Path) -> None:
+    (tree / "mmlint.toml").write_text('baseline = "known.json"\nselect = ["PTL101"]\n', encoding="utf-8")
+    missing = run("check", "mm")
+    assert missing.exit_code == 2
+    remedy = re.search(r"`mmlint (baseline write --file \S+known\.json)` makes one", missing.stderr)
+    assert remedy is not None
+    assert run(*remedy[1].split(), "mm").exit_code == 0
+    (tree / "known.json").unlink()
+    assert run("baseline", "write", "mm").exit_code == 0
+    assert run("check", "mm").exit_code == 0
+    (tree / "mm/bad.c").write_text("", encoding="utf-8")
+    update = run("baseline", "update", "mm")
+    assert (update.exit_code, update.stdout) == (0, "0 kept, 1 mended and dropped, 0 not in it\n")
+    assert not (tree / "mmlint-baseline.json").exists()
+
+
+@pytest.mark.parametrize("words", [("-o", "json"), ("--add-ignore", "why"), ("--baseline", "x"), ("--fail-on", "info")])
+def test_baseline_offers_no_options_that_it_does_not_use(run: Run, tree: Path, words: tuple[str, str]) -> None:
+    for command in ("write", "update"):
+        result = run("baseline", command, "mm", *words)
+        assert result.exit_code == 2
+        assert f"No such option: {words[0]}" in result.stderr
 
 
 def test_baseline_diff_of_two_saved_runs(run: Run, tree: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import BAD, GOOD, Run
+from tests.cli.transcript import ROOT
 
 HEADER = (
     "From: A <a@example.org>\nSubject: [PATCH {n}/{m}] mm: change {n}\nMessage-ID: <{n}@example.org>\n\nWhy.\n---\n"
@@ -113,6 +115,9 @@ def test_sendemail_lets_a_cover_letter_pass_and_needs_a_mail(run: Run, repositor
         ("mmlint.toml", "slect = 1", 2),
         ("mmlint-suppressions.toml", "[[suppression]]\ncode = 'PTL101'\npath = 'mm/'\nreason = 'r'", 0),
         ("mmlint-suppressions.toml", "[[suppression]]\ncode = 'PTL101'", 2),
+        ("mmlint.toml", 'baseline = "nope.json"', 2),
+        ("mmlint.toml", 'tables = ["nope.toml"]', 2),
+        ("mmlint.toml", 'suppressions = "nope.toml"', 2),
     ],
 )
 def test_config_hook(run: Run, tree: Path, name: str, text: str, status: int) -> None:
@@ -120,3 +125,37 @@ def test_config_hook(run: Run, tree: Path, name: str, text: str, status: int) ->
     result = run("hook", "config", name)
     assert result.exit_code == status
     assert result.stderr.count("\n") == (status == 2)
+
+
+def test_config_hook_opens_what_the_configuration_names(run: Run, tree: Path) -> None:
+    named = 'baseline = "known.json"\ntables = ["tab.toml"]\nselect = ["PTL"]\n'
+    (tree / "mmlint.toml").write_text(named, encoding="utf-8")
+    (tree / "known.json").write_text('{"findings": []}', encoding="utf-8")
+    (tree / "tab.toml").write_text('[[take]]\nnames = "x"\nkind = "spin"\n', encoding="utf-8")
+    assert run("hook", "config", "mmlint.toml").exit_code == 0
+    (tree / "known.json").write_text("{", encoding="utf-8")
+    (tree / "tab.toml").write_text("\n[[tke]]", encoding="utf-8")
+    (tree / "mmlint.toml").write_text(named.replace("PTL", "PTX"), encoding="utf-8")
+    said = run("hook", "config", "mmlint.toml")
+    assert said.exit_code == 2
+    assert said.stderr.splitlines() == [
+        "mmlint: mmlint.toml:3: no rule is called `PTX`; did you mean `PTL`?",
+        "mmlint: ./known.json: neither a baseline nor a run saved with --output json; write one with"
+        " `mmlint baseline write`",
+        "mmlint: tab.toml:2: unknown section 'tke'; did you mean `take`?",
+    ]
+
+
+@pytest.mark.parametrize(("configured", "status"), [("", 0), ('fail-on = "error"', 0), ('fail-on = "warning"', 1)])
+@pytest.mark.parametrize("hook", ["mmlint", "mmlint-files"])
+def test_a_hook_leaves_to_the_configuration_what_fails(
+    run: Run, repository: Path, hook: str, configured: str, status: int
+) -> None:
+    (repository / "mmlint.toml").write_text(f'severity = {{ PTL101 = "warning" }}\n{configured}\n', encoding="utf-8")
+    change(BAD)
+    hooks = (ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+    entry = re.search(rf"- id: {hook}\n.*?entry: mmlint (.*?)\n", hooks, re.DOTALL)
+    assert entry is not None
+    result = run(*entry[1].split(), *(["mm/bad.c"] if hook == "mmlint-files" else []))
+    assert "warning[PTL101]" in result.stdout
+    assert result.exit_code == status

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,9 @@ def test_own_rows_win(tmp_path: Path) -> None:
         ("[[sleep]]\nnames = 'x'\ngfp_arg = 'one'", "gfp_arg must be a number, counted from 0"),
         ("[[sleep]]\nnames = 'x'\ngfp = 1", "unknown key 'gfp'; known are"),
         ("[[gfp]]\nnames = 'x'\nreclaim = 'yes'", "reclaim must be true or false"),
-        ("[[sleeps]]\nnames = 'x'", "unknown section 'sleeps'"),
+        ("[[sleeps]]\nnames = 'x'", "own.toml:1: unknown section 'sleeps'; did you mean `sleep`?"),
+        ("[[qqqqqq]]", "unknown section 'qqqqqq'; "),
+        ("[[sleep]]\nnames = 'x'\n\n[[sleep]]\nnames = 'y'\ngfp = 1", "own.toml:4: [[sleep]] 2: unknown key 'gfp'"),
         ("[take]\nnames = 'x'", "write [[take]]"),
         ("[[resource]]\nname = 'r'\ntakes = 'get_it'", "write `name holder"),
         ("[[resource]]\ntakes = 'get_it result'", "no `names`"),
@@ -166,6 +169,7 @@ def test_mistakes_are_one_line_that_names_the_row(tmp_path: Path, text: str, wor
     assert words in message
     assert str(own) in message
     assert "\n" not in message
+    assert re.match(rf"{re.escape(str(own))}:\d+: ", message)
 
 
 def test_release_must_be_one() -> None:

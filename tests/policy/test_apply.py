@@ -168,8 +168,8 @@ def test_a_complaint_points_at_the_entry(tmp_path: Path) -> None:
         ),
         ("\n[[suppression]]\ncod = 'X'\n", "s.toml:2: unknown key `cod`; did you mean `code`?"),
         ("[[suppression]]\nuntil = 'soon'\n", "s.toml:1: `until` must be a day such as 2027-06-30, not 'soon'"),
-        ("[[suppresion]]\n", "s.toml: expected [[suppression]] tables, found `suppresion`"),
-        ("[suppression]\n", "s.toml: expected [[suppression]] tables, found `suppression`"),
+        ("[[suppresion]]\n", "s.toml:1: expected [[suppression]] tables, found `suppresion`"),
+        ("[suppression]\n", "s.toml:1: expected [[suppression]] tables, found `suppression`"),
     ],
 )
 def test_a_wrong_suppression_file(tmp_path: Path, text: str, message: str) -> None:

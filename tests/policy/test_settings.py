@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from mmlint.finding import Confidence, Severity
+from mmlint.policy.apply import check_selectors
 from mmlint.policy.discovery import load
 from mmlint.policy.schema import describe, explain, schema, schema_text
 from mmlint.settings import Settings, SettingsError, keys, path_matches
@@ -186,8 +187,33 @@ def test_a_wrong_config_argument(tmp_path: Path, config: str, message: str) -> N
 
 def test_broken_toml_names_the_line(tmp_path: Path) -> None:
     write(tmp_path / "mmlint.toml", "jobs = 1\nselect = [\njobs\n")
-    with pytest.raises(SettingsError, match=r"mmlint.toml: not valid TOML: .*line 3"):
+    with pytest.raises(SettingsError, match=r"mmlint.toml:3: not valid TOML: "):
         load({}, cwd=tmp_path)
+
+
+def test_a_setting_of_another_tool_is_not_taken_for_ours(tmp_path: Path) -> None:
+    write(tmp_path / "pyproject.toml", "[tool.other]\nselect = 1\n[tool.mmlint]\nselect = 2\n")
+    with pytest.raises(SettingsError, match=r"pyproject.toml:4: `select` must be a list"):
+        load({}, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('select = ["PTLX"]', "mmlint.toml:1: "),
+        ('# PTLX\nignore = [\n  "PTL101",\n  "PTLX",  # why\n]', "mmlint.toml:4: "),
+        ('[per-file-ignores]\n"mm/y.c" = []\n"mm/x.c" = ["PTLX"]', "mmlint.toml:3: "),
+        ('[severity]\nPTL101 = "info"\nPTLX = "info"', "mmlint.toml:3: "),
+        ('[severity]\n"mm/*" = { PTLX = "info" }', "mmlint.toml:2: "),
+        ('select = ["PTL"]', ""),
+    ],
+)
+def test_a_selector_that_names_no_rule_has_its_place(tmp_path: Path, text: str, place: str) -> None:
+    write(tmp_path / "mmlint.toml", text)
+    with pytest.raises(SettingsError) as caught:
+        check_selectors(load({"ignore": ("PTLX",)} if not place else {}, cwd=tmp_path))
+    prefix = f"{tmp_path}/{place}" if place else ""
+    assert str(caught.value) == f"{prefix}no rule is called `PTLX`; did you mean `PTL`?"
 
 
 def test_isolated_refuses_a_file() -> None:

@@ -18,6 +18,11 @@ def sources(root: str, part: str = "") -> list[str]:
     return sorted(_walk(root, part))
 
 
+def any_source(root: str) -> bool:
+    """Whether there is anything to audit below `root`."""
+    return next(_walk(root, ""), None) is not None
+
+
 def _walk(root: str, folder: str) -> Iterator[str]:
     """Names come as the file system has them: bytes that are no UTF-8 are kept by surrogateescape."""
     try:

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 from mmlint.api import check_patches, compared
+from mmlint.audit.files import any_source
 from mmlint.finding import Finding, Origin, PatchRef, Report
+from mmlint.inputs.gitsource import check_revisions
+from mmlint.inputs.tree import TreeError
 from mmlint.output.text import plural
-from mmlint.settings import Settings
+from mmlint.settings import Settings, SettingsError
 
 _Key = tuple[str, str]
+
+
+def check_past(root: str) -> None:
+    """Raise `SettingsError` when there is no tree to compare with."""
+    if not any_source(root):
+        reason = "no C files in this tree" if Path(root).is_dir() else "no such folder"
+        raise SettingsError(f"--against {root}: {reason}; name a kernel tree")
+
+
+def check_commits(root: str, revisions: str) -> None:
+    """Raise `SettingsError` when the tree has no such commits."""
+    try:
+        check_revisions(root, revisions)
+    except TreeError as error:
+        raise SettingsError(f"--git {revisions}: {error}; name commits A..B of the tree") from None
 
 
 def against(report: Report, old: Report, name: str) -> None:
@@ -32,11 +51,15 @@ def against(report: Report, old: Report, name: str) -> None:
 def tell_commits(report: Report, root: str, revisions: str, settings: Settings, part: str = "") -> None:
     """Say of each finding which commit of `A..B` brought it, and list what commits removed. The tree stands at B.
 
-    `part` is the folder of the tree that was audited.
+    `part` is the folder of the tree that was audited. Where not all commits could be read nobody knows which findings
+    they brought: all count as they are.
     """
     walked = check_patches([], replace(settings, show_preexisting=False), tree=root, git=revisions)
     report.errors += walked.errors
     report.interrupted |= walked.interrupted
+    if walked.errors or walked.interrupted:
+        report.notes.append(f"in {revisions}: not all commits could be read; findings are not told apart by commit")
+        return
     brought = {_key(finding): finding.patch for finding in walked.findings if finding.patch is not None}
     report.findings = [_told(finding, brought.get(_key(finding))) for finding in report.findings]
     here = Counter(map(_key, report.findings))

@@ -9,9 +9,12 @@ from dataclasses import MISSING, Field, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mmlint import tomlfile
 from mmlint.finding import Confidence, Severity
 from mmlint.frozen import dataclass
-from mmlint.settings import SettingsError, nearest
+from mmlint.nearest import nearest
+from mmlint.settings import SettingsError
+from mmlint.tomlfile import Toml, TomlError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
@@ -182,18 +185,29 @@ class Config:
 
 def load(path: str) -> Config:
     """The configuration in a TOML file. Raises `SettingsError` with one line that names file, key and remedy."""
-    import tomllib
-
     try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise SettingsError(f"{path}: cannot read the configuration: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    config = _table(Config, data, path, "", Path(path).resolve().parent)
-    _check(config, path)
+        file = tomlfile.read(path, "configuration")
+    except TomlError as error:
+        raise SettingsError(str(error)) from None
+    where = _Place(file)
+    config = _table(Config, file.data, where, "", Path(path).resolve().parent)
+    _check(config, where)
     return config
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A key of the file, which reads as `FILE:LINE`."""
+
+    file: Toml
+    keys: tuple[str | int, ...] = ()
+
+    def __str__(self) -> str:
+        return self.file.at(*self.keys)
+
+    def at(self, *keys: str | int) -> _Place:
+        """A key below this one."""
+        return _Place(self.file, (*self.keys, *keys))
 
 
 T = TypeVar("T")
@@ -203,7 +217,7 @@ def _spelled(name: str) -> str:
     return name.replace("_", "-")
 
 
-def _table(kind: type[T], data: Any, where: str, prefix: str, base: Path) -> T:
+def _table(kind: type[T], data: Any, where: _Place, prefix: str, base: Path) -> T:
     if not isinstance(data, Mapping):
         raise SettingsError(f"{where}: `{prefix.rstrip('.')}` must be a table")
     known: dict[str, Field[Any]] = {_spelled(item.name): item for item in fields(kind)}  # type: ignore[arg-type]
@@ -212,7 +226,7 @@ def _table(kind: type[T], data: Any, where: str, prefix: str, base: Path) -> T:
     for name, value in data.items():
         for secret in secrets:
             if name in (f"{secret}-env", f"{secret}-file"):
-                values[secret] = _secret(name, value, where, prefix, base)
+                values[secret] = _secret(name, value, where.at(name), prefix, base)
         if name.removesuffix("-env").removesuffix("-file") in secrets and name not in secrets:
             continue
         if name not in known or name in secrets:
@@ -221,24 +235,26 @@ def _table(kind: type[T], data: Any, where: str, prefix: str, base: Path) -> T:
                 if name in (*secrets, "password", "token")
                 else nearest(name, known)
             )
-            raise SettingsError(f"{where}: unknown key `{prefix}{name}`{hint or '; docs/bot.md lists the keys'}")
-        values[known[name].name] = _value(known[name], value, where, prefix, base)
+            raise SettingsError(
+                f"{where.at(name)}: unknown key `{prefix}{name}`{hint or '; docs/bot.md lists the keys'}"
+            )
+        values[known[name].name] = _value(known[name], value, where.at(name), prefix, base)
     return kind(**values)
 
 
-def _secret(name: str, value: Any, where: str, prefix: str, base: Path) -> Secret:
+def _secret(name: str, value: Any, where: _Place, prefix: str, base: Path) -> Secret:
     if not isinstance(value, str):
         raise SettingsError(f"{where}: `{prefix}{name}` must be a string")
     return Secret("environment", value) if name.endswith("-env") else Secret("file", str(base / value))
 
 
-def _value(item: Field[Any], value: Any, where: str, prefix: str, base: Path) -> Any:
+def _value(item: Field[Any], value: Any, where: _Place, prefix: str, base: Path) -> Any:
     kind, name = item.metadata["kind"], prefix + _spelled(item.name)
     if kind == "table":
         return _table(item.metadata["table"], value, where, f"{name}.", base)
     if kind == "tables":
         rows = value if isinstance(value, list) else [value]
-        return tuple(_table(item.metadata["table"], row, where, f"{name}.", base) for row in rows)
+        return tuple(_table(item.metadata["table"], row, where.at(i), f"{name}.", base) for i, row in enumerate(rows))
     if kind == "choice":
         choices = item.metadata["choices"]
         if value not in [str(choice) for choice in choices]:
@@ -258,7 +274,7 @@ def _value(item: Field[Any], value: Any, where: str, prefix: str, base: Path) ->
     return _converted(kind, name, value, where, base)
 
 
-def _converted(kind: str, name: str, value: Any, where: str, base: Path) -> Any:
+def _converted(kind: str, name: str, value: Any, where: _Place, base: Path) -> Any:
     if kind == "strs":
         if not all(isinstance(word, str) for word in value):
             raise SettingsError(f"{where}: `{name}` must be a list of strings")
@@ -285,45 +301,52 @@ _NEEDS = {
 }
 
 
-def _check(config: Config, where: str) -> None:
+def _check(config: Config, where: _Place) -> None:
     """What one key alone cannot tell."""
     _check_sources(config, where)
-    for tree in config.trees:
+    for number, tree in enumerate(config.trees):
         if not Path(tree.path).is_dir():
-            raise SettingsError(f"{where}: tree `{tree.path}` is no folder")
-    _check_replies(config.replies, where)
+            raise SettingsError(f"{where.at('trees', number, 'path')}: tree `{tree.path}` is no folder")
+    _check_replies(config.replies, where.at("replies"))
     if config.policy.settings:
         from mmlint.policy.discovery import read
 
         read(Path(config.policy.settings))
 
 
-def _check_sources(config: Config, where: str) -> None:
+def _check_sources(config: Config, where: _Place) -> None:
     seen: set[str] = set()
     for number, source in enumerate(config.sources, 1):
+        place = where.at("sources", number - 1)
         if not source.type:
-            raise SettingsError(f"{where}: source {number} has no `type`: one of {', '.join(SOURCE_KINDS)}")
+            raise SettingsError(f"{place}: source {number} has no `type`: one of {', '.join(SOURCE_KINDS)}")
         for name in _NEEDS[source.type]:
             if not getattr(source, name):
-                raise SettingsError(f"{where}: source {number} ({source.type}) needs `{name}`")
+                raise SettingsError(f"{place}: source {number} ({source.type}) needs `{name}`")
         if source_name(source) in seen:
-            raise SettingsError(f"{where}: two sources are called `{source_name(source)}`; give each a `name`")
+            raise SettingsError(f"{place}: two sources are called `{source_name(source)}`; give each a `name`")
         seen.add(source_name(source))
 
 
-def _check_replies(replies: RepliesConfig, where: str) -> None:
+def _check_replies(replies: RepliesConfig, where: _Place) -> None:
     if replies.sender and not _PLAIN_ADDRESS.search(replies.sender):
-        raise SettingsError(f"{where}: `replies.sender` has no mail address: {replies.sender!r}")
+        raise SettingsError(f"{where.at('sender')}: `replies.sender` has no mail address: {replies.sender!r}")
     if replies.smtp is not None and not replies.smtp.host:
-        raise SettingsError(f"{where}: `replies.smtp.host` is missing")
+        raise SettingsError(f"{where.at('smtp')}: `replies.smtp.host` is missing")
     if replies.patchwork is not None and not (replies.patchwork.url and replies.patchwork.secret):
-        raise SettingsError(f"{where}: `replies.patchwork` needs `url` and `secret-env` or `secret-file`")
+        raise SettingsError(
+            f"{where.at('patchwork')}: `replies.patchwork` needs `url` and `secret-env` or `secret-file`"
+        )
     if replies.patchwork is not None and not re.fullmatch(r"[-\w]{1,255}", replies.patchwork.context, re.ASCII):
-        raise SettingsError(f"{where}: `replies.patchwork.context` may have letters, digits, - and _ only")
+        raise SettingsError(
+            f"{where.at('patchwork', 'context')}: `replies.patchwork.context` may have letters, digits, - and _ only"
+        )
     if replies.smtp is not None and replies.maildir:
-        raise SettingsError(f"{where}: both `replies.smtp` and `replies.maildir` are set; replies go one way only")
+        raise SettingsError(
+            f"{where.at('smtp')}: both `replies.smtp` and `replies.maildir` are set; replies go one way only"
+        )
     if not replies.dry_run and not replies.sender:
-        raise SettingsError(f"{where}: `replies.sender` is missing; without it only a dry run is possible")
+        raise SettingsError(f"{where.at('sender')}: `replies.sender` is missing; without it only a dry run is possible")
     if not replies.dry_run and not (replies.smtp or replies.maildir or replies.patchwork or replies.comments):
         raise SettingsError(f"{where}: nothing to reply with: `replies.smtp`, `maildir`, `patchwork` or `comments`")
 

@@ -20,15 +20,19 @@ class Ingest:
     def __init__(self, config: Config, state: State, cells: Cells, log: Log) -> None:
         self._config, self._state, self._cells, self._log = config, state, cells, log
         self._open: dict[str, Source] = {}
+        self.unread: list[str] = []
+        """The sources that could not be read at the last look."""
 
     def run(self, now: Callable[[], float], stopping: Callable[[], bool] = lambda: False) -> int:
         """Take in what is new; how many mails were not known before."""
         count = 0
+        self.unread.clear()
         for source in self._config.sources:
             name = source_name(source)
             try:
                 count += self._follow(source, name, now, stopping)
             except SourceError as error:
+                self.unread.append(name)
                 self._log.warning("source", source=name, error=str(error))
                 with self._state.change() as tx:
                     bump(tx, "source_errors", name)

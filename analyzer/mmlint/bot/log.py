@@ -26,6 +26,10 @@ class Log:
         """Something an operator may want to see."""
         self._write("warning", event, values)
 
+    def error(self, event: str, **values: object) -> None:
+        """What ends the work."""
+        self._write("error", event, values)
+
     def _write(self, level: str, event: str, values: dict[str, object]) -> None:
         row: dict[str, object] = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level}
         row["event"] = event

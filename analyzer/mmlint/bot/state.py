@@ -101,25 +101,47 @@ counters = sa.Table(
     sa.Column("value", sa.Float, nullable=False),
 )
 
+_MEMORY = ":memory:"
+
 
 class State:
     """The database."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, make: bool = True) -> None:
         """Open it, and make its tables. `place` is a file for SQLite or a URL. Raises `SettingsError`."""
         url = place if "://" in place else f"sqlite:///{place}"
-        if "://" not in place and place != ":memory:":
+        if make and "://" not in place and place != _MEMORY:
             Path(place).parent.mkdir(parents=True, exist_ok=True)
         try:
             self.engine = sa.create_engine(url, connect_args={"timeout": 60} if url.startswith("sqlite") else {})
-            if self.engine.dialect.name == "sqlite":
-                sa.event.listen(self.engine, "connect", _careful)
-            _metadata.create_all(self.engine)
-            with self.engine.begin() as tx:
-                insert_new(tx, gate, {"id": 1, "n": 0})
+            self.made = make or self._is_there()
+            if make:
+                self._make()
         except (sa.exc.SQLAlchemyError, ModuleNotFoundError) as error:
             line = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
             raise SettingsError(f"state {self._shown(place)}: cannot be opened: {line}") from None
+
+    @classmethod
+    def as_it_is(cls, place: str) -> State:
+        """The database to read from; where there is none yet nothing is made, and it is empty. Raises as the others."""
+        state = cls(place, make=False)
+        if state.made:
+            return state
+        state.close()
+        return cls(_MEMORY)
+
+    def _make(self) -> None:
+        if self.engine.dialect.name == "sqlite":
+            sa.event.listen(self.engine, "connect", _careful)
+        _metadata.create_all(self.engine)
+        with self.engine.begin() as tx:
+            insert_new(tx, gate, {"id": 1, "n": 0})
+
+    def _is_there(self) -> bool:
+        file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
+        if file is not None and not Path(file).exists():
+            return False
+        return set(_metadata.tables) <= set(sa.inspect(self.engine).get_table_names())
 
     @staticmethod
     def _shown(place: str) -> str:

@@ -49,7 +49,7 @@ class Audit(Options):
     scheduler: str | None = flag("The scheduler of a dask cluster, such as tcp://10.0.0.1:8786.", metavar="ADDR")
     policies: bool = flag("Say of each rule how many places it looked at, and what came of them.")
     every_file: bool = flag(
-        "Read also the files that use locks and references of other kinds alone (six times the cost)."
+        "Read also the files that name nothing of mm, for their other locks and references; six times the cost."
     )
     no_cache: bool = flag("Use and keep no results of earlier runs.")
 
@@ -89,11 +89,15 @@ def audit(options: Audit) -> None:
     def analysis(settings: Settings, bar: api.Progress | None) -> Report:
         from mmlint import kept
         from mmlint.api import own_tables
-        from mmlint.audit.history import against, tell_commits
+        from mmlint.audit.history import against, check_commits, check_past, tell_commits
         from mmlint.audit.run import audit as whole
         from mmlint.kernel.tables import tables
         from mmlint.places import located
 
+        if options.against:
+            check_past(options.against)
+        if options.git:
+            check_commits(tree, options.git)
         names = own_tables(settings.tables) or tables()
         folder = None if options.no_cache else Path(kept.folder())
         audited = partial(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mmlint.commands.binding import bind
-from mmlint.commands.options import Options, argument, flag
+from mmlint.commands.options import Choice, argument, flag
 from mmlint.commands.run import FOUND, complain_of, emit, fail
 from mmlint.finding import Report
 from mmlint.frozen import dataclass
@@ -21,29 +21,29 @@ app = typer.Typer(help="Known findings that do not count.", no_args_is_help=True
 
 
 @dataclass(frozen=True, slots=True)
-class Record(Options):
+class Record(Choice):
     """What `mmlint baseline write` and `update` take."""
 
     paths: list[str] | None = argument("C files or folders.", "PATH")
     root: str | None = flag("The kernel tree that the paths belong to.", metavar="DIR")
-    file: str = flag("The baseline.", metavar="FILE", default=baseline.DEFAULT)
+    file: str | None = flag(f"The baseline; else what `baseline` is set to, or {baseline.DEFAULT}.", metavar="FILE")
 
 
 def write(options: Record) -> None:
     """Record every finding there is now."""
-    report = _look(options)
-    _save(options.file, baseline.entries(report.findings))
-    emit(f"{plural(len(report.findings), 'finding')} recorded in {plain(options.file)}\n")
+    file, report = _look(options)
+    _save(file, baseline.entries(report.findings))
+    emit(f"{plural(len(report.findings), 'finding')} recorded in {plain(file)}\n")
 
 
 def update(options: Record) -> None:
     """Drop what is mended; never add. Exits 1 when there are findings that the baseline does not have."""
-    report = _look(options)
+    file, report = _look(options)
     try:
-        difference = baseline.compare(baseline.read(options.file), baseline.entries(report.findings))
+        difference = baseline.compare(baseline.read(file), baseline.entries(report.findings))
     except SettingsError as error:
         fail(str(error))
-    _save(options.file, difference.kept)
+    _save(file, difference.kept)
     emit(f"{len(difference.kept)} kept, {len(difference.gone)} mended and dropped, {len(difference.new)} not in it\n")
     if difference.new:
         raise typer.Exit(FOUND)
@@ -86,20 +86,21 @@ def _row(row: baseline.Entry) -> str:
     return f"{plain(row.path)}: {row.code} {plain(row.message)}{where}"
 
 
-def _look(options: Record) -> Report:
+def _look(options: Record) -> tuple[str, Report]:
+    """The file that is meant, and what there is now, known or not."""
     from mmlint import api
     from mmlint.policy.apply import check_selectors
 
     try:
-        settings = replace(options.settings(), baseline="")
+        settings = options.settings()
         check_selectors(settings)
-        report = api.check_paths(options.paths or ["."], settings, root=options.root)
+        report = api.check_paths(options.paths or ["."], replace(settings, baseline=""), root=options.root)
     except SettingsError as error:
         fail(str(error))
     complain_of(report.errors)
     if report.errors:
         fail("the baseline was left as it was: part of the input could not be read")
-    return report
+    return options.file or settings.baseline or baseline.DEFAULT, report
 
 
 def _save(file: str, rows: list[baseline.Entry] | tuple[baseline.Entry, ...]) -> None:

@@ -10,9 +10,9 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from mmlint.commands.complete import OPTIONS
-from mmlint.commands.options import Options
+from mmlint.commands.options import Choice
 
-_Given = TypeVar("_Given", bound=Options)
+_Given = TypeVar("_Given", bound=Choice)
 
 
 def bind(kind: type[_Given], function: Callable[[_Given], None]) -> Callable[..., None]:

@@ -27,7 +27,7 @@ _Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Log warnings only."
 
 @app.command()
 def once(config: _File, dry_run: _Dry = False, quiet: _Quiet = False) -> None:
-    """Take in what is new, analyse it, send what is due, and end."""
+    """Take in what is new, analyse it, send what is due, and end; the status is 2 if a source could not be read."""
     _work(config, dry_run, quiet, forever=False)
 
 
@@ -49,7 +49,7 @@ def status(
         from mmlint.bot.state import State
         from mmlint.bot.summary import text
 
-        state = State(settings.state)
+        state = State.as_it_is(settings.state)
     except ModuleNotFoundError as error:
         _missing(error)
     except SettingsError as error:
@@ -87,27 +87,33 @@ def _load(path: str, dry_run: bool) -> Config:
 
 def _work(path: str, dry_run: bool, quiet: bool, forever: bool) -> None:
     settings = _load(path, dry_run)
+    if not settings.sources:
+        fail(f"{path}: no [[sources]]; name at least one place that mails come from (docs/bot.md)")
     try:
         from mmlint.bot.log import Log
         from mmlint.bot.loop import Bot
         from mmlint.bot.state import State
 
-        bot = Bot(settings, State(settings.state), Log(quiet=quiet))
+        log = Log(quiet=quiet)
+        bot = Bot(settings, State(settings.state), log)
     except ModuleNotFoundError as error:
         _missing(error)
     except SettingsError as error:
         fail(str(error))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: bot.stop())
-    if settings.replies.dry_run and not quiet:
-        complain("dry run: nothing is sent")
+    if settings.replies.dry_run:
+        log.info("dry_run", sends="nothing")
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         (bot.run if forever else bot.once)()
     except SQLAlchemyError as error:
-        fail(f"the state cannot be read or written: {str(getattr(error, 'orig', error)).splitlines()[0]}")
+        log.error("state", error=f"cannot be read or written: {str(getattr(error, 'orig', error)).splitlines()[0]}")
+        sys.exit(UNUSABLE)
     bot.state.close()
+    if bot.ingest.unread and not forever:
+        sys.exit(UNUSABLE)
 
 
 def _missing(error: ModuleNotFoundError) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from mmlint.commands import complete
 from mmlint.commands.run import CLEAN, FOUND, UNUSABLE, complain_of, emit, fail
-from mmlint.settings import nearest
+from mmlint.nearest import nearest
 
 
 def rules(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,21 +121,41 @@ def _pushed(lines: str) -> list[str]:
 
 
 def config(files: Annotated[list[str], typer.Argument(metavar="FILE", help="Configuration or suppressions.")]) -> None:
-    """Check configuration and suppression files."""
+    """Check configuration and suppression files, and the tables, the baseline and the suppressions that they name."""
     from mmlint.policy import discovery, suppressions
     from mmlint.settings import SettingsError
 
-    status = CLEAN
+    wrong: list[str] = []
     for name in files:
         try:
             if Path(name).name == discovery.SUPPRESSIONS:
                 suppressions.read(name)
             else:
-                check_selectors(discovery.load({}, [name]))
+                wrong += _wrong_with(discovery.load({}, [name]))
         except SettingsError as error:
-            complain(str(error))
-            status = UNUSABLE
-    sys.exit(status)
+            wrong.append(str(error))
+    for message in dict.fromkeys(wrong):
+        complain(message)
+    sys.exit(UNUSABLE if wrong else CLEAN)
+
+
+def _wrong_with(settings: Settings) -> Iterator[str]:
+    """What a run with these settings would stop at, in their selectors and in the files that they name."""
+    from mmlint import api
+    from mmlint.policy import baseline, suppressions
+    from mmlint.settings import SettingsError
+
+    uses: list[Callable[[], object]] = [lambda: check_selectors(settings)]
+    if settings.baseline:
+        uses.append(lambda: baseline.read(settings.baseline))
+    if settings.suppressions:
+        uses.append(lambda: suppressions.read(settings.suppressions))
+    uses.append(lambda: api.own_tables(settings.tables))
+    for use in uses:
+        try:
+            use()
+        except SettingsError as error:
+            yield str(error)
 
 
 app.command("sendemail-validate")(bind(Send, sendemail_validate))

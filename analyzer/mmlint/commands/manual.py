@@ -28,7 +28,7 @@ _FILES = (
     ("mmlint.toml, .mmlint.toml, pyproject.toml", "settings, looked for up to the root of the git repository"),
     ("$XDG_CONFIG_HOME/mmlint/mmlint.toml", "settings of the user, used where there is no file of the project"),
     ("mmlint-suppressions.toml", "suppressions outside the tree, beside the settings or in the working folder"),
-    ("mmlint-baseline.json", "the baseline, where it is written without a name"),
+    ("mmlint-baseline.json", "the baseline, where neither --file nor the setting names another"),
 )
 _ENVIRONMENT = (
     ("MMLINT_CONFIG", "the settings file to use"),
@@ -63,7 +63,7 @@ def manual(app: Any) -> str:
     ]
     for name, command in root.commands.items():  # type: ignore[attr-defined]
         rows += _command(f"mmlint {name}", command)
-    rows += [".SH COMMON OPTIONS", "Every command that analyses takes these."]
+    rows += [".SH COMMON OPTIONS", "The commands that analyse take these."]
     for option in _options(root.commands["check"]):  # type: ignore[attr-defined]
         if option.name in _common():
             rows += _option(option)
@@ -90,12 +90,14 @@ def _command(path: str, command: Any) -> Iterator[str]:
     for argument in arguments:
         if argument.help:
             yield from _item(_argument(argument), argument.help)
-    own = [option for option in _options(command) if option.name not in _common()]
-    for option in own:
-        yield from _option(option)
-    if len(own) < len(list(_options(command))):
+    for option in _options(command):
+        if option.name not in _common():
+            yield from _option(option)
+    shared = [max(option.opts, key=len) for option in _options(command) if option.name in _common()]
+    if shared:
         yield ".PP"
-        yield "Takes the common options, too."
+        all_of_them = len(shared) == len(_common())
+        yield "Takes the common options, too." if all_of_them else _text(f"Of the common options: {', '.join(shared)}.")
 
 
 def _options(command: Any) -> Iterator[Any]:

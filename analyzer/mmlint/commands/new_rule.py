@@ -10,8 +10,8 @@ import typer
 
 from mmlint.commands.pack import PACKAGE, files
 from mmlint.commands.run import emit, fail
+from mmlint.nearest import nearest
 from mmlint.rule import FAMILIES
-from mmlint.settings import nearest
 
 _MODULE = '''"""{code} {name}: {summary}.
 

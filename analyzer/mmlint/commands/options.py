@@ -12,9 +12,10 @@ from typing import Any
 
 from mmlint.finding import Confidence, Severity
 from mmlint.frozen import dataclass
+from mmlint.nearest import nearest
 from mmlint.output import ALIASES, WRITERS, Writer
 from mmlint.policy.discovery import load
-from mmlint.settings import PRESETS, Settings, SettingsError, nearest, parse
+from mmlint.settings import PRESETS, Settings, SettingsError, parse
 
 
 def flag(text: str, *names: str, metavar: str = "", default: Any = None) -> Any:
@@ -30,33 +31,60 @@ def argument(text: str, metavar: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """The common options as they were typed; None where one was not given."""
+class Choice:
+    """The options that decide what is found, as they were typed; None where one was not given."""
 
-    output: list[str] | None = flag(
-        f"Repeatable. Formats: {', '.join((*WRITERS, *ALIASES))}.", "--output", "-o", metavar="FORMAT[:FILE]"
-    )
     select: list[str] | None = flag("Run only these rules (comma-separated, repeatable).", metavar="RULES")
     extend_select: list[str] | None = flag("Run these rules, too.", metavar="RULES")
     ignore: list[str] | None = flag("Do not run these rules.", metavar="RULES")
     per_file_ignores: list[str] | None = flag("Drop findings of rules in some files.", metavar="GLOB:RULES")
-    severity: list[str] | None = flag("Give rules another severity.", metavar="[GLOB:]RULE=LEVEL")
     min_confidence: str | None = flag("Leave out what is less sure.", metavar="|".join(Confidence))
-    fail_on: str | None = flag("Lowest severity that makes the exit status 1.", metavar="|".join(Severity))
-    exit_zero: bool = flag("Exit 0 whatever is found.")
     preview: bool = flag("Run preview rules, too.")
     preset: str | None = flag("A starting point for all of these.", metavar="|".join(PRESETS))
     config: list[str] | None = flag("Use this file, or set one setting (repeatable).", metavar="FILE|KEY=VALUE")
     isolated: bool = flag("Read no configuration file.")
-    baseline: str | None = flag("Known findings that do not count.", metavar="FILE")
-    no_baseline: bool = flag("Use no baseline.")
     suppressions: str | None = flag("Suppressions outside the tree.", metavar="FILE")
     no_ignores: bool = flag("Disregard inline ignores.")
+    tables: list[str] | None = flag("More kernel API tables (TOML).", metavar="FILE")
+    jobs: int | None = flag("Processes; 0: one per CPU.", "--jobs", "-j", metavar="N")
+
+    def settings(self) -> Settings:
+        """The settings in force. Raises `SettingsError`."""
+        flags = parse({key: value for key, value in self.given().items() if value is not None}, "command line")
+        return load(flags, self.config or (), self.isolated)
+
+    def given(self) -> dict[str, Any]:
+        """The settings that the options stand for, None where one was not given."""
+        return {
+            "select": _split(self.select),
+            "extend-select": _split(self.extend_select),
+            "ignore": _split(self.ignore),
+            "per-file-ignores": _file_ignores(self.per_file_ignores or ()),
+            "min-confidence": self.min_confidence,
+            "preview": self.preview or None,
+            "preset": self.preset,
+            "suppressions": self.suppressions,
+            "inline-ignores": False if self.no_ignores else None,
+            "tables": self.tables or None,
+            "jobs": self.jobs,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Options(Choice):
+    """The common options: what is found, what counts of it, and how it is told."""
+
+    output: list[str] | None = flag(
+        f"Repeatable. Formats: {', '.join((*WRITERS, *ALIASES))}.", "--output", "-o", metavar="FORMAT[:FILE]"
+    )
+    severity: list[str] | None = flag("Give rules another severity.", metavar="[GLOB:]RULE=LEVEL")
+    fail_on: str | None = flag("Lowest severity that makes the exit status 1.", metavar="|".join(Severity))
+    exit_zero: bool = flag("Exit 0 whatever is found.")
+    baseline: str | None = flag("Known findings that do not count.", metavar="FILE")
+    no_baseline: bool = flag("Use no baseline.")
     show_ignored: bool = flag("Show what is suppressed, and why.")
     show_preexisting: bool = flag("Show what was there before the patch.")
     add_ignore: str | None = flag("Add every finding to the suppression file with this reason.", metavar="REASON")
-    tables: list[str] | None = flag("More kernel API tables (TOML).", metavar="FILE")
-    jobs: int | None = flag("Processes; 0: one per CPU.", "--jobs", "-j", metavar="N")
     color: str = flag("Colours; the flag beats NO_COLOR.", metavar="auto|always|never", default="auto")
     statistics: bool = flag("Count findings by rule.")
     quiet: bool = flag("Findings only: no summary, notes or progress.", "--quiet", "-q")
@@ -66,29 +94,16 @@ class Options:
     no_progress: bool = flag("Draw no progress line.")
     show_settings: bool = flag("Print the settings in force and end.")
 
-    def settings(self) -> Settings:
-        """The settings in force. Raises `SettingsError`."""
-        table: dict[str, Any] = {
-            "select": _split(self.select),
-            "extend-select": _split(self.extend_select),
-            "ignore": _split(self.ignore),
-            "per-file-ignores": _file_ignores(self.per_file_ignores or ()),
+    def given(self) -> dict[str, Any]:
+        """As every choice, with what counts and what is shown."""
+        return Choice.given(self) | {
             "severity": _levels(self.severity or ()),
-            "min-confidence": self.min_confidence,
             "fail-on": self.fail_on,
             "exit-zero": self.exit_zero or None,
-            "preview": self.preview or None,
-            "preset": self.preset,
             "baseline": "" if self.no_baseline else self.baseline,
-            "suppressions": self.suppressions,
-            "inline-ignores": False if self.no_ignores else None,
             "show-ignored": self.show_ignored or None,
             "show-preexisting": self.show_preexisting or None,
-            "tables": self.tables or None,
-            "jobs": self.jobs,
         }
-        flags = parse({key: value for key, value in table.items() if value is not None}, "command line")
-        return load(flags, self.config or (), self.isolated)
 
     def outputs(self) -> list[tuple[Writer, str]]:
         """The writers asked for with their files ("" is stdout). Raises `SettingsError`."""

@@ -29,8 +29,7 @@ def range_patches(repo: str | os.PathLike[str], revisions: str) -> list[GitChang
 
     Raises `TreeError` when the revisions do not exist or are none.
     """
-    if revisions.startswith("-") or not revisions.strip():
-        raise TreeError(f"{revisions!r} is no revision: REV or A..B is wanted")
+    check_revisions(repo, revisions)
     store = GitStore(repo)
     single = ".." not in revisions
     extra = ["-1"] if single else [f"--max-count={_MAX_COMMITS}"]
@@ -38,10 +37,15 @@ def range_patches(repo: str | os.PathLike[str], revisions: str) -> list[GitChang
         "log", "--reverse", "--no-merges", *extra, *_DIFF, *_PREFIX, f"--format={_FORMAT}", revisions, "--"
     )
     records = re.split(rb"\x01(?=[0-9a-f]{40,64}\0)", text)[1:]
-    changes = [_commit(store, record, index, len(records)) for index, record in enumerate(records, 1)]
-    if not changes:
+    return [_commit(store, record, index, len(records)) for index, record in enumerate(records, 1)]
+
+
+def check_revisions(repo: str | os.PathLike[str], revisions: str) -> None:
+    """Raise `TreeError` when the revisions do not exist or hold no commit that is read."""
+    if revisions.startswith("-") or not revisions.strip():
+        raise TreeError(f"{revisions!r} is no revision: REV or A..B is wanted")
+    if not GitStore(repo).run("rev-list", "--no-merges", "--max-count=1", revisions, "--"):
         raise TreeError(f"{repo}: no commits in {revisions} (merges are left out)")
-    return changes
 
 
 def _commit(store: GitStore, record: bytes, index: int, total: int) -> GitChange:

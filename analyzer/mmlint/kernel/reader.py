@@ -8,10 +8,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from mmlint import tomlfile
 from mmlint.kept import kept
 from mmlint.kernel import entries as e
 from mmlint.kernel import rows as r
 from mmlint.kernel.row import Row
+from mmlint.nearest import nearest
+from mmlint.tomlfile import Toml
 
 Section = Literal[
     "kind",
@@ -268,39 +271,39 @@ def visible(rows: Iterable[R], release: str) -> list[R]:
     return [row for row in found if not row.until or row.name not in lasting]
 
 
-def parsed(path: Path) -> dict[str, Any]:
-    """The content of a TOML file. Raises TableError with one line, OSError if it cannot be read."""
-    import tomllib
-
+def parsed(path: Path) -> Toml:
+    """A TOML file. Raises TableError with one line."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise TableError(f"{path}: {problem}") from None
+        return tomlfile.read(str(path), "table")
+    except tomlfile.TomlError as problem:
+        raise TableError(str(problem)) from None
 
 
 def read_file(path: Path, into: dict[str, list[Row]]) -> None:
-    """Adds the rows of a file to `into` by section. Raises TableError with one line, OSError if it cannot be read."""
-    read_content(parsed(path), path, into)
+    """Adds the rows of a file to `into` by section. Raises TableError with one line."""
+    file = parsed(path)
+    read_content(file.data, file.at, into)
 
 
 def read_shipped(*paths: Path) -> dict[str, list[Row]]:
     """The rows of this package's own files by section; what parsing makes of the files is kept between runs."""
     key = repr([(status.st_size, status.st_mtime_ns) for status in map(Path.stat, paths)])
-    contents = kept("tables", str(paths[0]), key, lambda: [parsed(path) for path in paths])
+    contents = kept("tables", str(paths[0]), key, lambda: [parsed(path).data for path in paths])
     found: dict[str, list[Row]] = {}
     for path, content in zip(paths, contents, strict=True):
-        read_content(content, path, found)
+        read_content(content, lambda *_, path=path: str(path), found)
     return found
 
 
-def read_content(content: dict[str, Any], path: Path, into: dict[str, list[Row]]) -> None:
-    """Adds the rows of a file that was parsed. Raises TableError with one line."""
+def read_content(content: dict[str, Any], at: Callable[..., str], into: dict[str, list[Row]]) -> None:
+    """Adds the rows of a file that was parsed; `at` tells the place of a key. Raises TableError with one line."""
     for section, groups in content.items():
         if section not in SECTIONS:
-            raise TableError(f"{path}: unknown section {section!r}; known are {', '.join(SECTIONS)}")
+            hint = nearest(section, SECTIONS) or f"; {Path(__file__).parent}/*.toml show what there is"
+            raise TableError(f"{at(section)}: unknown section {section!r}{hint}")
         if not isinstance(groups, list) or not all(isinstance(group, dict) for group in groups):
-            raise TableError(f"{path}: write [[{section}]], with two brackets")
+            raise TableError(f"{at(section)}: write [[{section}]], with two brackets")
         kinds = {row.name: row for row in into.get("kind", ()) if isinstance(row, r.Kind)}
         rows = into.setdefault(section, [])
-        for number, group in enumerate(groups, 1):
-            rows.extend(_rows(section, dict(group), f"{path}: [[{section}]] {number}", kinds))
+        for number, group in enumerate(groups):
+            rows.extend(_rows(section, dict(group), f"{at(section, number)}: [[{section}]] {number + 1}", kinds))

@@ -316,7 +316,7 @@ def tables() -> Tables:
 def extend(*paths: Path | str) -> Tables:
     """The tables with the rows of users' files before them: their rows win, a later file's over those of an earlier.
 
-    Raises TableError, OSError.
+    Raises TableError.
     """
     merged: dict[str, tuple[Row, ...]] = dict(_sections())
     for path in paths:

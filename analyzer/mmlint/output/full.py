@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmlint.finding import Finding, Origin, Report
 from mmlint.output import Context
 from mmlint.output.snippet import blocks
-from mmlint.output.text import Style, plain, policies, replay, statistics, summary
+from mmlint.output.text import Style, plain, policies, replay, statistics, summary, there_before
 
 
 def render(report: Report, context: Context) -> str:
@@ -46,7 +46,7 @@ def remarks(finding: Finding) -> list[str]:
     where = f"in {plain(finding.function)}(), " if finding.function else ""
     rows = [f"{plain(finding.name)}: {where}{finding.confidence.value} confidence"]
     if finding.origin is Origin.PRE_EXISTING:
-        rows.append("was there before the patch")
+        rows.append(f"was {there_before(finding)}")
     if finding.patch is not None and finding.patch.subject:
         rows.append(f"patch {finding.patch.index}/{finding.patch.total}: {plain(finding.patch.subject)}")
     rows += [f"note: {plain(note)}" for note in finding.notes]

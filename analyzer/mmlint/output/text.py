@@ -56,6 +56,11 @@ def counted(finding: Finding) -> bool:
     return finding.origin in (Origin.NEW, Origin.PRESENT)
 
 
+def there_before(finding: Finding) -> str:
+    """What to say of a finding that does not count; an audit compares trees and commits, and has no patch."""
+    return "there before the patch" if finding.patch is not None else "there before"
+
+
 def plural(count: int, word: str) -> str:
     """`1 finding`, `2 findings`."""
     return f"{count} {word}{'' if count == 1 else 's'}"
@@ -64,14 +69,14 @@ def plural(count: int, word: str) -> str:
 def summary(report: Report) -> list[str]:
     """The closing lines of the formats for people."""
     levels = Counter(finding.severity for finding in report.findings if counted(finding))
-    before = sum(not counted(finding) for finding in report.findings)
+    before = [finding for finding in report.findings if not counted(finding)]
     parts = [plural(levels[level], level.value) for level in Severity if levels[level]]
     total = sum(levels.values())
     line = f"{plural(total, 'finding')}: {', '.join(parts)}" if total else "no findings"
     line += f" in {plural(report.stats.functions, 'function')} of {plural(report.stats.files, 'file')}"
     lines = ["nothing was checked" if report.errors and not report.stats.files else line]
     if before:
-        lines.append(f"{plural(before, 'finding')} there before the patch")
+        lines.append(f"{plural(len(before), 'finding')} {there_before(before[0])}")
     if report.suppressed:
         lines.append(f"{plural(len(report.suppressed), 'finding')} suppressed; --show-ignored shows them")
     if report.stats.functions_unread:

@@ -8,24 +8,28 @@ from dataclasses import replace
 from datetime import date
 
 from mmlint.finding import Confidence, Finding, Ignore, Origin, Report, Severity, Simulation, Suppressed
+from mmlint.nearest import nearest
 from mmlint.policy import baseline, inline, suppressions
 from mmlint.policy.codes import EXPIRED, POLICY_RULES, UNREASONED, USELESS, PolicyRule
-from mmlint.settings import Settings, SettingsError, nearest, path_matches
+from mmlint.policy.discovery import place_of
+from mmlint.policy.gone import Checked
+from mmlint.settings import Settings, SettingsError, path_matches
 
 __all__ = ["apply_policy", "check_selectors"]
 
 
-def apply_policy(report: Report, settings: Settings, today: date | None = None) -> Report:
+def apply_policy(report: Report, settings: Settings, today: date | None = None, root: str = "") -> Report:
     """Apply the policy to `report` in place and return it.
 
     Findings that policy silences move to `report.suppressed`; silencers that did nothing, have expired or give no
-    reason become findings with POL codes. `today` is for tests. Raises `SettingsError` when a file of the policy
-    cannot be read.
+    reason become findings with POL codes. `today` is for tests; `root` is the tree where files were checked, in which a
+    file that a suppression names may be gone. Raises `SettingsError` when a file of the policy cannot be read.
     """
     entries = suppressions.read(settings.suppressions) if settings.suppressions else []
     known = Counter(row.fingerprint for row in baseline.read(settings.baseline)) if settings.baseline else Counter()
     ignores = _ignores(report) if settings.inline_ignores else []
-    silencer = _Silencer(report, ignores, entries, known, settings.baseline, today or date.today())
+    checked = Checked(root, report.whole) if root and entries else None
+    silencer = _Silencer(report, ignores, entries, known, settings.baseline, today or date.today(), checked)
     before = Counter(finding.code for finding in report.findings)
     findings, report.findings = _leveled(report.findings, settings), []
     report.left_out = dict(before - Counter(finding.code for finding in findings))
@@ -59,7 +63,7 @@ def check_selectors(settings: Settings) -> None:
     for selector in settings.selectors():
         if selector not in words:
             hint = nearest(selector, words) or "; `mmlint rules` lists them"
-            raise SettingsError(f"no rule is called `{selector}`{hint}")
+            raise SettingsError(f"{place_of(selector, settings.sources)}no rule is called `{selector}`{hint}")
 
 
 def _leveled(findings: Iterable[Finding], settings: Settings) -> list[Finding]:
@@ -97,6 +101,7 @@ class _Silencer:
         known: Counter[str],
         baseline_path: str,
         today: date,
+        checked: Checked | None,
     ) -> None:
         self._report = report
         self._ignores = ignores
@@ -104,6 +109,7 @@ class _Silencer:
         self._known = known
         self._baseline_path = baseline_path
         self._today = today
+        self._checked = checked
         self._used: set[Ignore | suppressions.Suppression] = set()
 
     def silence(self, finding: Finding) -> Suppressed | None:
@@ -139,7 +145,8 @@ class _Silencer:
                 message = f"suppression of {entry.code} in {entry.path} expired on {entry.until}"
                 yield EXPIRED, _finding(EXPIRED, message, entry)
             elif entry not in self._used and self._looked_at(entry, settings):
-                message = f"suppression of {entry.code} in {entry.path} silences nothing"
+                gone = ": there is no such file" if self._gone(entry) else ""
+                message = f"suppression of {entry.code} in {entry.path} silences nothing{gone}"
                 yield USELESS, _finding(USELESS, message, entry)
 
     def _whole(self, ignore: Ignore) -> bool:
@@ -147,8 +154,12 @@ class _Silencer:
         return ignore.patch in self._report.placed if ignore.patch else ignore.path in self._report.whole
 
     def _looked_at(self, entry: suppressions.Suppression, settings: Settings) -> bool:
-        """Whether this run would have shown what the entry silences: only if a file it names was analysed whole."""
-        return any(path_matches(entry.path, path) for path in self._report.whole) and _ran((entry.code,), settings)
+        """Whether this run would have shown what the entry silences: a file it names was analysed whole, or is gone."""
+        named = any(path_matches(entry.path, path) for path in self._report.whole)
+        return (named or self._gone(entry)) and _ran((entry.code,), settings)
+
+    def _gone(self, entry: suppressions.Suppression) -> bool:
+        return self._checked is not None and self._checked.lack(entry.path)
 
 
 def _ran(codes: Sequence[str], settings: Settings) -> bool:

@@ -52,7 +52,7 @@ def read(path: str) -> list[Entry]:
         rows = data["findings"]
         return _sorted(Entry(**{name: _text(row, name) for name in Entry.__slots__}) for row in rows)
     except OSError as error:
-        remedy = "; `mmlint baseline write` makes one" if isinstance(error, FileNotFoundError) else ""
+        remedy = f"; `mmlint baseline write --file {path}` makes one" if isinstance(error, FileNotFoundError) else ""
         raise SettingsError(f"{path}: cannot read the baseline: {error.strerror}{remedy}") from None
     except (ValueError, KeyError, TypeError):
         raise SettingsError(

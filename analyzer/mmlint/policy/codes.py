@@ -23,7 +23,7 @@ USELESS = PolicyRule(
     "useless-suppression",
     "an ignore or suppression silences nothing",
     "The finding it was written for is gone, so it would only hide the next one: take it out. Reported only for rules "
-    "that ran and for files that were analysed whole.",
+    "that ran, for files that were analysed whole, and for files that are gone from a folder that was checked.",
 )
 EXPIRED = PolicyRule(
     "POL102",

@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mmlint import tomlfile
 from mmlint.settings import PRESETS, Settings, SettingsError, parse
+from mmlint.tomlfile import Toml, TomlError
 
 NAMES = ("mmlint.toml", ".mmlint.toml", "pyproject.toml")
 SUPPRESSIONS = "mmlint-suppressions.toml"
@@ -53,33 +55,39 @@ def _merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def read(path: Path) -> dict[str, Any]:
     """Field values of one configuration file. Raises `SettingsError` when it cannot be read or is not right."""
-    import tomllib
-
     try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise SettingsError(f"{path}: cannot read the configuration: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    if path.name == "pyproject.toml":
-        data = data.get("tool", {}).get("mmlint", {})
+        file = tomlfile.read(str(path), "configuration")
+    except TomlError as error:
+        raise SettingsError(str(error)) from None
+    data = file.data
+    for name in _table(path):
+        data = data.get(name, {})
     try:
         return parse(data, str(path), str(path.parent))
     except SettingsError as error:
-        raise SettingsError(_with_line(str(error), path, text)) from None
+        raise SettingsError(_with_line(str(error), file, path)) from None
 
 
-def _with_line(message: str, path: Path, text: str) -> str:
+def place_of(selector: str, sources: Iterable[str]) -> str:
+    """`FILE:LINE: ` of the configuration file that has a selector; nothing for one of the command line."""
+    for path in sources:
+        file = tomlfile.read(path, "configuration")
+        for key in ("select", "extend-select", "ignore", "per-file-ignores", "severity"):
+            if place := file.word(selector, *_table(Path(path)), key):
+                return f"{place}: "
+    return ""
+
+
+def _table(path: Path) -> tuple[str, ...]:
+    """The table of a file that is about us, by its keys."""
+    return ("tool", "mmlint") if path.name == "pyproject.toml" else ()
+
+
+def _with_line(message: str, file: Toml, path: Path) -> str:
     """Add the line of the key that the message quotes first."""
     named = re.search(r"`([^`]+)`", message)
-    if named:
-        spelled = re.compile(rf"^\s*\[*\s*[\"']?{re.escape(named[1])}[\"']?\s*[=\].]")
-        for number, line in enumerate(text.splitlines(), 1):
-            if spelled.match(line):
-                return message.replace(f"{path}:", f"{path}:{number}:", 1)
-    return message
+    place = file.at(*_table(path), named[1]) if named else file.path
+    return message.replace(f"{path}:", f"{place}:", 1)
 
 
 def _split(config: Sequence[str]) -> tuple[list[Path], list[str]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from mmlint import tomlfile
 from mmlint.finding import Finding
 from mmlint.frozen import dataclass
-from mmlint.settings import SettingsError, nearest, path_matches
+from mmlint.nearest import nearest
+from mmlint.settings import SettingsError, path_matches
+from mmlint.tomlfile import Toml
 
 _KEYS = ("code", "path", "function", "reason", "owner", "until")
 
@@ -42,27 +44,20 @@ class Suppression:
 
 def read(path: str) -> list[Suppression]:
     """The entries of a suppression file. Raises `SettingsError` naming file and line."""
-    import tomllib
-
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise SettingsError(f"{path}: cannot read the suppressions: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    unknown = next((key for key in data if key != "suppression"), None)
-    entries = data.get("suppression", [])
+        file = tomlfile.read(path, "suppressions")
+    except tomlfile.TomlError as error:
+        raise SettingsError(str(error)) from None
+    unknown = next((key for key in file.data if key != "suppression"), None)
+    entries = file.data.get("suppression", [])
     if unknown is not None or not isinstance(entries, list):
-        raise SettingsError(f"{path}: expected [[suppression]] tables, found `{unknown or 'suppression'}`")
-    starts = [n for n, line in enumerate(text.splitlines(), 1) if re.match(r"\s*\[\[\s*suppression\s*\]\]", line)]
-    lines = starts if len(starts) == len(entries) else [0] * len(entries)
-    return [_entry(entry, path, line) for entry, line in zip(entries, lines, strict=True)]
+        found = unknown or "suppression"
+        raise SettingsError(f"{file.at(found)}: expected [[suppression]] tables, found `{found}`")
+    return [_entry(entry, file, number) for number, entry in enumerate(entries)]
 
 
-def _entry(entry: Any, file: str, line: int) -> Suppression:
-    where = f"{file}:{line}" if line else file
+def _entry(entry: Any, file: Toml, number: int) -> Suppression:
+    where = file.at("suppression", number)
     if not isinstance(entry, dict):
         raise SettingsError(f"{where}: a suppression is a table with {', '.join(_KEYS)}")
     for key, value in entry.items():
@@ -76,7 +71,7 @@ def _entry(entry: Any, file: str, line: int) -> Suppression:
     for key in ("code", "path", "reason"):
         if not str(entry.get(key, "")).strip():
             raise SettingsError(f"{where}: `{key}` is missing; every suppression says what, where and why")
-    return Suppression(**entry, file=file, line=line)
+    return Suppression(**entry, file=file.path, line=file.line("suppression", number))
 
 
 def entry_for(finding: Finding, reason: str) -> str:
