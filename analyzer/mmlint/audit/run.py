@@ -71,7 +71,7 @@ def audit(
         wanted = interest(selected(settings), names, every=every)
         done = _Run(tree, settings, store, progress, executor).run(sources(str(tree.root), part), wanted)
     done.report.stats.seconds = time.monotonic() - started
-    apply_policy(done.report, settings, root=root)
+    apply_policy(done.report, settings, root=str(tree.root))
     done.report.policies = policies(done.report, settings, looks_of(tree, settings))
     return done
 

@@ -25,6 +25,8 @@ _MAY_FAIL = re.compile(r"(^|_)(try\w*|unless|not|live|maybe)(_|$)")
 """Gets that look for themselves whether there still is something to get."""
 _OWNED = re.compile(r"(^|_)(\w*alloc|create|get|tryget)(_|$)")
 """Calls that may come back with a reference."""
+_OF_PAGES = frozenset({"ptl", "walk"})
+"""Locks that keep a page mapped; the mmap lock does not: reclaim unmaps without it."""
 _NOTHING = frozenset({"NULL", "0"})
 
 
@@ -49,8 +51,8 @@ def _late(compared: Comparison) -> Iterator[GotLate]:
     for act in compared.old:
         if act.expr.kind != "call" or not _GETS.search(act.word) or _MAY_FAIL.search(act.word):
             continue
-        now = compared.pairs.get(id(act)) or _only(compared, act.word)
-        if now is None or now.word != act.word or len(now.expr.args) != 1:
+        now = compared.pairs.get(id(act)) or _only(compared, act.word) or _kindred(compared, act)
+        if now is None or len(now.expr.args) != 1:
             continue
         gone = locks(compared.before).always_held(act.expr) - locks(compared.after).always_held(now.expr)
         what = canon(now.expr.args[0])
@@ -64,6 +66,14 @@ def _only(compared: Comparison, word: str) -> Act | None:
     """The only call of this name that the patch adds."""
     added = named(compared.added, word)
     return added[0] if len(added) == 1 else None
+
+
+def _kindred(compared: Comparison, act: Act) -> Act | None:
+    """The only call that the patch adds which takes such a reference, by another name."""
+    takes = compared.after.tables.takes_resource
+    kinds = {row.resource for row in takes.get(act.word, ())}
+    alike = [a for a in compared.added if not kinds.isdisjoint(row.resource for row in takes.get(a.word, ()))]
+    return alike[0] if len(alike) == 1 else None
 
 
 def _held(function: Function, node: Node) -> frozenset[Held]:
@@ -84,7 +94,9 @@ def _found_under(function: Function, get: Node, what: str) -> frozenset[Held]:
     found = [_held(function, n) for n in sets if not _clears(n)]
     kept = _held(function, get)
     common = frozenset.intersection(*found) if found else frozenset()
-    return frozenset() if any(lock.kind != "ptl" and lock in kept for lock in common) else common - kept
+    lost = common - kept
+    no_help = {"ptl", "mmap_lock"} if any(lock.kind in _OF_PAGES for lock in lost) else {"ptl"}
+    return frozenset() if any(lock.kind not in no_help and lock in kept for lock in common) else lost
 
 
 def _given(function: Function, what: str) -> list[Expr]:
