@@ -14,6 +14,9 @@ from mmlint.facts.cfg import Node
 from mmlint.facts.reach import Reach, reach
 from mmlint.facts.steps import Act, opposite, plain
 
+_Way = tuple[Node, bool]
+"""A test, and the outcome of it on which something is done."""
+
 
 def one_of_both(change: FunctionChange) -> OtherWays | None:
     """The first such call that is left out where the other is made, its own test being gone."""
@@ -28,29 +31,28 @@ def _left_out(compared: Comparison) -> Iterator[OtherWays]:
     locking = compared.before.tables.takes.keys() | compared.before.tables.drops.keys()
     acts = [act for act in compared.old if has_effect(act) and act.word not in locking]
     kept = [(act, now) for act in acts if (now := compared.pairs.get(id(act))) is not None]
-    pairs = [(act, now) for act, now in kept if now.key == act.key]
     asked = {plain(node) for node in new.order if node.kind == "branch"}
-    for act, now in pairs:
-        own, other = _hangs_on(old, act.node), _hangs_on(new, now.node)
-        if own is None or other is None or plain(own[0]) in asked or plain(own[0]) == plain(other[0]):
+    if all(plain(node) in asked for node in old.order if node.kind == "branch"):
+        return
+    made = [(act, now, _hangs_on(old, act.node), _hangs_on(new, now.node)) for act, now in kept if now.key == act.key]
+    by_test: dict[int, list[tuple[Act, _Way]]] = {}
+    for act, _, was, is_ in made:
+        if was is not None and is_ is not None and _same(was, is_):
+            by_test.setdefault(is_[0].id, []).append((act, is_))
+    for act, now, own, other in made:
+        if own is None or other is None or plain(own[0]) in asked or _speak_alike(own[0], other[0]):
             continue
-        if _speak_alike(own[0], other[0]):
-            continue
-        for beside, there in pairs:
-            was, is_ = _hangs_on(old, beside.node), _hangs_on(new, there.node)
-            if was is None or is_ is None or is_[0] is not other[0] or is_[1] is other[1]:
-                continue
-            if _same(was, is_) and _independent(old, act, beside):
-                yield OtherWays(now, other[0])
-                break
+        beside = by_test.get(other[0].id, ())
+        if any(is_[1] is not other[1] and _independent(old, act, each) for each, is_ in beside):
+            yield OtherWays(now, other[0])
 
 
-def _hangs_on(order: Reach, node: Node) -> tuple[Node, bool] | None:
+def _hangs_on(order: Reach, node: Node) -> _Way | None:
     test, outcome = order.innermost(node)
     return (test, outcome) if test is not None and outcome is not None else None
 
 
-def _same(was: tuple[Node, bool], now: tuple[Node, bool]) -> bool:
+def _same(was: _Way, now: _Way) -> bool:
     """Whether two tests ask the same, and the same answer is meant."""
     return plain(was[0]) == plain(now[0]) and (was[1] is opposite(was[0])) is (now[1] is opposite(now[0]))
 
