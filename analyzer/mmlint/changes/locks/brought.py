@@ -32,6 +32,7 @@ Owed = dict[tuple[str, str], tuple[Held, Settings]]
 """The callers' locks by kind family and text, with the settings under which alone the callers hold them."""
 _DEPTH = 3
 _QUEUES = re.compile(r"(mod|schedule|queue)_(delayed_)?work(_on)?$")
+"""Calls that leave a work function, which may sleep, to a worker."""
 _OWN_RANK = {"ptl": 0, "spin": 1, "raw_spin": 1, "rwlock": 1}
 
 
@@ -87,6 +88,7 @@ def _brought(compared: Comparison, owed: Owed) -> Iterator[Brought]:
     before, after = compared.before, compared.after
     old_at, new_at = locks(before).at_call, locks(after).at_call
     counts: dict[str, int] = {}
+    queued = {arg.key for a in compared.removed if _QUEUES.match(a.word) for arg in a.expr.args}
     for act in compared.new:
         if act.expr.kind != "call" or id(act.expr) not in new_at or act.word.startswith(("ptl:", "guard:")):
             continue
@@ -102,17 +104,11 @@ def _brought(compared: Comparison, owed: Owed) -> Iterator[Brought]:
             counts[act.word] -= 1
             continue
         moved = old is not None or _made_outside(compared, act, owed) or _now_in_helper(compared, act, owed)
-        sleeper, left = _sleeper(after, act.node, act.expr, inside, moved=moved), _left_to_worker(compared, act)
+        sleeper = _sleeper(after, act.node, act.expr, inside, moved=moved)
+        left = len(act.expr.args) == 1 and act.expr.args[0].key in queued
         if sleeper is not None or left or (old is not None and _unlocked_for(compared, old, inside)):
             callers = any(inside is held for held, _ in owed.values())
             yield Brought(act.expr, inside, sleeper, callers, moved, left)
-
-
-def _left_to_worker(compared: Comparison, act: Act) -> bool:
-    """Whether the patch makes a call of what it no longer queues: a work function, which may sleep."""
-    work = act.expr.args[0].key if len(act.expr.args) == 1 else ""
-    queued = (a.expr for a in compared.removed if a.expr.kind == "call" and _QUEUES.match(a.word))
-    return bool(work) and any(work in {arg.key for arg in call.args} for call in queued)
 
 
 def _moved_from(compared: Comparison, act: Act) -> Act | None:

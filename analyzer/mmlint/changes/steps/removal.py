@@ -91,10 +91,13 @@ class _Judge:
     def _gone(self, act: Act) -> Iterator[Loss]:
         """What is lost with an act, or by where the only call of the same function stands that the patch makes anew."""
         yield from self._removed(act)
+        rows = [row for row in _done_by(self.sides.tables, act.word) if row.role == "order"]
+        if not rows or act.expr.kind != "call":
+            return
         compared = self.sides.compared
         anew = [a for a in compared.added if a.word == act.word and len(a.expr.args) == len(act.expr.args)]
-        if act.expr.kind == "call" and len(anew) == 1 and len(named(compared.removed, act.word)) == 1:
-            yield from self.kept.losses(act, anew[0], [row for row in self._rows(act) if row.role == "order"])
+        if len(anew) == 1 and len(named(compared.removed, act.word)) == 1:
+            yield from self.kept.losses(act, anew[0], rows)
 
     def _kept(self, act: Act, now: Act) -> Iterator[Loss]:
         return self.kept.losses(act, now, [row for row in self._rows(act) if row is not STATE_TEST])
