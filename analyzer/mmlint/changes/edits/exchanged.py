@@ -12,7 +12,7 @@ from itertools import islice
 
 from mmlint.changes.change import FunctionChange
 from mmlint.changes.compare import Comparison, comparison
-from mmlint.changes.edits.goals import differing, to_the_goal
+from mmlint.changes.edits.goals import to_the_goal
 from mmlint.facts import graph
 from mmlint.facts.cfg import Node
 from mmlint.facts.function import Function, call_targets
@@ -180,12 +180,8 @@ def _other_count(compared: Comparison, pairs: list[tuple[str, str, Expr]]) -> It
     beside it goes on counting by.
     """
     sums = _sums(compared.before, {told for told, _, _ in pairs})
-    for act in compared.old:
-        now = compared.pairs.get(id(act))
-        if now is None or act.key == now.key or act.expr.kind != "call" or now.expr.kind != "call":
-            continue
-        was, new = differing(act.expr, now.expr)
-        if was is None or new is None or not _gives_pages(compared.before, act.expr):
+    for act, now, was, new in compared.reworded():
+        if was is act.expr.args[0] or not _gives_pages(compared.before, act.expr):
             continue
         if any(told == new.key and asked == was.key for told, asked, _ in pairs):
             continue

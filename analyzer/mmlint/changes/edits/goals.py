@@ -17,23 +17,11 @@ from mmlint.facts.telling import undoes
 
 def to_the_goal(compared: Comparison) -> Iterator[tuple[Expr, Expr, Expr]]:
     """The calls (of after) that undo a range, each with what it was told before and what it is told now."""
-    for act in compared.old:
-        now = compared.pairs.get(id(act))
-        if now is None or now.word != act.word or act.expr.kind != "call" or not undoes(act.word):
-            continue
-        was, new = differing(act.expr, now.expr)
-        if was is None or new is None or not _never_set(compared.after, new):
+    for act, now, was, new in compared.reworded():
+        if was is act.expr.args[0] or not undoes(act.word) or not _never_set(compared.after, new):
             continue
         if any(_cut_short(compared.before, name, new, act.node) for name in was.names() - new.names()):
             yield now.expr, was, new
-
-
-def differing(was: Expr, now: Expr) -> tuple[Expr | None, Expr | None]:
-    """The one argument behind the first in which two calls differ, of either; nothing if there are more."""
-    if len(was.args) != len(now.args):
-        return None, None
-    pairs = [(a, b) for a, b in zip(was.args, now.args, strict=True) if a.key != b.key]
-    return pairs[0] if len(pairs) == 1 and pairs[0][0] is not was.args[0] else (None, None)
 
 
 def _never_set(function: Function, value: Expr) -> bool:
